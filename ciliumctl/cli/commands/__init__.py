@@ -1,0 +1,1 @@
+"""One file per command, one folder per group; see `ciliumctl.cli.loading`."""

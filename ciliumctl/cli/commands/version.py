@@ -1,0 +1,49 @@
+"""Show the versions of ciliumctl, Helm, the API server and Cilium.
+
+Nothing is looked up on the web. With `--client` the cluster is not asked either.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ciliumctl.cli import session_of
+from ciliumctl.cli.options import option
+from ciliumctl.cli.output import Writer
+from ciliumctl.versions import Versions
+
+
+def command(
+    ctx: typer.Context,
+    *,
+    client: Annotated[bool, option("--client", help="Show only what is on this machine")] = False,
+) -> None:
+    """Collect and show."""
+    from ciliumctl import release, versions
+
+    session = session_of(ctx)
+    session.allow()
+    session.deadline(30.0)
+    result = versions.collect(
+        session.helm_version(),
+        None if client else session.kube,
+        name=session.settings.helm_release_name,
+        namespace=session.settings.namespace,
+        storage=release.storage(session.environ),
+    )
+    session.finish(result, render)
+
+
+def render(out: Writer, result: Versions) -> None:
+    """Show one version a line."""
+    rows = [
+        ("ciliumctl", result.ciliumctl),
+        ("python", result.python),
+        ("helm", f"{result.helm} ({result.helm_path})" if result.helm else "not found"),
+    ]
+    if result.context:
+        rows.append(("kubernetes", f"{result.kubernetes} (context {result.context})"))
+        rows.append(("cilium", f"{result.chart} ({result.release_status})" if result.chart else "no Helm release"))
+    out.table(("", ""), rows)

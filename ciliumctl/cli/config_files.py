@@ -1,0 +1,77 @@
+"""Defaults for options from files: `.ciliumctl.yaml` of the project, then the user's own.
+
+The keys are the options' long names; those of a command stand under its name:
+
+    namespace: cilium
+    install:
+      wait: true
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ciliumctl import defaults
+
+PROJECT_FILE = ".ciliumctl.yaml"
+# What an option is called on the command line, and in Python.
+_RENAMED = {"as": "as_user"}
+
+
+def project_file(start: Path | None = None) -> Path | None:
+    """The nearest project file, from the current folder up to the top of the repository (or the home folder)."""
+    folder = (start or Path.cwd()).resolve()
+    for candidate in (folder, *folder.parents):
+        path = candidate / PROJECT_FILE
+        if path.is_file():
+            return path
+        if (candidate / ".git").exists() or candidate == Path.home():
+            return None
+    return None
+
+
+def sources(environ: Mapping[str, str]) -> list[Path]:
+    """The files that exist, strongest first; `CILIUMCTL_CONFIG` stands in for the user's own."""
+    named = environ.get("CILIUMCTL_CONFIG")
+    user = Path(named) if named else defaults.config_file()
+    return [path for path in (project_file(), user) if path is not None and path.is_file()]
+
+
+def default_map(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The options' defaults, merged."""
+    merged: dict[str, Any] = {}
+    for path in reversed(sources(environ)):
+        _merge(merged, read(path))
+    return merged
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One file's defaults by the options' Python names. Raises `BadFile`."""
+    from ciliumctl import yaml_files
+    from ciliumctl.errors import BadFile
+
+    content = yaml_files.load(path)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise BadFile(f"`{path}` is not a file of defaults", hint="write `option: value` lines")
+    return _normal(content)
+
+
+def _normal(content: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        # Commands keep their dashes, options do not.
+        name = key if isinstance(value, dict) else _RENAMED.get(key, key.replace("-", "_"))
+        found[name] = _normal(value) if isinstance(value, dict) else value
+    return found
+
+
+def _merge(target: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = value

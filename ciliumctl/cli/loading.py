@@ -1,0 +1,143 @@
+"""Commands as files: found by name, described by their first line, imported only when called.
+
+A file in `commands/` is a command, a folder a group of them. The module's docstring is the help, its function `command`
+the work. So `ciliumctl --help` imports nothing but Typer, and a new command is a new file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer._click import Command, Context, HelpFormatter, Parameter
+from typer.core import TyperCommand, TyperGroup
+
+from ciliumctl.cli.settings import options
+from ciliumctl.discover import summaries
+
+#: The order of the help; a command that is in none of them comes last, under "More".
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Install and change": ("install", "uninstall", "hubble", "values"),
+    "Look": ("status", "detect", "version", "config"),
+    "This machine": ("tools", "lab", "completion"),
+}
+
+
+def folder_of(package: str) -> tuple[str, Path]:
+    """A package's name and folder, without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(package)
+    return package, Path(next(iter(spec.submodule_search_locations)))
+
+
+class CommandGroup(TyperGroup):
+    """A group whose commands are the files of one folder."""
+
+    def __init__(self, package: tuple[str, Path], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._package, self._folder = package
+        self._known = {name.replace("_", "-"): text for name, text in summaries(self._folder)}
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        """Every command's name."""
+        return list(self._known)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        """The command, imported now."""
+        if cmd_name not in self._known:
+            return None
+        words = ctx.meta.setdefault("ciliumctl.command", [])
+        words.append(cmd_name)
+        return load(self._package, self._folder, cmd_name)
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """List the commands by section, from their files' first lines."""
+        left = dict(self._known)
+        for title, names in SECTIONS.items():
+            rows = [(name, left.pop(name)) for name in names if name in left]
+            if rows and self.name in {None, "", "ciliumctl"}:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+            else:
+                left.update(rows)
+        if left:
+            with formatter.section("Commands" if len(left) == len(self._known) else "More"):
+                formatter.write_dl(sorted(left.items()))
+
+    def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write the help as it is."""
+        _write_help(self.help or "", formatter)
+
+    def shell_complete(self, ctx: Context, incomplete: str) -> list[Any]:
+        """The commands that begin so, without importing any."""
+        from typer._click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, text in self._known.items() if name.startswith(incomplete)]
+        return found + [item for item in Command.shell_complete(self, ctx, incomplete) if item not in found]
+
+
+class Leaf(TyperCommand):
+    """A command that takes the global options after its name, too."""
+
+    def get_params(self, ctx: Context) -> list[Parameter]:
+        """Its own options, then the global ones."""
+        return [*super().get_params(ctx), *self._globals]
+
+    @property
+    def _globals(self) -> list[Parameter]:
+        own = {option for param in self.params for option in (*param.opts, *param.secondary_opts)}
+        return [option for option in options() if not own.intersection(option.opts)]
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """List its own options; the global ones by name only."""
+        rows: dict[str, list[tuple[str, str]]] = {"argument": [], "option": []}
+        for param in super().get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                rows[param.param_type_name].append(record)
+        for title, kind in (("Arguments", "argument"), ("Options", "option")):
+            if rows[kind]:
+                with formatter.section(title):
+                    formatter.write_dl(rows[kind])
+        names = " ".join("/".join(reversed(option.opts)) for option in self._globals)
+        with formatter.section("Global options (see `ciliumctl --help`)"):
+            formatter.write_text(names)
+
+    def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write the help as it is."""
+        _write_help(self.help or "", formatter)
+
+
+def _write_help(text: str, formatter: HelpFormatter) -> None:
+    formatter.write_paragraph()
+    for line in text.strip().splitlines():
+        formatter.write(f"  {line}".rstrip() + "\n")
+
+
+def load(package: str, folder: Path, name: str) -> Command:
+    """Import one command, or one group without its commands."""
+    module_name = name.replace("-", "_")
+    path = f"{package}.{module_name}"
+    if (folder / module_name).is_dir():
+        text = importlib.import_module(path).__doc__ or ""
+        return CommandGroup(
+            (path, folder / module_name),
+            name=name,
+            help=text,
+            no_args_is_help=True,
+            rich_markup_mode=None,
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )
+    module = importlib.import_module(path)
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    single.command(
+        name,
+        cls=Leaf,
+        help=module.__doc__,
+        context_settings={"help_option_names": ["-h", "--help"], **getattr(module, "CONTEXT", {})},
+    )(module.command)
+    return typer.main.get_command(single)

@@ -1,0 +1,47 @@
+"""Options that several commands share, and the short way to declare one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ciliumctl.cli.settings import Choice, parse_duration
+
+
+def option(*declarations: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's name
+    """An option for `Annotated`: no environment variable and no default in the help (the text says them)."""
+    return typer.Option(*declarations, help=help, show_envvar=False, show_default=False, **more)
+
+
+def choice(*words: str, flags: tuple[str, ...], help: str) -> Any:  # noqa: A002 - typer's name
+    """An option that takes one of a few words."""
+    return option(*flags, help=help, click_type=Choice(*words))
+
+
+def duration(*declarations: str, help: str) -> Any:  # noqa: A002 - typer's name
+    """An option that takes a duration, as seconds."""
+    return option(*declarations, help=help, parser=parse_duration, metavar="DURATION")
+
+
+#: Which chart: the version, or the chart itself.
+Version = Annotated[
+    str, option("--version", metavar="VERSION", help="Chart version: 1.15.6, 1.15 (newest patch), stable or latest")
+]
+Chart = Annotated[str, option("--chart", metavar="CHART", help="Chart folder, .tgz archive or oci:// reference")]
+Repository = Annotated[str, option("--repository", metavar="URL", help="Chart repository (default: Cilium's own)")]
+
+#: Values, with Helm's own names.
+ValuesFiles = Annotated[
+    list[str] | None, option("--values", "-f", metavar="FILE|URL", help="File of Helm values; repeatable")
+]
+Set = Annotated[list[str] | None, option("--set", metavar="KEY=VALUE", help="One Helm value; repeatable")]
+SetString = Annotated[
+    list[str] | None, option("--set-string", metavar="KEY=TEXT", help="One Helm value, always a string; repeatable")
+]
+SetFile = Annotated[
+    list[str] | None, option("--set-file", metavar="KEY=FILE", help="One Helm value from a file; repeatable")
+]
+SetJson = Annotated[
+    list[str] | None, option("--set-json", metavar="KEY=JSON", help="One Helm value as JSON; repeatable")
+]

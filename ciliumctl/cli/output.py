@@ -1,0 +1,195 @@
+"""How results look: the versioned envelope for machines, plain aligned text for people, colour only where asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, ClassVar, Protocol, TextIO
+
+from ciliumctl.errors import CiliumctlError
+
+API_VERSION = "ciliumctl/v1"
+_STYLES = {
+    "good": "green",
+    "bad": "bold red",
+    "warn": "yellow",
+    "dim": "dim",
+    "head": "bold",
+    "added": "green",
+    "removed": "red",
+}
+_ASCII = str.maketrans({"✔": "+", "✗": "x", "⚠": "!", "•": "*", "…": "...", "→": "->", "─": "-", "│": "|", "└": "`"})
+
+#: A piece of text, or a piece of text with the name of a style.
+Cell = str | tuple[str, str]
+
+
+class Result(Protocol):
+    """What a command returns: a frozen dataclass with a name and a verdict."""
+
+    kind: ClassVar[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the answer is yes."""
+
+
+def to_json(value: Any) -> Any:
+    """Dataclasses and their like as what `json` writes; fields that start with an underscore are left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = (field.name for field in dataclasses.fields(value) if not field.name.startswith("_"))
+        return {name: to_json(getattr(value, name)) for name in fields}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return [to_json(item) for item in items]
+    return value
+
+
+def envelope(kind: str, result: Result | None, error: CiliumctlError | None = None) -> dict[str, Any]:
+    """The one shape of everything that `-o json` and `-o yaml` print, complete on failure too."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "ok": error is None and result is not None and result.ok,
+        "data": to_json(result) if result is not None else None,
+        "error": None if error is None else {"code": error.code, "message": error.message, "hint": error.hint},
+    }
+
+
+def wants_color(choice: str, stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether to colour `stream`: never off a terminal unless `--color=always`; NO_COLOR and TERM=dumb count."""
+    if choice != "auto":
+        return choice == "always"
+    if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def plain(text: str, stream: TextIO) -> str:
+    """`text` with ASCII signs where the stream cannot write ours."""
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        text = text.translate(_ASCII)
+        return text.encode(stream.encoding or "ascii", "replace").decode(stream.encoding or "ascii")
+    return text
+
+
+class Writer:
+    """Writes text for people. Foreign text is never markup."""
+
+    def __init__(self, stream: TextIO, *, color: bool) -> None:
+        self._stream = stream
+        self._color = color
+
+    def line(self, *cells: Cell) -> None:
+        """Write one line made of pieces."""
+        if self._color:
+            self._styled(cells)
+        else:
+            text = "".join(cell if isinstance(cell, str) else cell[0] for cell in cells)
+            self._stream.write(plain(text.rstrip(), self._stream) + "\n")
+
+    def text(self, text: str) -> None:
+        """Write text as it is, such as YAML."""
+        self._stream.write(plain(text if text.endswith("\n") else text + "\n", self._stream))
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, indent: str = "") -> None:
+        """Write aligned columns, as wide as they are: a table is never cut."""
+        filled = [list(row) for row in rows]
+        widths = [len(column) for column in columns]
+        for row in filled:
+            for index, cell in enumerate(row):
+                widths[index] = max(widths[index], len(_text(cell)))
+        if any(columns):
+            self.line(indent, *_padded([(column.upper(), "head") for column in columns], widths))
+        for row in filled:
+            self.line(indent, *_padded(row, widths))
+
+    def _styled(self, cells: Sequence[Cell]) -> None:
+        from rich.console import Console
+        from rich.text import Text
+
+        line = Text(no_wrap=True, end="")
+        for cell in cells:
+            line.append(_text(cell), style=_STYLES.get(cell[1], "") if not isinstance(cell, str) else "")
+        line.rstrip()
+        console = Console(
+            file=self._stream, force_terminal=True, color_system="standard", width=100_000, soft_wrap=True
+        )
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _text(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else cell[0]
+
+
+def _padded(row: Sequence[Cell], widths: Sequence[int]) -> list[Cell]:
+    cells: list[Cell] = []
+    for index, cell in enumerate(row):
+        gap = " " * (widths[index] - len(_text(cell)) + 3) if index < len(row) - 1 else ""
+        cells += [cell, gap]
+    return cells
+
+
+Render = Callable[[Writer, Any], None]
+
+
+def write_result(
+    result: Result,
+    render: Render,
+    *,
+    output: str,
+    color: str,
+    environ: Mapping[str, str],
+    stream: TextIO | None = None,
+) -> None:
+    """Write a result to standard output in the wanted format."""
+    stream = stream or sys.stdout
+    if output in {"json", "yaml"}:
+        _write_data(envelope(result.kind, result), output, stream)
+    elif output == "name":
+        for name in getattr(result, "names", ()):
+            stream.write(f"{name}\n")
+    else:
+        render(Writer(stream, color=wants_color(color, stream, environ)), result)
+    flush(stream)
+
+
+def write_failure(kind: str, error: CiliumctlError, result: Result | None, output: str) -> None:
+    """Write the envelope of a failed command to standard output; nothing for other formats."""
+    if output in {"json", "yaml"}:
+        _write_data(envelope(kind, result, error), output, sys.stdout)
+        flush(sys.stdout)
+
+
+def _write_data(data: Any, output: str, stream: TextIO) -> None:
+    if output == "json":
+        stream.write(json.dumps(data, indent=2, ensure_ascii=not _is_unicode(stream)) + "\n")
+    else:
+        from ciliumctl import yaml_files
+
+        stream.write(yaml_files.dump(data))
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
+
+
+def flush(stream: TextIO) -> None:
+    """Flush; a reader that went away, such as `head`, is no failure."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,148 @@
+"""Run a command in a container: the remote-command protocol over a websocket.
+
+Done on our own socket because the library drops impersonation headers there, knows no connect timeout, patches the
+shared client in `stream()` and blocks for seconds in `close()`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+from urllib.parse import urlencode, urlsplit
+
+import websocket
+from websocket import ABNF
+
+from ciliumctl.clients.kube.translate import answer_error, translated
+from ciliumctl.clients.kube.transport import Transport
+from ciliumctl.errors import ApiFailed, TimedOut
+from ciliumctl.wait import Deadline
+
+# The protocol's channels (k8s.io/apimachinery/pkg/util/remotecommand).
+STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
+PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"]
+
+
+def open_websocket(
+    transport: Transport, path: str, query: list[tuple[str, Any]], protocols: list[str]
+) -> websocket.WebSocket:
+    """Upgrade a new connection to a websocket. Raises `ClusterError`, with the server's message when it says no."""
+    parts = urlsplit(transport.host)
+    url = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path}{path}?{urlencode(query)}"
+    headers = [f"{name}: {value}" for name, value in transport.headers().items()]
+    headers += [f"{name}: {value}" for name, value in transport.repeated_headers()]
+    sock = transport.open_socket()
+    transport.requests += 1
+    socket = websocket.WebSocket(enable_multithread=True)
+    try:
+        with translated(transport.target):
+            socket.connect(url, socket=sock, header=headers, subprotocols=protocols, suppress_origin=True)
+    except Exception as error:
+        sock.close()
+        cause = error.__cause__
+        if isinstance(cause, websocket.WebSocketBadStatusException):
+            body = cause.resp_body if isinstance(cause.resp_body, bytes) else b""
+            raise answer_error(transport.target, "GET", path, int(cause.status_code), body) from error
+        raise
+    return socket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecResult:
+    """What a command in a container did."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """The standard output as text, without the white space around it."""
+        return self.stdout.decode("utf-8", "replace").strip()
+
+
+class Exec:
+    """A command that runs in a container. Use it as a context manager; leaving it drops the connection."""
+
+    def __init__(self, transport: Transport, path: str, query: list[tuple[str, Any]]) -> None:
+        self._target = transport.target
+        self._socket = open_websocket(transport, path, query, PROTOCOLS)
+        self._half_close = self._socket.getsubprotocol() == PROTOCOLS[0]
+        self._status: dict[str, Any] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._socket.shutdown()
+
+    def send(self, data: bytes) -> None:
+        """Write to the command's standard input."""
+        with translated(self._target):
+            self._socket.send_binary(bytes([STDIN]) + data)
+
+    def end_input(self) -> None:
+        """Close the command's standard input, where the server can (Kubernetes 1.30 and later)."""
+        if self._half_close:
+            with translated(self._target):
+                self._socket.send_binary(bytes([CLOSE, STDIN]))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the size of the terminal."""
+        size = json.dumps({"Width": columns, "Height": rows}).encode()
+        with translated(self._target):
+            self._socket.send_binary(bytes([RESIZE]) + size)
+
+    def frames(self, deadline: Deadline) -> Iterator[tuple[Literal["stdout", "stderr"], bytes]]:
+        """Yield what the command writes until it ends.
+
+        Raises:
+            TimedOut: the deadline passed first.
+            ApiFailed: the connection was cut before the command ended.
+        """
+        while self._status is None:
+            left = deadline.left(3600.0)
+            if left <= 0:
+                raise TimedOut("the command in the container did not end in time", hint="raise `--timeout`")
+            self._socket.settimeout(left)
+            try:
+                with translated(self._target):
+                    opcode, frame = self._socket.recv_data_frame(control_frame=True)
+            except Exception as error:
+                if isinstance(error.__cause__, websocket.WebSocketTimeoutException):
+                    continue
+                raise
+            if opcode == ABNF.OPCODE_CLOSE:
+                raise ApiFailed(
+                    f"{self._target} ended the command in the container without saying how it went",
+                    hint="check that the container still runs, then run the command again",
+                )
+            data = frame.data
+            if opcode not in {ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT} or not data:
+                continue
+            channel, payload = data[0], data[1:]
+            if channel == ERROR:
+                self._status = json.loads(payload or b"{}")
+            elif payload and channel in {STDOUT, STDERR}:
+                yield (
+                    "stdout" if channel == STDOUT else "stderr",
+                    payload,
+                )
+
+    @property
+    def exit_code(self) -> int:
+        """The command's exit code, once `frames` has ended.
+
+        Raises:
+            ApiFailed: the command could not be started, or nobody knows how it ended.
+        """
+        status = self._status or {}
+        if status.get("status") == "Success":
+            return 0
+        for cause in (status.get("details") or {}).get("causes") or []:
+            if cause.get("reason") == "ExitCode" and str(cause.get("message", "")).isdigit():
+                return int(cause["message"])
+        message = str(status.get("message") or "no reason given")
+        raise ApiFailed(f"the command could not be run in the container: {message}", detail=message)

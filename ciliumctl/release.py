@@ -1,0 +1,56 @@
+"""The Helm release of Cilium: what Helm keeps of it in the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ciliumctl.clients.helm import Release, Revision, decode, revision_of
+from ciliumctl.clients.kube import CONFIG_MAPS, SECRETS, Kube, Resource
+from ciliumctl.errors import Missing
+
+
+def storage(environ: Mapping[str, str]) -> Resource:
+    """Where Helm keeps releases: Secrets, unless `HELM_DRIVER` says ConfigMaps."""
+    driver = environ.get("HELM_DRIVER", "secret").lower()
+    if driver in {"", "secret", "secrets"}:
+        return SECRETS
+    if driver in {"configmap", "configmaps"}:
+        return CONFIG_MAPS
+    raise Missing(
+        f"Helm's storage driver `{driver}` cannot be read by ciliumctl",
+        hint="unset `HELM_DRIVER`: secrets are the default",
+    )
+
+
+def revisions(kube: Kube, name: str, namespace: str, resource: Resource = SECRETS) -> list[Revision]:
+    """The release's revisions, oldest first, from metadata alone."""
+    found = (
+        revision_of(stored)
+        for stored in kube.objects(resource, namespace, labels=f"owner=helm,name={name}", metadata_only=True)
+    )
+    return sorted((revision for revision in found if revision), key=lambda revision: revision.revision)
+
+
+def current(kube: Kube, name: str, namespace: str, resource: Resource = SECRETS) -> Release | None:
+    """The release's newest revision; `None` when there is no such release. Two requests."""
+    known = revisions(kube, name, namespace, resource)
+    return read(kube, known[-1], resource) if known else None
+
+
+def read(kube: Kube, revision: Revision, resource: Resource = SECRETS) -> Release | None:
+    """One revision with its chart, values and manifest."""
+    stored = kube.find(resource, f"sh.helm.release.v1.{revision.name}.v{revision.revision}", revision.namespace)
+    return decode(stored) if stored is not None else None
+
+
+def anywhere(kube: Kube, resource: Resource = SECRETS) -> list[Revision]:
+    """The newest revision of every release in the cluster, whatever its name and namespace."""
+    newest: dict[tuple[str, str], Revision] = {}
+    for stored in kube.objects(resource, labels="owner=helm", metadata_only=True):
+        revision = revision_of(stored)
+        if revision is None:
+            continue
+        key = (revision.namespace, revision.name)
+        if key not in newest or newest[key].revision < revision.revision:
+            newest[key] = revision
+    return sorted(newest.values(), key=lambda revision: (revision.namespace, revision.name))

@@ -1,0 +1,51 @@
+"""Which versions are in play: this program, Helm, the API server, Cilium."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ciliumctl import __version__, release
+from ciliumctl.clients.kube import Kube, Resource
+from ciliumctl.parallel import gather_all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """Versions without a leading `v`; empty for what is not there or was not asked."""
+
+    kind: ClassVar[str] = "Version"
+
+    ciliumctl: str
+    python: str
+    helm: str = ""
+    helm_path: str = ""
+    kubernetes: str = ""
+    context: str = ""
+    chart: str = ""
+    release_status: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Always: there is nothing to judge."""
+        return True
+
+
+def collect(helm: tuple[str, str], kube: Kube | None, *, name: str, namespace: str, storage: Resource) -> Versions:
+    """The versions on this machine and, with a client, in the cluster. `helm` is its version and path."""
+    mine = Versions(ciliumctl=__version__, python=platform.python_version(), helm=helm[0], helm_path=helm[1])
+    if kube is None:
+        return mine
+    server, found = gather_all([kube.version, lambda: release.current(kube, name, namespace, storage)])
+    installed = found if isinstance(found, release.Release) else None
+    return Versions(
+        ciliumctl=mine.ciliumctl,
+        python=mine.python,
+        helm=mine.helm,
+        helm_path=mine.helm_path,
+        kubernetes=str(server).removeprefix("v"),
+        context=kube.context,
+        chart=installed.chart_version if installed else "",
+        release_status=installed.status if installed else "",
+    )

@@ -1,0 +1,55 @@
+"""Time: the one deadline a command has, and the only loop that sleeps."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point in monotonic time, in seconds; `math.inf` for none."""
+
+    at: float = math.inf
+    clock: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def after(cls, seconds: float | None, clock: Callable[[], float] = time.monotonic) -> Deadline:
+        """The deadline `seconds` from now; none for `None` or 0, as with kubectl."""
+        return cls(clock() + seconds if seconds else math.inf, clock)
+
+    def left(self, cap: float = math.inf) -> float:
+        """Seconds left, at most `cap`, never below 0."""
+        return max(0.0, min(cap, self.at - self.clock()))
+
+    @property
+    def passed(self) -> bool:
+        """Whether no time is left."""
+        return self.left() <= 0
+
+
+def poll(
+    probe: Callable[[], T],
+    done: Callable[[T], bool],
+    *,
+    deadline: Deadline,
+    interval: float = 2.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Look, and look again every `interval` seconds until `done` or the deadline.
+
+    Looks at least once, before anything is waited for. Returns the last value, done or not.
+    """
+    while True:
+        value = probe()
+        if done(value):
+            return value
+        left = deadline.left()
+        if left <= 0:
+            return value
+        sleep(min(interval, left))
