@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ciliumctl import __version__, release
+from ciliumctl.clients.helm import Release
 from ciliumctl.clients.kube import Kube, Resource
 from ciliumctl.parallel import gather_all
 
@@ -38,7 +39,7 @@ def collect(helm: tuple[str, str], kube: Kube | None, *, name: str, namespace: s
     if kube is None:
         return mine
     server, found = gather_all([kube.version, lambda: release.current(kube, name, namespace, storage)])
-    installed = found if isinstance(found, release.Release) else None
+    installed = found if isinstance(found, Release) else None
     return Versions(
         ciliumctl=mine.ciliumctl,
         python=mine.python,

@@ -168,9 +168,13 @@ class Session:
         write_result(result, render, output=self.settings.output, color=self.settings.color, environ=self.environ)
         raise typer.Exit(exit_code if exit_code is not None else 0 if result.ok else 1)
 
-    def fail(self, kind: str, error: CiliumctlError, result: Result | None = None) -> NoReturn:
-        """Write a failure and end with its exit code; with a partial result when there is one."""
-        write_failure(kind, error, result, self.settings.output)
+    def fail(self, kind: str, error: CiliumctlError, result: Result, render: Render) -> NoReturn:
+        """Write what was reached and why it is not enough, and end with the error's exit code."""
+        output = self.settings.output
+        if output in {"json", "yaml"}:
+            write_failure(kind, error, result, output)
+        else:
+            write_result(result, render, output=output, color=self.settings.color, environ=self.environ)
         self.explain(error)
         raise typer.Exit(error.exit_code)
 

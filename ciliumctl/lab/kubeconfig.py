@@ -1,0 +1,91 @@
+"""Put a lab's context into the user's kubeconfig, and take it out again, as kind does."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ciliumctl import yaml_files
+from ciliumctl.errors import NoKubeconfig
+
+_SECTIONS = ("clusters", "users", "contexts")
+_BEFORE = "ciliumctl.io/previous-context"
+
+
+def target(explicit: str, environ: Mapping[str, str]) -> Path:
+    """The kubeconfig that a new context goes into: the one named, else the first that kubectl would read."""
+    if explicit:
+        return Path(explicit).expanduser()
+    first = next((part for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part.strip()), "")
+    return Path(first).expanduser() if first else Path.home() / ".kube" / "config"
+
+
+def add(path: Path, source: Path, name: str) -> None:
+    """Add the only context of `source` to `path` as `name`, and make it the current one.
+
+    The context that was current is remembered in an extension of the new one.
+    """
+    merged = _load(path)
+    lab = yaml_files.load(source)
+    before = str(merged.get("current-context") or "")
+    context: dict[str, Any] = {"cluster": name, "user": name}
+    if before and before != name:
+        context["extensions"] = [{"name": _BEFORE, "extension": {"context": before}}]
+    for section, value in (
+        ("clusters", lab["clusters"][0]["cluster"]),
+        ("users", lab["users"][0]["user"]),
+        ("contexts", context),
+    ):
+        entries = [entry for entry in merged.get(section) or [] if entry.get("name") != name]
+        merged[section] = [*entries, {"name": name, section[:-1]: value}]
+    merged["current-context"] = name
+    _save(path, merged)
+
+
+def remove(path: Path, name: str) -> None:
+    """Take a context out, and make the one current again that was before it."""
+    if not path.is_file():
+        return
+    merged = _load(path)
+    gone = [entry for entry in merged.get("contexts") or [] if entry.get("name") == name]
+    if not gone:
+        return
+    for section in _SECTIONS:
+        merged[section] = [entry for entry in merged.get(section) or [] if entry.get("name") != name]
+    if merged.get("current-context") == name:
+        merged["current-context"] = _previous(gone[0], merged)
+    if not any(merged[section] for section in _SECTIONS):
+        path.unlink()
+        return
+    _save(path, merged)
+
+
+def _previous(entry: Mapping[str, Any], merged: Mapping[str, Any]) -> str:
+    known = {context.get("name") for context in merged.get("contexts") or []}
+    for extension in (entry.get("context") or {}).get("extensions") or []:
+        if extension.get("name") == _BEFORE:
+            before = str((extension.get("extension") or {}).get("context", ""))
+            return before if before in known else ""
+    return ""
+
+
+def _load(path: Path) -> dict[str, Any]:
+    content = yaml_files.load(path) if path.is_file() else None
+    if content is None:
+        content = {"apiVersion": "v1", "kind": "Config"}
+    if not isinstance(content, dict):
+        raise NoKubeconfig(f"`{path}` is not a kubeconfig", hint="name another file with `--kubeconfig`")
+    return content
+
+
+def _save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the whole file or nothing; kubeconfigs hold secrets, so only their owner may read them."""
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w") as part:
+        part.write(yaml_files.dump(dict(content)))
+    Path(name).replace(path)

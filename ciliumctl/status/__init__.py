@@ -1,0 +1,149 @@
+"""Is Cilium well? Look once, or wait until it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ciliumctl.clients.kube import Kube, Resource
+from ciliumctl.errors import ApiFailed, TimedOut, Unreachable
+from ciliumctl.report import Reporter, Step
+from ciliumctl.status.collect import collect, elsewhere
+from ciliumctl.status.facts import Snapshot
+from ciliumctl.status.judge import judge
+from ciliumctl.status.trouble import Trouble, last_log, of_pods, of_workload
+from ciliumctl.status.verdict import Component, NodeLine, Problem, Status
+from ciliumctl.wait import Deadline, poll
+
+__all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "unhealthy", "wait"]
+
+#: Seconds that a state such as CrashLoopBackOff may last before a wait gives up on it.
+GRACE = 30.0
+_INTERVAL = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Which installation."""
+
+    namespace: str
+    release: str
+    storage: Resource
+
+
+def look(kube: Kube, where: Where, *, light: bool = False) -> Status:
+    """Look once. Ten requests in parallel, and two for each pod in trouble (at most five of a component)."""
+    snapshot = collect(kube, namespace=where.namespace, release_name=where.release, storage=where.storage, light=light)
+    other: Sequence[str] = () if snapshot.installed else elsewhere(kube, where.namespace)
+    return judge(snapshot, troubles(kube, snapshot), other)
+
+
+def troubles(kube: Kube, snapshot: Snapshot) -> Mapping[str, Sequence[Trouble]]:
+    """Look closely at what is not ready."""
+    found: dict[str, list[Trouble]] = {}
+    for component, workload in snapshot.workloads.items():
+        pods = snapshot.pods.get(component, ())
+        unready = [pod for pod in pods if not pod.ready]
+        if unready:
+            found[component] = of_pods(kube, snapshot.namespace, unready)
+        if len(pods) < workload.desired:
+            trouble = of_workload(kube, snapshot.namespace, workload)
+            if trouble is not None:
+                found.setdefault(component, []).append(trouble)
+    return found
+
+
+def wait(
+    kube: Kube,
+    where: Where,
+    *,
+    deadline: Deadline,
+    report: Reporter,
+    fail_fast: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Status:
+    """Look until Cilium is healthy, a state that will not mend itself has lasted, or the time is up.
+
+    An API server that goes away for a while is waited for. Returns the last status, healthy or not.
+
+    Raises:
+        ClusterError: the cluster could not be reached at all, or refuses us.
+    """
+    since: float | None = None
+    last: Status | None = None
+
+    with report.step("Waiting for Cilium") as step:
+
+        def probe() -> Status | None:
+            nonlocal since, last
+            try:
+                status = look(kube, where, light=True)
+            except (Unreachable, ApiFailed, TimedOut) as error:
+                if last is None or (deadline.passed and not isinstance(error, TimedOut)):
+                    raise
+                step(f"the API server does not answer: {error.message}")
+                return None
+            last = status
+            since = (since if since is not None else clock()) if status.terminal else None
+            _tell(step, status)
+            return status
+
+        def done(status: Status | None) -> bool:
+            if status is None:
+                return False
+            gave_up = fail_fast and since is not None and clock() - since >= GRACE
+            return status.ok or gave_up or not status.installed
+
+        poll(probe, done, deadline=deadline, interval=_INTERVAL, sleep=sleep)
+        if last is None:
+            raise TimedOut("the time is up before Cilium's state could be read", hint="raise `--timeout`")
+        if last.ok:
+            kube_status = look(kube, where)
+            step.finish("healthy" if kube_status.ok else "unhealthy", outcome="done" if kube_status.ok else "failed")
+            return kube_status
+        step.finish(summary(last), outcome="failed")
+    return with_logs(kube, last)
+
+
+def _tell(step: Step, status: Status) -> None:
+    counted = [
+        f"{component.name} {component.ready}/{component.desired}"
+        for component in status.components
+        if component.state in {"healthy", "unhealthy"}
+    ]
+    lines = [
+        line
+        for problem in status.problems
+        if problem.severity == "error"
+        for line in (problem.message, *(f"  {detail}" for detail in problem.details))
+    ]
+    step(", ".join(counted) or "nothing there yet", lines)
+
+
+def summary(status: Status) -> str:
+    """What is wrong, in one line."""
+    errors = [problem.message for problem in status.problems if problem.severity == "error"]
+    return "; ".join(errors[:3]) or "healthy"
+
+
+def with_logs(kube: Kube, status: Status) -> Status:
+    """Add the last log lines of the worst pod to what is wrong."""
+    worst = next((problem for problem in status.problems if problem.severity == "error" and problem.pod), None)
+    log = last_log(kube, status.namespace, worst.pod) if worst is not None else ""
+    if worst is None or not log:
+        return status
+    lines = (f"last log lines of {worst.pod}:", *(f"  {line}" for line in log.splitlines()))
+    told = replace(worst, details=(*worst.details, *lines))
+    return replace(status, problems=tuple(told if problem is worst else problem for problem in status.problems))
+
+
+def unhealthy(status: Status, deadline: Deadline) -> TimedOut | None:
+    """The error of a wait that ran out of time; `None` when it ended for another reason."""
+    if status.ok or not deadline.passed:
+        return None
+    return TimedOut(
+        f"Cilium is not healthy in time: {summary(status)}",
+        hint="`ciliumctl status` shows how it goes on; raise `--timeout` when it is only slow",
+    )
