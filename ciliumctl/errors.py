@@ -58,6 +58,7 @@ class CiliumctlError(Exception):
         message: One sentence with the names involved, without an "Error:" prefix.
         hint: What to do next, ideally a command; empty when there is nothing useful to say.
         detail: The other side's own words (Helm's stderr, the API server's message), possibly many lines.
+        result: What was reached before the failure; `-o json` shows it beside the error.
     """
 
     exit_code: ClassVar[int] = 70
@@ -68,6 +69,7 @@ class CiliumctlError(Exception):
         self.message = message
         self.hint = hint
         self.detail = detail
+        self.result: object | None = None
 
 
 class UsageError(CiliumctlError):

@@ -101,6 +101,8 @@ class Reporter:
         self._sink = sink
         self._clock = clock
         self._keys = itertools.count(1)
+        #: What to do after an interrupt, as things stand now; shown when one comes.
+        self.resume = ""
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:

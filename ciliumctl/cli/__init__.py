@@ -47,6 +47,10 @@ class Root(CommandGroup):
         for ours in ("standalone_mode", "prog_name"):
             extra.pop(ours, None)
         code: int = 0
+        if "_CILIUMCTL_COMPLETE" in os.environ:
+            from typer._completion_classes import completion_init
+
+            completion_init()
         with _signals():
             try:
                 code = (
@@ -174,8 +178,8 @@ def _wanted_output(arguments: Sequence[str]) -> str:
 
 
 def _after_interrupt(ctx: Context) -> str:
-    """What to do next: a command that changes things says so in `ctx.meta`."""
-    return str(ctx.meta.get("ciliumctl.after-interrupt", ""))
+    """What to do next: work that changes things keeps this up to date."""
+    return session_of(ctx).report.resume
 
 
 def _bug(error: Exception) -> int:

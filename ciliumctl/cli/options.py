@@ -14,6 +14,11 @@ def option(*declarations: str, help: str, **more: Any) -> Any:  # noqa: A002 - t
     return typer.Option(*declarations, help=help, show_envvar=False, show_default=False, **more)
 
 
+def argument(*, metavar: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's name
+    """An argument for `Annotated`."""
+    return typer.Argument(metavar=metavar, help=help, show_envvar=False, show_default=False, **more)
+
+
 def choice(*words: str, flags: tuple[str, ...], help: str) -> Any:  # noqa: A002 - typer's name
     """An option that takes one of a few words."""
     return option(*flags, help=help, click_type=Choice(*words))
@@ -30,6 +35,14 @@ Version = Annotated[
 ]
 Chart = Annotated[str, option("--chart", metavar="CHART", help="Chart folder, .tgz archive or oci:// reference")]
 Repository = Annotated[str, option("--repository", metavar="URL", help="Chart repository (default: Cilium's own)")]
+
+#: Where a forward listens.
+Address = Annotated[str, option("--address", metavar="ADDRESS", help="Local address (default: 127.0.0.1)")]
+#: Values for a purpose.
+Presets = Annotated[
+    list[str] | None,
+    option("--preset", metavar="NAME", help="Values for a purpose (`ciliumctl preset list`); repeatable"),
+]
 
 #: Values, with Helm's own names.
 ValuesFiles = Annotated[

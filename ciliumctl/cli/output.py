@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import sys
@@ -76,22 +77,23 @@ def wants_color(choice: str, stream: TextIO, environ: Mapping[str, str]) -> bool
     return stream.isatty()
 
 
-def plain(text: str, stream: TextIO) -> str:
-    """`text` with ASCII signs where the stream cannot write ours."""
+def plain(text: str, encoding: str | None) -> str:
+    """`text` with ASCII signs where the encoding has none of ours."""
     try:
-        text.encode(stream.encoding or "utf-8")
+        text.encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         text = text.translate(_ASCII)
-        return text.encode(stream.encoding or "ascii", "replace").decode(stream.encoding or "ascii")
+        return text.encode(encoding or "ascii", "replace").decode(encoding or "ascii")
     return text
 
 
 class Writer:
     """Writes text for people. Foreign text is never markup."""
 
-    def __init__(self, stream: TextIO, *, color: bool) -> None:
+    def __init__(self, stream: TextIO, *, color: bool, encoding: str | None = None) -> None:
         self._stream = stream
         self._color = color
+        self._encoding = encoding or stream.encoding
 
     def line(self, *cells: Cell) -> None:
         """Write one line made of pieces."""
@@ -99,11 +101,11 @@ class Writer:
             self._styled(cells)
         else:
             text = "".join(cell if isinstance(cell, str) else cell[0] for cell in cells)
-            self._stream.write(plain(text.rstrip(), self._stream) + "\n")
+            self._stream.write(plain(text.rstrip(), self._encoding) + "\n")
 
     def text(self, text: str) -> None:
         """Write text as it is, such as YAML."""
-        self._stream.write(plain(text if text.endswith("\n") else text + "\n", self._stream))
+        self._stream.write(plain(text if text.endswith("\n") else text + "\n", self._encoding))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, indent: str = "") -> None:
         """Write aligned columns, as wide as they are: a table is never cut."""
@@ -146,50 +148,37 @@ def _padded(row: Sequence[Cell], widths: Sequence[int]) -> list[Cell]:
 Render = Callable[[Writer, Any], None]
 
 
-def write_result(
-    result: Result,
-    render: Render,
-    *,
-    output: str,
-    color: str,
-    environ: Mapping[str, str],
-    stream: TextIO | None = None,
-) -> None:
+def write_result(result: Result, render: Render, *, output: str, color: str, environ: Mapping[str, str]) -> None:
     """Write a result to standard output in the wanted format."""
-    stream = stream or sys.stdout
     if output in {"json", "yaml"}:
-        _write_data(envelope(result.kind, result), output, stream)
+        emit(_data(envelope(result.kind, result), output))
     elif output == "name":
-        for name in getattr(result, "names", ()):
-            stream.write(f"{name}\n")
+        emit("".join(f"{name}\n" for name in getattr(result, "names", ())))
     else:
-        render(Writer(stream, color=wants_color(color, stream, environ)), result)
-    flush(stream)
+        text = io.StringIO()
+        render(Writer(text, color=wants_color(color, sys.stdout, environ), encoding=sys.stdout.encoding), result)
+        emit(text.getvalue())
 
 
 def write_failure(kind: str, error: CiliumctlError, result: Result | None, output: str) -> None:
     """Write the envelope of a failed command to standard output; nothing for other formats."""
     if output in {"json", "yaml"}:
-        _write_data(envelope(kind, result, error), output, sys.stdout)
-        flush(sys.stdout)
+        emit(_data(envelope(kind, result, error), output))
 
 
-def _write_data(data: Any, output: str, stream: TextIO) -> None:
+def _data(data: Any, output: str) -> str:
     if output == "json":
-        stream.write(json.dumps(data, indent=2, ensure_ascii=not _is_unicode(stream)) + "\n")
-    else:
-        from ciliumctl import yaml_files
+        unicode = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
+        return json.dumps(data, indent=2, ensure_ascii=not unicode) + "\n"
+    from ciliumctl import yaml_files
 
-        stream.write(yaml_files.dump(data))
-
-
-def _is_unicode(stream: TextIO) -> bool:
-    return (stream.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
+    return yaml_files.dump(data)
 
 
-def flush(stream: TextIO) -> None:
-    """Flush; a reader that went away, such as `head`, is no failure."""
+def emit(text: str) -> None:
+    """Write data to standard output at once; a reader that went away, such as `head`, is no failure."""
     try:
-        stream.flush()
+        sys.stdout.write(text)
+        sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

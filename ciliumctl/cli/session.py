@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ciliumctl.clients.helm import Helm
     from ciliumctl.clients.kube import ConnectOptions, Kube
     from ciliumctl.clients.web import Web
+    from ciliumctl.lock import Holder
 
 
 class Session:
@@ -148,7 +149,7 @@ class Session:
             return
         if not self.interactive:
             raise NeedsConfirmation(f"{refusal}, and nobody can be asked", hint=hint)
-        sys.stderr.write(plain(f"{question} [y/N] ", sys.stderr))
+        sys.stderr.write(plain(f"{question} [y/N] ", sys.stderr.encoding))
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise NeedsConfirmation(f"{refusal}, and the answer was no", hint=hint)
@@ -160,6 +161,19 @@ class Session:
             raise UsageError(
                 f"this command has no `-o {self.settings.output}` output", hint=f"choose one of {', '.join(known)}"
             )
+
+    def holder(self, command: str) -> Holder:
+        """Who changes the cluster, for the lock that others meet."""
+        import getpass
+        import socket
+
+        from ciliumctl.lock import Holder
+
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):
+            user = "somebody"
+        return Holder(who=f"{user}@{socket.gethostname()} (process {os.getpid()})", command=f"ciliumctl {command}")
 
     # Ending
 

@@ -24,6 +24,7 @@ __all__ = [
     "Release",
     "Revision",
     "SetFlag",
+    "SetKind",
     "Values",
     "decode",
     "revision_of",

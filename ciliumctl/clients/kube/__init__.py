@@ -313,12 +313,12 @@ class Kube:
 
     # Changing
 
-    def create(self, resource: Resource, manifest: Manifest, namespace: str = "") -> Manifest:
-        """Create an object. Raises `Conflict` when it exists."""
+    def create(self, resource: Resource, manifest: Manifest, namespace: str = "", *, dry_run: bool = False) -> Manifest:
+        """Create an object; with `dry_run` only let the server check it. Raises `Conflict` when it exists."""
         body: Manifest = self._transport.request(
             "POST",
             resource.path(namespace=namespace),
-            query={"fieldManager": FIELD_MANAGER},
+            query={"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {}),
             body=manifest,
         ).json()
         return body

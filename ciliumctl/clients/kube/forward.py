@@ -142,7 +142,8 @@ class Forwarder:
         errors = session.open({**headers, "streamtype": "error"}, fin=True)
         data = session.open({**headers, "streamtype": "data"})
         if held.attach(data):
-            threading.Thread(target=_upward, args=(connection, held), daemon=True).start()
+            held.upward = threading.Thread(target=_upward, args=(connection, held), daemon=True)
+            held.upward.start()
         arrived = False
         while (piece := data.read()) is not None:
             arrived = True
@@ -161,7 +162,11 @@ class Forwarder:
                 return said
         if said and not self._stopped.is_set():
             self._say(f"the pod's side reports: {said}")
-        # The pod's side is done; what the client still sends has nowhere to go.
+        # The pod's side is done; the client may still send until it ends its own.
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+        if held.upward is not None and not said:
+            held.upward.join()
         data.reset()
         return ""
 
@@ -205,6 +210,7 @@ class _Held:
         self._ended = False
         self._stream: Stream | None = None
         self.complete = True
+        self.upward: threading.Thread | None = None
 
     def attach(self, stream: Stream) -> bool:
         """Make `stream` the one to send to, and send it all that is held. Returns whether it is the first."""

@@ -7,14 +7,13 @@ Examples:
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import option
-from ciliumctl.cli.output import flush
+from ciliumctl.cli.output import emit
 
 
 def command(
@@ -29,5 +28,4 @@ def command(
 
     session = session_of(ctx)
     found = lab.find(name, _wiring.labs(session))
-    sys.stdout.write(f"{found.kubeconfig}\n" if path else found.kubeconfig.read_text())
-    flush(sys.stdout)
+    emit(f"{found.kubeconfig}\n" if path else found.kubeconfig.read_text())

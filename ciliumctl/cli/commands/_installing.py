@@ -1,0 +1,80 @@
+"""What the commands that work with the chart and its values have in common."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ciliumctl import installation, status
+    from ciliumctl.cli.session import Session
+    from ciliumctl.clients.helm import SetKind
+    from ciliumctl.clients.kube import Resource
+
+_KINDS: tuple[SetKind, ...] = ("set", "set-string", "set-file", "set-json")
+
+
+def wanted(
+    session: Session,
+    *,
+    version: str,
+    chart: str,
+    repository: str,
+    values: Sequence[str] | None,
+    flags: Sequence[Sequence[str] | None],
+    presets: Sequence[str] | None,
+    detect: bool,
+    translate: bool,
+) -> installation.Wanted:
+    """What the user asks for. `flags` are those of --set, --set-string, --set-file and --set-json, in this order."""
+    from ciliumctl import charts, installation
+    from ciliumctl.clients.helm import SetFlag
+
+    set_flags = [
+        SetFlag(kind=kind, text=text) for kind, texts in zip(_KINDS, flags, strict=True) for text in texts or ()
+    ]
+    return installation.Wanted(
+        namespace=session.settings.namespace,
+        release=session.settings.helm_release_name,
+        chart=charts.Request(version=version, chart=chart, repository=repository),
+        presets=tuple(presets or ()),
+        files=tuple(values or ()),
+        flags=tuple(set_flags),
+        detect=detect,
+        translate=translate,
+    )
+
+
+def means(session: Session) -> installation.Means:
+    """What the work is done with."""
+    from ciliumctl import installation
+
+    return installation.Means(helm=session.helm, web=session.web, cache=session.cache, report=session.report)
+
+
+def where(session: Session) -> status.Where:
+    """Which installation the command is about."""
+    from ciliumctl import status
+
+    return status.Where(
+        namespace=session.settings.namespace,
+        release=session.settings.helm_release_name,
+        storage=storage(session),
+    )
+
+
+def storage(session: Session) -> Resource:
+    """Where Helm keeps its releases."""
+    from ciliumctl import release
+
+    return release.storage(session.environ)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for the time of the command."""
+    with tempfile.TemporaryDirectory(prefix="ciliumctl-") as folder:
+        yield Path(folder)

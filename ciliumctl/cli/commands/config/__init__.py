@@ -1,0 +1,1 @@
+"""Show where the values of options come from."""

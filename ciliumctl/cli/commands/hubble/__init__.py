@@ -1,0 +1,1 @@
+"""Switch Hubble's parts on and off, and reach them from here."""

@@ -1,0 +1,47 @@
+"""What switching Hubble's parts on and off has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ciliumctl.cli.commands import _installing
+from ciliumctl.cli.commands.status import show as show_status
+from ciliumctl.cli.output import Writer
+from ciliumctl.cli.session import Session
+from ciliumctl.hubble import Changed
+
+
+def switch(session: Session, wanted: Mapping[str, bool], command: str, *, wait: bool) -> None:
+    """Do it and end."""
+    from ciliumctl import hubble, status
+
+    session.allow()
+    deadline = session.deadline(300.0)
+    how = hubble.How(
+        helm=session.helm,
+        holder=session.holder(command),
+        where=_installing.where(session),
+        deadline=deadline,
+        report=session.report,
+        wait=wait,
+    )
+    result = hubble.switch(session.kube, how, wanted)
+    late = status.unhealthy(result.status, deadline) if result.status is not None else None
+    if late is not None:
+        session.fail("HubbleChange", late, result, render)
+    session.finish(result, render)
+
+
+def render(out: Writer, result: Changed) -> None:
+    """What is on now."""
+    parts = ", ".join(
+        f"{name} {'on' if on else 'off'}"
+        for name, on in (("hubble", result.hubble), ("relay", result.relay), ("ui", result.ui))
+    )
+    out.line(f"{result.outcome}: {parts} (revision {result.revision})")
+    if result.status is not None and not result.status.ok:
+        show_status(out, result.status)
+    elif result.ui:
+        out.line("next: ciliumctl hubble ui")
+    elif result.relay:
+        out.line("next: ciliumctl hubble port-forward")

@@ -1,0 +1,45 @@
+"""Show which of Hubble's parts are on and whether they are well."""
+
+from __future__ import annotations
+
+import typer
+
+from ciliumctl.cli import session_of
+from ciliumctl.cli.commands import _installing
+from ciliumctl.cli.output import Writer
+from ciliumctl.hubble import HubbleStatus
+
+
+def command(ctx: typer.Context) -> None:
+    """Look."""
+    from ciliumctl import hubble
+
+    session = session_of(ctx)
+    session.allow()
+    session.deadline(60.0)
+    session.finish(hubble.look(session.kube, _installing.where(session)), render)
+
+
+def render(out: Writer, result: HubbleStatus) -> None:
+    """One line a part."""
+    rows = [("server", "on" if result.server else "off", "in every agent", ""), *_rows(result)]
+    out.table(("part", "state", "ready", "reach it with"), rows)
+    for problem in result.problems:
+        out.line(("✗ ", "bad"), problem.message)
+        for detail in problem.details:
+            out.line("    ", detail)
+        if problem.hint:
+            out.line(("    hint: ", "head"), problem.hint)
+
+
+def _rows(result: HubbleStatus) -> list[tuple[str, str, str, str]]:
+    rows: list[tuple[str, str, str, str]] = []
+    for name, part, command in (
+        ("relay", result.relay, "ciliumctl hubble port-forward"),
+        ("ui", result.ui, "ciliumctl hubble ui"),
+    ):
+        on = part.state != "disabled"
+        rows.append(
+            (name, part.state if on else "off", f"{part.ready}/{part.desired}" if on else "", command if on else "")
+        )
+    return rows

@@ -1,0 +1,145 @@
+"""Install Cilium with Helm.
+
+What kind of cluster it is decides on some values; `ciliumctl detect` shows which and why. Yours always win, in Helm's
+order: presets, --values files, --set-json, --set, --set-string, --set-file.
+A cluster that has Cilium as asked for is left alone; one that has another CNI is refused.
+
+Examples:
+  ciliumctl install --version 1.15.6 --wait
+  ciliumctl install -n cilium -f values.yaml --set hubble.relay.enabled=true
+  ciliumctl install --preset hubble --atomic --timeout 10m
+  ciliumctl install --dry-run=server > manifest.yaml
+  ciliumctl install --export manifest --version 1.20.0     without any cluster
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ciliumctl import defaults
+from ciliumctl.cli import session_of
+from ciliumctl.cli.commands import _installing
+from ciliumctl.cli.commands.status import show as show_status
+from ciliumctl.cli.options import (
+    Chart,
+    Presets,
+    Repository,
+    Set,
+    SetFile,
+    SetJson,
+    SetString,
+    ValuesFiles,
+    Version,
+    choice,
+    duration,
+    option,
+)
+from ciliumctl.cli.output import Writer, emit
+from ciliumctl.installation import Installed
+
+
+def command(
+    ctx: typer.Context,
+    *,
+    version: Version = "",
+    chart: Chart = "",
+    repository: Repository = defaults.REPOSITORY,
+    values: ValuesFiles = None,
+    set_: Set = None,
+    set_string: SetString = None,
+    set_file: SetFile = None,
+    set_json: SetJson = None,
+    preset: Presets = None,
+    wait: Annotated[bool, option("--wait/--no-wait", help="Wait until Cilium is healthy (default: no)")] = False,
+    wait_duration: Annotated[
+        float, duration("--wait-duration", help="Longest time (default: 5m); the same as --timeout")
+    ] = defaults.WAIT_SECONDS,
+    atomic: Annotated[
+        bool, option("--atomic", help="Wait, and take everything back when it does not get healthy")
+    ] = False,
+    dry_run: Annotated[
+        str, choice("none", "client", "server", flags=("--dry-run",), help="Print the manifest and change nothing")
+    ] = "none",
+    export: Annotated[
+        str, choice("none", "manifest", "values", flags=("--export",), help="Print it without asking any cluster")
+    ] = "none",
+    kubernetes_version: Annotated[
+        str, option("--kubernetes-version", metavar="VERSION", help="What --export renders for (default: 1.34.0)")
+    ] = "1.34.0",
+    autodetect: Annotated[
+        bool, option("--autodetect/--no-autodetect", help="Let the kind of cluster decide on values (default: yes)")
+    ] = True,
+    translate_values: Annotated[
+        bool, option("--translate-values", help="Translate values of charts before 1.9 instead of refusing them")
+    ] = False,
+) -> None:
+    """Install, or only show what would be installed."""
+    from ciliumctl import installation
+
+    session = session_of(ctx)
+    session.allow()
+    deadline = session.deadline(wait_duration)
+    wanted = _installing.wanted(
+        session,
+        version=version,
+        chart=chart,
+        repository=repository,
+        values=values,
+        flags=(set_, set_string, set_file, set_json),
+        presets=preset,
+        detect=autodetect,
+        translate=translate_values,
+    )
+    means = _installing.means(session)
+    with _installing.scratch() as folder:
+        if export != "none":
+            plan = installation.offline(wanted, means, folder)
+            _print_plan(plan, means, export, kubernetes_version)
+            return
+        plan = installation.prepare(wanted, session.kube, means, _installing.storage(session), folder)
+        if dry_run != "none":
+            result = installation.dry_run(plan, session.kube, means, server=dry_run == "server")
+            session.finish(result, lambda out, found: out.text(found.manifest))
+        how = installation.How(
+            holder=session.holder("install"),
+            consent=lambda change: session.confirm(
+                f"{change.info.title}: {change.info.why} Do it?",
+                refusal=f"the installation needs this: {change.info.title}",
+            ),
+            deadline=deadline,
+            where=_installing.where(session),
+            wait=wait,
+            atomic=atomic,
+        )
+        result = installation.install(plan, session.kube, means, how)
+    late = installation.late(result, deadline)
+    if late is not None:
+        session.fail("Installation", late, result, render)
+    session.finish(result, render)
+
+
+def _print_plan(plan: object, means: object, export: str, kubernetes_version: str) -> None:
+    from ciliumctl import installation, yaml_files
+
+    assert isinstance(plan, installation.Plan)  # noqa: S101
+    assert isinstance(means, installation.Means)  # noqa: S101
+    text = (
+        yaml_files.dump(dict(plan.config))
+        if export == "values"
+        else installation.render(plan, means, kube_version=kubernetes_version)
+    )
+    emit(text)
+
+
+def render(out: Writer, result: Installed) -> None:
+    """Say what there is now, and what to do next."""
+    done = {"installed": "installed", "continued": "installed", "unchanged": "unchanged"}[result.outcome]
+    where = f"namespace {result.namespace} of {result.context}"
+    out.line(f"Cilium {result.version} {done} in {where}, release {result.release} revision {result.revision}")
+    if result.status is not None:
+        out.line()
+        show_status(out, result.status)
+    else:
+        out.line("next: ciliumctl status --wait")

@@ -1,0 +1,25 @@
+"""Install Cilium: decide what and where, refuse what would break, then change the cluster step by step."""
+
+from __future__ import annotations
+
+from ciliumctl.installation.guards import stuck, unchanged
+from ciliumctl.installation.plan import Installed, Means, Plan, Wanted
+from ciliumctl.installation.prepare import offline, prepare, values_of
+from ciliumctl.installation.steps import How, dry_run, install, late, render
+
+__all__ = [
+    "How",
+    "Installed",
+    "Means",
+    "Plan",
+    "Wanted",
+    "dry_run",
+    "install",
+    "late",
+    "offline",
+    "prepare",
+    "render",
+    "stuck",
+    "unchanged",
+    "values_of",
+]

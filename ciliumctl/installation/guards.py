@@ -1,0 +1,74 @@
+"""What must not be installed over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ciliumctl import cni, owners
+from ciliumctl.clients.helm import Release
+from ciliumctl.errors import AnotherCni, Exists, ForeignOwner, ReleaseStuck
+from ciliumctl.installation.plan import Plan
+from ciliumctl.values.paths import difference
+
+
+def refuse_others(owner: owners.Owner | None, others: Sequence[cni.OtherCni]) -> None:
+    """Refuse where something else runs the network. Raises `ForeignOwner`, `AnotherCni`."""
+    if owner is not None:
+        raise foreign(owner)
+    blocking = [other for other in others if other.blocks]
+    if blocking:
+        first = blocking[0]
+        names = ", ".join(other.name for other in blocking)
+        raise AnotherCni(
+            f"another CNI is in charge: {names} ({'; '.join(first.evidence)})",
+            hint=first.advice,
+            detail="\n".join(f"{other.name}: {line}" for other in blocking for line in other.evidence),
+        )
+
+
+def foreign(owner: owners.Owner) -> ForeignOwner:
+    """The error for a Cilium that something else manages."""
+    return ForeignOwner(
+        f"Cilium is there already and belongs to {owner.tool} ({'; '.join(owner.evidence)})", hint=owner.hint
+    )
+
+
+def stuck(found: Release) -> ReleaseStuck:
+    """The error for a release that Helm left in the middle of an operation."""
+    if found.revision == 1:
+        what, command = "remove it", f"helm uninstall {found.name} -n {found.namespace}"
+    else:
+        what, command = "go back", f"helm rollback {found.name} -n {found.namespace}"
+    return ReleaseStuck(
+        f"Helm release `{found.name}` revision {found.revision} is {found.status} since {found.updated[:19]}: "
+        "an operation is at work, or was killed",
+        hint=f"wait for it; when nobody is at work on it, {what}: `{command}`",
+    )
+
+
+def unchanged(plan: Plan) -> bool:
+    """Whether the release that is there is what is asked for.
+
+    Raises:
+        Exists: it is there and differs; the message names how.
+    """
+    there = plan.existing
+    if there is None or there.status == "failed":
+        return False
+    same_chart = plan.chart.same_as(there.stored_chart)
+    known_again = f"({plan.fingerprint})" in there.description
+    changed = difference(there.config, plan.config)
+    if same_chart and (known_again or not changed):
+        return True
+    ways = []
+    if not same_chart:
+        ways.append(f"chart {there.chart_version} is installed and {plan.chart.version} is asked for")
+    if changed:
+        listed = ", ".join(f"`{key}`" for key in changed[:5]) + (" …" if len(changed) > 5 else "")
+        ways.append(f"{len(changed)} values differ: {listed}")
+    command = f"helm upgrade {there.name} {plan.chart.path} -n {there.namespace} --reset-then-reuse-values"
+    raise Exists(
+        f"Cilium is installed already, and differs: {'; '.join(ways)}",
+        hint=f"see the values with `ciliumctl values` and `helm get values {there.name} -n {there.namespace}`; "
+        f"change it with `{command}`",
+    )

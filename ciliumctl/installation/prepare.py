@@ -1,0 +1,205 @@
+"""Find out where and what to install, changing nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ciliumctl import charts, cni, flavour, owners, release
+from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
+from ciliumctl.clients.kube import NAMESPACES, Kube, Manifest, Resource
+from ciliumctl.clients.web import Web
+from ciliumctl.errors import LegacyValues
+from ciliumctl.installation import guards
+from ciliumctl.installation.plan import Means, Plan, Wanted
+from ciliumctl.parallel import gather_all
+from ciliumctl.report import Reporter
+from ciliumctl.values import legacy, presets
+from ciliumctl.values.layers import Layer, MergedValues, of_file, of_flags, trace
+from ciliumctl.values.paths import difference, merge
+from ciliumctl.yaml_files import dump
+
+
+def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch: Path) -> Plan:
+    """Find out all that is needed to install, changing nothing.
+
+    Raises:
+        Refused: something is in charge already, or the release is stuck; each kind has its own class.
+        CiliumctlError: the chart or the values cannot be used, or the cluster cannot be asked.
+    """
+    report = means.report
+    existing, owner, others, facts, namespace = _survey(wanted, kube, report, storage)
+    if existing is None:
+        guards.refuse_others(owner, others)
+    elif existing.pending:
+        raise guards.stuck(existing)
+    elif owner is not None:
+        raise guards.foreign(owner)
+    chart = _chart(wanted, existing, means, scratch)
+    detection = flavour.detect(facts, chart_version=chart.version) if wanted.detect else None
+    if detection is not None:
+        for warning in detection.warnings:
+            report.warn(warning)
+    user = user_inputs(wanted, means.web, scratch)
+    inputs, own, config = layered(wanted, user, detection.values if detection else {}, means.helm, report)
+    changes = flavour.changes_for(detection, facts) if detection is not None else ()
+    return Plan(
+        wanted=wanted,
+        chart=chart,
+        inputs=inputs,
+        config=config,
+        fingerprint=_fingerprint(wanted, own),
+        detection=detection,
+        changes=changes,
+        namespace_exists=namespace is not None,
+        existing=existing,
+    )
+
+
+def _survey(
+    wanted: Wanted, kube: Kube, report: Reporter, storage: Resource
+) -> tuple[Release | None, owners.Owner | None, tuple[cni.OtherCni, ...], flavour.Facts, Manifest | None]:
+    with report.step("Looking at the cluster") as step:
+        existing, owner, others, facts, namespace = gather_all(
+            [
+                lambda: release.current(kube, wanted.release, wanted.namespace, storage),
+                lambda: owners.of_cilium(kube, namespace=wanted.namespace, release_name=wanted.release),
+                lambda: cni.in_charge(kube),
+                lambda: flavour.look(kube),
+                lambda: kube.find(NAMESPACES, wanted.namespace),
+            ]
+        )
+        step.finish(f"context `{kube.context}`, {flavour.detect(facts).flavour}")
+    return existing, owner, others, facts, namespace
+
+
+def _pull(helm: Helm, reference: str, folder: Path, version: str) -> Path:
+    return helm.pull(reference, folder, version=version)
+
+
+def _chart(wanted: Wanted, existing: Release | None, means: Means, scratch: Path) -> charts.Chart:
+    request = wanted.chart
+    if existing is not None and not (request.version or request.chart):
+        # Nothing upgrades by itself: without a wish the installed version is meant.
+        return charts.read(unpack_chart(existing, scratch / "installed"), "the installed release")
+    return charts.resolve(
+        request, web=means.web, cache=means.cache, report=means.report, pull=partial(_pull, means.helm)
+    )
+
+
+def user_inputs(wanted: Wanted, web: Web, scratch: Path) -> Inputs:
+    """The user's files and flags for Helm; files from the web are fetched into `scratch` first."""
+    files = [_local(name, web, scratch, number) for number, name in enumerate(wanted.files)]
+    return Inputs(files=tuple(files), flags=wanted.flags)
+
+
+def _local(name: str, web: Web, scratch: Path, number: int) -> Path:
+    if urlsplit(name).scheme in {"http", "https"}:
+        path = scratch / f"values-{number}.yaml"
+        path.write_bytes(web.get(name).body)
+        return path
+    return Path(name).expanduser()
+
+
+def layered(
+    wanted: Wanted, user: Inputs, detected: Mapping[str, Any], helm: Helm, report: Reporter
+) -> tuple[Inputs, Mapping[str, Any], Mapping[str, Any]]:
+    """The inputs with what was detected and the presets below what the user gave.
+
+    Returns the inputs, the user's own values and all of them merged, both by Helm itself.
+
+    Raises:
+        LegacyValues: the user's values are of a chart of long ago, and were not to be translated.
+    """
+    generated: dict[str, Any] = dict(detected)
+    for name in wanted.presets:
+        preset = presets.load(name)
+        generated = merge(generated, preset.values)
+        for need in preset.needs:
+            report.note(f"preset `{name}`: {need}")
+    own = helm.merge(user) if user.files or user.flags else {}
+    old = legacy.found(own)
+    if not old:
+        inputs = Inputs(generated=generated, files=user.files, flags=user.flags)
+        return inputs, own, helm.merge(inputs)
+    translation = legacy.translate(own)
+    if not wanted.translate:
+        raise _legacy_error(old, translation)
+    for before, after in translation.moved:
+        report.note(f"`{before}` is `{after}` now")
+    for key, why in translation.lost:
+        report.warn(f"`{key}` is left out: {why}")
+    for text in translation.notes:
+        report.note(text)
+    generated = merge(generated, translation.values)
+    return Inputs(generated=generated), translation.values, generated
+
+
+def _legacy_error(old: Sequence[str], translation: legacy.Translation) -> LegacyValues:
+    named = ", ".join(f"`{key}`" for key in old[:3]) + (f" and {len(old) - 3} more" if len(old) > 3 else "")
+    lost = "".join(f"\n# left out: {key} ({why})" for key, why in translation.lost)
+    return LegacyValues(
+        f"Cilium's charts have ignored {named} since 1.9: nothing of it would be installed",
+        hint=f"add `--translate-values`, or write this instead:\n{dump(dict(translation.values)).rstrip()}{lost}",
+    )
+
+
+def _fingerprint(wanted: Wanted, own: Mapping[str, Any]) -> str:
+    """A mark of what the user asked for, kept in the release's description.
+
+    So the same command is known again even when detection would decide otherwise today.
+    """
+    asked = json.dumps([wanted.chart.version, wanted.chart.chart, wanted.presets, own], sort_keys=True)
+    return hashlib.sha256(asked.encode()).hexdigest()[:12]
+
+
+def offline(wanted: Wanted, means: Means, scratch: Path) -> Plan:
+    """The plan as far as it goes without a cluster: nothing is detected."""
+    chart = _chart(wanted, None, means, scratch)
+    inputs, own, config = layered(wanted, user_inputs(wanted, means.web, scratch), {}, means.helm, means.report)
+    return Plan(wanted=wanted, chart=chart, inputs=inputs, config=config, fingerprint=_fingerprint(wanted, own))
+
+
+def values_of(
+    wanted: Wanted,
+    kube: Kube | None,
+    means: Means,
+    storage: Resource,
+    scratch: Path,
+    *,
+    everything: bool,
+) -> MergedValues:
+    """All values as Helm merges them, with the origin of each; without `everything` only what is not the chart's."""
+    existing = release.current(kube, wanted.release, wanted.namespace, storage) if kube is not None else None
+    chart = _chart(wanted, existing, means, scratch)
+    layers = [Layer(origin="chart", values=chart.values)]
+    detected: Mapping[str, Any] = {}
+    if kube is not None and wanted.detect:
+        detection = flavour.detect(flavour.look(kube), chart_version=chart.version)
+        detected = detection.values
+        layers += [
+            Layer(origin=f"detected: {conclusion.subject} is {conclusion.value}", values=conclusion.values)
+            for conclusion in detection.conclusions
+            if conclusion.values
+        ]
+    layers += [Layer(origin=f"preset {name}", values=presets.load(name).values) for name in wanted.presets]
+    user = user_inputs(wanted, means.web, scratch)
+    inputs, _own, config = layered(wanted, user, detected, means.helm, means.report)
+    if inputs.files or inputs.flags:
+        layers += [of_file(path, name=name) for path, name in zip(user.files, wanted.files, strict=True)]
+        layers += of_flags(user.flags, means.helm.merge)
+    elif user.files or user.flags:
+        layers.append(Layer(origin="translated", values=inputs.generated))
+    merged = means.helm.merge(inputs, chart.values)
+    shown = trace(layers, merged)
+    if not everything:
+        different = set(difference(chart.values, merged))
+        shown = tuple(value for value in shown if value.key in different or value.origin != "chart")
+    return MergedValues(
+        chart=chart.source, version=chart.version, values=shown, merged=merged if everything else config
+    )

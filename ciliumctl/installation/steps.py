@@ -1,0 +1,215 @@
+"""Carry a plan out, step by step, and take it back where that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from ciliumctl import __version__, flavour, lock, permissions, status
+from ciliumctl.clients.helm import Helm, Release
+from ciliumctl.clients.kube import NAMESPACES, PODS, Kube
+from ciliumctl.errors import CiliumctlError, Forbidden, Invalid, NotFound, OutsideError, Refused, TimedOut
+from ciliumctl.installation.guards import unchanged
+from ciliumctl.installation.plan import Installed, Means, Outcome, Plan, Wanted, result_of
+from ciliumctl.report import Reporter
+from ciliumctl.wait import Deadline, poll
+
+PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
+
+
+def dry_run(plan: Plan, kube: Kube, means: Means, *, server: bool) -> Installed:
+    """Render, and with `server` let the API server check every object; changes nothing."""
+    wanted = plan.wanted
+    with means.report.step("Rendering the chart") as step:
+        if server and not plan.namespace_exists:
+            step.finish(f"namespace `{wanted.namespace}` does not exist yet: checked without the server")
+            server = False
+        if server:
+            manifest = str(_helm_install(plan, means, dry_run=True))
+        else:
+            manifest = render(plan, means, kube_version=kube.version(), api_versions=_api_versions(kube))
+    return result_of(plan, kube, "dry-run", revision=0, manifest=manifest)
+
+
+def render(plan: Plan, means: Means, *, kube_version: str, api_versions: Sequence[str] = ()) -> str:
+    """The manifest as text, without asking the cluster."""
+    return means.helm.render(
+        plan.wanted.release,
+        str(plan.chart.path),
+        plan.inputs,
+        namespace=plan.wanted.namespace,
+        kube_version=kube_version,
+        api_versions=api_versions,
+    )
+
+
+def _api_versions(kube: Kube) -> list[str]:
+    return [f"{group}/{version}" for group, versions in kube.groups().items() for version in versions]
+
+
+def _helm_install(plan: Plan, means: Means, *, dry_run: bool = False) -> Release | str:
+    return means.helm.install(
+        plan.wanted.release,
+        str(plan.chart.path),
+        plan.inputs,
+        namespace=plan.wanted.namespace,
+        description=_description(plan),
+        dry_run=dry_run,
+    )
+
+
+def _description(plan: Plan) -> str:
+    return f"ciliumctl {__version__} install ({plan.fingerprint})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How to install: whether to wait, whether to take everything back on failure, whom to ask."""
+
+    holder: lock.Holder
+    consent: Callable[[flavour.ClusterChange], None]
+    deadline: Deadline
+    where: status.Where
+    wait: bool = False
+    atomic: bool = False
+
+
+def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
+    """Do it. What was done is said step by step; with `atomic` it is taken back when it does not get healthy.
+
+    Raises:
+        CiliumctlError: a step failed; nothing that this run made is left when `atomic` was asked for.
+    """
+    if unchanged(plan):
+        means.report.note("Cilium is installed as asked for: unchanged")
+        result = result_of(plan, kube, "unchanged", revision=plan.existing.revision if plan.existing else 0)
+        return _with_status(result, kube, means, how) if how.wait else result
+    if not permissions.is_admin(kube):
+        with means.report.step("Checking this user's rights"):
+            manifest = render(plan, means, kube_version=kube.version())
+            permissions.check(kube, manifest, plan.wanted.namespace, creates_namespace=not plan.namespace_exists)
+    for change in plan.changes:
+        how.consent(change)
+    with lock.held(kube, how.holder, means.report):
+        return _install(plan, kube, means, how)
+
+
+def _install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
+    report, wanted = means.report, plan.wanted
+    undo: list[tuple[str, Callable[[], object]]] = []
+    try:
+        if not plan.namespace_exists:
+            _create_namespace(kube, wanted.namespace, report)
+            undo.append((f"namespace `{wanted.namespace}`", lambda: kube.delete(NAMESPACES, wanted.namespace)))
+        if plan.changes:
+            with report.step("Checking the release with the server"):
+                _helm_install(plan, means, dry_run=True)
+        for change in plan.changes:
+            with report.step(change.info.title):
+                change.apply(kube)
+            undo.append((change.info.title, partial(change.undo, kube)))
+        report.resume = (
+            "`ciliumctl status` shows what is there; `ciliumctl install` goes on, `ciliumctl uninstall` ends it"
+        )
+        with report.step("Creating the Helm release") as step:
+            undo.append(("the Helm release", partial(_remove_release, means.helm, wanted)))
+            made = _create_release(plan, means)
+            step.finish(f"{made.name} revision {made.revision}, Cilium {made.chart_version}")
+        outcome: Outcome = "continued" if plan.existing is not None else "installed"
+        result = result_of(plan, kube, outcome, revision=made.revision)
+        if not (how.wait or how.atomic):
+            return result
+        report.resume = "Cilium is installed and still starting: `ciliumctl status --wait` goes on waiting"
+        result = _with_status(result, kube, means, how)
+    except CiliumctlError:
+        if how.atomic:
+            _take_back(undo, report)
+        raise
+    if how.atomic and not result.ok:
+        _take_back(undo, report)
+        raise _failed_and_taken_back(result, how.deadline)
+    return result
+
+
+def _create_release(plan: Plan, means: Means) -> Release:
+    if plan.existing is None:
+        made = _helm_install(plan, means)
+        if isinstance(made, str):
+            raise OutsideError("helm answered an installation with a manifest")
+        return made
+    # A first installation failed: the same name can only be upgraded.
+    return means.helm.upgrade(
+        plan.wanted.release,
+        str(plan.chart.path),
+        plan.inputs,
+        namespace=plan.wanted.namespace,
+        description=_description(plan),
+    )
+
+
+def _with_status(result: Installed, kube: Kube, means: Means, how: How) -> Installed:
+    found = status.wait(kube, how.where, deadline=how.deadline, report=means.report)
+    return replace(result, status=found)
+
+
+def late(result: Installed, deadline: Deadline) -> TimedOut | None:
+    """The error of an installation that was not healthy in time; `None` for any other end."""
+    return status.unhealthy(result.status, deadline) if result.status is not None else None
+
+
+def _failed_and_taken_back(result: Installed, deadline: Deadline) -> CiliumctlError:
+    said = status.summary(result.status) if result.status is not None else "it did not become healthy"
+    kind = TimedOut if deadline.passed else Refused
+    error = kind(
+        f"Cilium did not become healthy and was taken back (`--atomic`): {said}",
+        hint="mend the cause and install again; without `--atomic` it stays for you to look at",
+    )
+    error.result = result
+    return error
+
+
+def _take_back(undo: Sequence[tuple[str, Callable[[], object]]], report: Reporter) -> None:
+    """Undo in the opposite order; what cannot be undone is said and does not stop the rest."""
+    for name, step in reversed(undo):
+        try:
+            with report.step(f"Taking back {name}"):
+                step()
+        except NotFound:
+            continue
+        except CiliumctlError as error:
+            report.warn(f"{name} could not be taken back: {error.message}", error.hint)
+
+
+def _remove_release(helm: Helm, wanted: Wanted) -> None:
+    helm.uninstall(wanted.release, namespace=wanted.namespace)
+
+
+def _create_namespace(kube: Kube, name: str, report: Reporter) -> None:
+    """Create the namespace, labelled for privileged pods where the cluster would refuse them otherwise."""
+    with report.step(f"Creating namespace `{name}`") as step:
+        kube.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        if _refuses_privileged_pods(kube, name):
+            kube.patch(NAMESPACES, name, {"metadata": {"labels": PRIVILEGED}})
+            step.finish("labelled `privileged`: this cluster enforces PodSecurity")
+
+
+def _refuses_privileged_pods(kube: Kube, namespace: str) -> bool:
+    """Ask the server with a pod that is never made. A new namespace has no service account for a moment."""
+    container = {"name": "probe", "image": "probe", "securityContext": {"privileged": True}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "ciliumctl-probe"},
+        "spec": {"containers": [container], "hostNetwork": True, "automountServiceAccountToken": False},
+    }
+
+    def ask() -> str:
+        try:
+            kube.create(PODS, pod, namespace, dry_run=True)
+        except (Forbidden, Invalid) as error:
+            return error.detail
+        return ""
+
+    answer = poll(ask, lambda text: "serviceaccount" not in text, deadline=Deadline.after(5.0), interval=0.2)
+    return "PodSecurity" in answer
