@@ -5,9 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
 
 
 def gather(calls: Sequence[Callable[[], T]], *, limit: int = 32) -> list[T | Exception]:
@@ -49,3 +54,25 @@ def gather_all(calls: Sequence[Callable[[], T]], *, limit: int = 32) -> list[T]:
             raise result
         results.append(result)
     return results
+
+
+@overload
+def together(first: Callable[[], A], second: Callable[[], B], /) -> tuple[A, B]: ...
+@overload
+def together(first: Callable[[], A], second: Callable[[], B], third: Callable[[], C], /) -> tuple[A, B, C]: ...
+@overload
+def together(
+    first: Callable[[], A], second: Callable[[], B], third: Callable[[], C], fourth: Callable[[], D], /
+) -> tuple[A, B, C, D]: ...
+@overload
+def together(
+    first: Callable[[], A],
+    second: Callable[[], B],
+    third: Callable[[], C],
+    fourth: Callable[[], D],
+    fifth: Callable[[], E],
+    /,
+) -> tuple[A, B, C, D, E]: ...
+def together(*calls: Callable[[], Any]) -> tuple[Any, ...]:
+    """Run calls of different kinds at the same time and return their results; raise the first failure."""
+    return tuple(gather_all(calls))

@@ -23,7 +23,7 @@ from ciliumctl.clients.kube import (
     name_of,
 )
 from ciliumctl.errors import CiliumctlError, ForeignOwner, NotFound, Partial, TimedOut
-from ciliumctl.parallel import gather, gather_all
+from ciliumctl.parallel import gather, together
 from ciliumctl.report import Reporter
 from ciliumctl.status.collect import PART_OF
 from ciliumctl.wait import Deadline, poll
@@ -110,15 +110,13 @@ def find(kube: Kube, wanted: Wanted, storage: Resource) -> Release | None:
     Raises:
         ForeignOwner: there is one, and something else manages it.
     """
-    found, owner = gather_all(
-        [
-            lambda: release.current(kube, wanted.release, wanted.namespace, storage),
-            lambda: owners.of_cilium(kube, namespace=wanted.namespace, release_name=wanted.release),
-        ]
+    found, owner = together(
+        partial(release.current, kube, wanted.release, wanted.namespace, storage),
+        partial(owners.of_cilium, kube, namespace=wanted.namespace, release_name=wanted.release),
     )
-    if isinstance(owner, owners.Owner):
+    if owner is not None:
         raise ForeignOwner(f"Cilium belongs to {owner.tool} ({'; '.join(owner.evidence)})", hint=owner.hint)
-    return found if isinstance(found, Release) else None
+    return found
 
 
 def nothing(kube: Kube, wanted: Wanted) -> Removed:
@@ -129,15 +127,12 @@ def nothing(kube: Kube, wanted: Wanted) -> Removed:
 def preview(kube: Kube, found: Release) -> Preview:
     """Look at what would go. A handful of requests, in parallel."""
     objects = permissions.documents(found.manifest)
-    crds, changes, networked, without_proxy = gather_all(
-        [
-            lambda: _crds(kube),
-            lambda: tuple(change.info.title for change in flavour.applied_changes(kube)),
-            lambda: _networked(kube),
-            lambda: _without_kube_proxy(kube, found.namespace),
-        ]
+    counted, changes, networked, without_proxy = together(
+        partial(_crds, kube),
+        lambda: tuple(change.info.title for change in flavour.applied_changes(kube)),
+        partial(_networked, kube),
+        partial(_without_kube_proxy, kube, found.namespace),
     )
-    counted: Mapping[str, int] = crds if isinstance(crds, dict) else {}
     return Preview(
         context=kube.context,
         namespace=found.namespace,
@@ -147,10 +142,10 @@ def preview(kube: Kube, found: Release) -> Preview:
         namespaces=tuple(name_of(item) for item in objects if item.get("kind") == "Namespace"),
         crds=tuple(sorted(counted)),
         objects={name: count for name, count in counted.items() if count},
-        changes=changes if isinstance(changes, tuple) else (),
+        changes=changes,
         residue=RESIDUE,
-        networked_pods=networked if isinstance(networked, int) else 0,
-        without_kube_proxy=bool(without_proxy),
+        networked_pods=networked,
+        without_kube_proxy=without_proxy,
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from ciliumctl import __version__, release
-from ciliumctl.clients.helm import Release
 from ciliumctl.clients.kube import Kube, Resource
-from ciliumctl.parallel import gather_all
+from ciliumctl.parallel import together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +38,13 @@ def collect(helm: tuple[str, str], kube: Kube | None, *, name: str, namespace: s
     mine = Versions(ciliumctl=__version__, python=platform.python_version(), helm=helm[0], helm_path=helm[1])
     if kube is None:
         return mine
-    server, found = gather_all([kube.version, lambda: release.current(kube, name, namespace, storage)])
-    installed = found if isinstance(found, Release) else None
+    server, installed = together(kube.version, partial(release.current, kube, name, namespace, storage))
     return Versions(
         ciliumctl=mine.ciliumctl,
         python=mine.python,
         helm=mine.helm,
         helm_path=mine.helm_path,
-        kubernetes=str(server).removeprefix("v"),
+        kubernetes=server.removeprefix("v"),
         context=kube.context,
         chart=installed.chart_version if installed else "",
         release_status=installed.status if installed else "",

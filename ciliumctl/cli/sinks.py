@@ -217,12 +217,8 @@ class LiveSink:
         from rich.text import Text
 
         now = time.monotonic()
-        frames = plain("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", self._stream)
-        frame = (
-            frames[int(now * 8) % len(frames)]
-            if frames.isprintable() and "?" not in frames
-            else "-\\|/"[int(now * 8) % 4]
-        )
+        frames = plain(_SPINNER, self._stream.encoding)
+        frame = "-\\|/"[int(now * 8) % 4] if "?" in frames else frames[int(now * 8) % len(frames)]
         drawn = []
         with self._lock:
             running = list(self._running.values())

@@ -88,6 +88,7 @@ class Web:
         sha256: str = "",
         limit: int = DOWNLOAD_LIMIT,
         progress: Progress = lambda _done, _total: None,
+        attempts: int = ATTEMPTS,
     ) -> str:
         """Download `url` to `path` and return the SHA-256 of it, in hexadecimal.
 
@@ -97,12 +98,12 @@ class Web:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
         resumed = part.exists()
-        self._again(url, lambda _attempt: self._more(url, part, limit, progress), ATTEMPTS)
+        self._again(url, lambda _attempt: self._more(url, part, limit, progress), attempts)
         digest = sha256_of(part)
         if sha256 and digest != sha256.lower() and resumed:
             # What lay there may be of another file: once more, from the start.
             part.unlink()
-            self._again(url, lambda _attempt: self._more(url, part, limit, progress), ATTEMPTS)
+            self._again(url, lambda _attempt: self._more(url, part, limit, progress), attempts)
             digest = sha256_of(part)
         if sha256 and digest != sha256.lower():
             part.unlink()

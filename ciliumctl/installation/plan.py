@@ -51,6 +51,7 @@ class Plan:
     fingerprint: str
     detection: flavour.Detection | None = None
     changes: tuple[flavour.ClusterChange, ...] = ()
+    needs: tuple[flavour.Need, ...] = ()
     namespace_exists: bool = True
     existing: Release | None = None
 

@@ -17,7 +17,7 @@ from ciliumctl.clients.web import Web
 from ciliumctl.errors import LegacyValues
 from ciliumctl.installation import guards
 from ciliumctl.installation.plan import Means, Plan, Wanted
-from ciliumctl.parallel import gather_all
+from ciliumctl.parallel import together
 from ciliumctl.report import Reporter
 from ciliumctl.values import legacy, presets
 from ciliumctl.values.layers import Layer, MergedValues, of_file, of_flags, trace
@@ -47,7 +47,8 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
             report.warn(warning)
     user = user_inputs(wanted, means.web, scratch)
     inputs, own, config = layered(wanted, user, detection.values if detection else {}, means.helm, report)
-    changes = flavour.changes_for(detection, facts) if detection is not None else ()
+    changes = flavour.changes_for(detection, facts, config) if detection is not None else ()
+    needs = flavour.needs_of(detection, facts, config) if detection is not None else ()
     return Plan(
         wanted=wanted,
         chart=chart,
@@ -56,6 +57,7 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         fingerprint=_fingerprint(wanted, own),
         detection=detection,
         changes=changes,
+        needs=needs,
         namespace_exists=namespace is not None,
         existing=existing,
     )
@@ -65,14 +67,12 @@ def _survey(
     wanted: Wanted, kube: Kube, report: Reporter, storage: Resource
 ) -> tuple[Release | None, owners.Owner | None, tuple[cni.OtherCni, ...], flavour.Facts, Manifest | None]:
     with report.step("Looking at the cluster") as step:
-        existing, owner, others, facts, namespace = gather_all(
-            [
-                lambda: release.current(kube, wanted.release, wanted.namespace, storage),
-                lambda: owners.of_cilium(kube, namespace=wanted.namespace, release_name=wanted.release),
-                lambda: cni.in_charge(kube),
-                lambda: flavour.look(kube),
-                lambda: kube.find(NAMESPACES, wanted.namespace),
-            ]
+        existing, owner, others, facts, namespace = together(
+            partial(release.current, kube, wanted.release, wanted.namespace, storage),
+            partial(owners.of_cilium, kube, namespace=wanted.namespace, release_name=wanted.release),
+            partial(cni.in_charge, kube),
+            partial(flavour.look, kube),
+            partial(kube.find, NAMESPACES, wanted.namespace),
         )
         step.finish(f"context `{kube.context}`, {flavour.detect(facts).flavour}")
     return existing, owner, others, facts, namespace

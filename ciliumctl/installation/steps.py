@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
-from ciliumctl import __version__, flavour, lock, permissions, status
+from ciliumctl import __version__, lock, permissions, status
 from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import NAMESPACES, PODS, Kube
-from ciliumctl.errors import CiliumctlError, Forbidden, Invalid, NotFound, OutsideError, Refused, TimedOut
+from ciliumctl.errors import CiliumctlError, Forbidden, Invalid, NotFound, OutsideError, Refused, TimedOut, UsageError
 from ciliumctl.installation.guards import unchanged
 from ciliumctl.installation.plan import Installed, Means, Outcome, Plan, Wanted, result_of
 from ciliumctl.report import Reporter
+from ciliumctl.values.paths import get, merge, put
 from ciliumctl.wait import Deadline, poll
 
 PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
@@ -21,6 +23,8 @@ PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
 def dry_run(plan: Plan, kube: Kube, means: Means, *, server: bool) -> Installed:
     """Render, and with `server` let the API server check every object; changes nothing."""
     wanted = plan.wanted
+    for need in plan.needs:
+        means.report.warn(f"`{'.'.join(need.key)}` is left out: {need.why}", need.hint)
     with means.report.step("Rendering the chart") as step:
         if server and not plan.namespace_exists:
             step.finish(f"namespace `{wanted.namespace}` does not exist yet: checked without the server")
@@ -68,7 +72,7 @@ class How:
     """How to install: whether to wait, whether to take everything back on failure, whom to ask."""
 
     holder: lock.Holder
-    consent: Callable[[flavour.ClusterChange], None]
+    consent: Callable[[str], None]
     deadline: Deadline
     where: status.Where
     wait: bool = False
@@ -89,10 +93,26 @@ def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
         with means.report.step("Checking this user's rights"):
             manifest = render(plan, means, kube_version=kube.version())
             permissions.check(kube, manifest, plan.wanted.namespace, creates_namespace=not plan.namespace_exists)
+    plan = _with_needs(plan, means, how)
     for change in plan.changes:
-        how.consent(change)
+        how.consent(f"{change.info.title}: {change.info.why}")
     with lock.held(kube, how.holder, means.report):
         return _install(plan, kube, means, how)
+
+
+def _with_needs(plan: Plan, means: Means, how: How) -> Plan:
+    """The plan with the values that only the cloud knows, asked with consent."""
+    for need in plan.needs:
+        if not need.available:
+            raise UsageError(f"`{'.'.join(need.key)}` is needed: {need.why}", hint=need.hint)
+        how.consent(f"run `{' '.join(need.command)}`: {need.why}")
+        with means.report.step(f"Asking `{need.command[0]}`") as step:
+            values: dict[str, Any] = {}
+            put(values, need.key, need.ask())
+            step.finish(f"{'.'.join(need.key)} is {get(values, need.key)}")
+        inputs = replace(plan.inputs, generated=merge(plan.inputs.generated, values))
+        plan = replace(plan, inputs=inputs, config=merge(plan.config, values), needs=())
+    return plan
 
 
 def _install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:

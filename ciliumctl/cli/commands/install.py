@@ -104,10 +104,7 @@ def command(
             session.finish(result, lambda out, found: out.text(found.manifest))
         how = installation.How(
             holder=session.holder("install"),
-            consent=lambda change: session.confirm(
-                f"{change.info.title}: {change.info.why} Do it?",
-                refusal=f"the installation needs this: {change.info.title}",
-            ),
+            consent=lambda what: session.confirm(f"{what} Do it?", refusal=f"the installation needs this: {what}"),
             deadline=deadline,
             where=_installing.where(session),
             wait=wait,

@@ -1,0 +1,1 @@
+"""Values for a purpose or a kind of cluster, for `install --preset`."""

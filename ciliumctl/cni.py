@@ -1,0 +1,79 @@
+"""Other CNIs: which one is in charge of the nodes, seen by its DaemonSets, its CRDs and its marks on nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+from ciliumctl import templates
+from ciliumctl.clients.kube import DAEMON_SETS, NODES, Kube, Manifest, annotations_of, dig, name_of, namespace_of
+from ciliumctl.parallel import together
+
+#: With this selector the AWS VPC CNI runs nowhere.
+AWS_SELECTOR = "io.cilium/aws-node-enabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherCni:
+    """A CNI that is not Cilium. `blocks` tells whether Cilium cannot be installed beside it."""
+
+    name: str
+    evidence: tuple[str, ...]
+    advice: str
+    blocks: bool
+
+
+def in_charge(kube: Kube) -> tuple[OtherCni, ...]:
+    """The other CNIs that are there. Three requests."""
+    sets, groups, nodes = together(lambda: list(kube.objects(DAEMON_SETS)), kube.groups, partial(_some_nodes, kube))
+    found = [_look(entry, sets, groups, nodes) for entry in templates.load("cnis.yaml")]
+    return tuple(cni for cni in found if cni is not None)
+
+
+def _some_nodes(kube: Kube) -> list[Manifest]:
+    """A few nodes: marks that a CNI leaves are on all of them."""
+    nodes = kube.objects(NODES, metadata_only=True, limit=20)
+    return [node for node, _number in zip(nodes, range(20), strict=False)]
+
+
+def _look(
+    entry: Mapping[str, Any], sets: list[Manifest], groups: Mapping[str, Any], nodes: list[Manifest]
+) -> OtherCni | None:
+    evidence = [_described(item) for item in sets if _matches(entry, item)]
+    annotation = entry.get("annotation", "")
+    marked = [name_of(node) for node in nodes if annotation and annotation in annotations_of(node)]
+    if marked and not evidence:
+        evidence.append(f"annotation `{annotation}` on node `{marked[0]}`")
+    running = bool(evidence)
+    evidence += [f"API group `{group}`" for group in entry.get("groups", ()) if group in groups]
+    if not evidence:
+        return None
+    return OtherCni(
+        name=entry["name"],
+        evidence=tuple(evidence),
+        advice=entry["advice"],
+        blocks=running and entry.get("blocks", True),
+    )
+
+
+def _matches(entry: Mapping[str, Any], item: Manifest) -> bool:
+    if dig(item, "status", "desiredNumberScheduled", default=0) == 0:
+        return False
+    selector: dict[str, str] = dig(item, "spec", "template", "spec", "nodeSelector", default={})
+    if AWS_SELECTOR in selector:
+        return False
+    if any(fnmatchcase(name_of(item), pattern) for pattern in entry.get("daemonsets", ())):
+        return True
+    return any(fnmatchcase(image, pattern) for image in _images(item) for pattern in entry.get("images", ()))
+
+
+def _images(item: Manifest) -> list[str]:
+    containers: list[Manifest] = dig(item, "spec", "template", "spec", "containers", default=[])
+    return [dig(container, "image", default="") for container in containers]
+
+
+def _described(item: Manifest) -> str:
+    return f"DaemonSet `{namespace_of(item)}/{name_of(item)}`"
