@@ -32,7 +32,10 @@ def add(path: Path, source: Path, name: str) -> None:
     lab = yaml_files.load(source)
     before = str(merged.get("current-context") or "")
     context: dict[str, Any] = {"cluster": name, "user": name}
-    if before and before != name:
+    if before == name:
+        known = [entry for entry in merged.get("contexts") or [] if entry.get("name") == name]
+        before = _previous(known[0], merged) if known else ""
+    if before:
         context["extensions"] = [{"name": _BEFORE, "extension": {"context": before}}]
     for section, value in (
         ("clusters", lab["clusters"][0]["cluster"]),
