@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ciliumctl.clients.kube import LEASES, Kube, Manifest, annotations_of, dig
-from ciliumctl.errors import ClusterError, Conflict, Forbidden, Locked, NotFound
+from ciliumctl.errors import ClusterError, Conflict, Forbidden, Locked, NotFound, TimedOut
 from ciliumctl.report import Reporter
+from ciliumctl.wait import overtime
 
 #: One installation a cluster, so one lock a cluster, in a namespace that every cluster has.
 NAME = "ciliumctl"
 NAMESPACE = "kube-system"
 SECONDS = 60
+# Seconds for giving it back, when the time was up already.
+_TIDYING = 10.0
 _COMMAND = "ciliumctl.io/command"
 
 
@@ -60,8 +63,9 @@ def held(
     finally:
         stopped.set()
         try:
-            kube.delete(LEASES, NAME, NAMESPACE, uid=uid)
-        except ClusterError:
+            with overtime(kube, seconds=_TIDYING):
+                kube.delete(LEASES, NAME, NAMESPACE, uid=uid)
+        except (ClusterError, TimedOut):
             # It runs out by itself within a minute.
             report.note(f"the lock could not be given back; it runs out in {SECONDS} s")
 

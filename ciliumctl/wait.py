@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -31,6 +32,26 @@ class Deadline:
     def passed(self) -> bool:
         """Whether no time is left."""
         return self.left() <= 0
+
+
+class Timed(Protocol):
+    """A client whose calls end with a deadline."""
+
+    deadline: Deadline
+
+
+@contextmanager
+def overtime(*clients: Timed, seconds: float) -> Iterator[None]:
+    """Give clients at least `seconds` for the block: for tidying up, or a last look, after the time was up."""
+    before = [client.deadline for client in clients]
+    for client in clients:
+        if client.deadline.left(seconds) < seconds:
+            client.deadline = Deadline.after(seconds)
+    try:
+        yield
+    finally:
+        for client, deadline in zip(clients, before, strict=True):
+            client.deadline = deadline
 
 
 def poll(

@@ -15,7 +15,7 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from ciliumctl import __version__
 from ciliumctl.cli.loading import CommandGroup, folder_of
-from ciliumctl.cli.settings import ENV_PREFIX, options, settings_of
+from ciliumctl.cli.settings import ENV_PREFIX, global_options, settings_of
 from ciliumctl.errors import EXIT_CODES, CiliumctlError, Interrupted, Terminated, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Root(CommandGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(folder_of("ciliumctl.cli.commands"), **attributes)
-        self.params = [*self.params, *options()]
+        self.params = [*self.params, *global_options()]
 
     def main(  # type: ignore[override]  # the standalone mode is always ours
         self, args: Sequence[str] | None = None, **extra: Any

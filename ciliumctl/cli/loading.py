@@ -15,7 +15,7 @@ import typer
 from typer._click import Command, Context, HelpFormatter, Parameter
 from typer.core import TyperCommand, TyperGroup
 
-from ciliumctl.cli.settings import options
+from ciliumctl.cli.settings import global_options
 from ciliumctl.discover import summaries
 
 #: The order of the help; a command that is in none of them comes last, under "More".
@@ -90,7 +90,7 @@ class Leaf(TyperCommand):
     @property
     def _globals(self) -> list[Parameter]:
         own = {option for param in self.params for option in (*param.opts, *param.secondary_opts)}
-        return [option for option in options() if not own.intersection(option.opts)]
+        return [option for option in global_options() if not own.intersection(option.opts)]
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """List its own options; the global ones by name only."""

@@ -75,7 +75,7 @@ class Session:
             as_user=settings.as_user,
             as_groups=settings.as_group,
         )
-        return Helm(options, environ=self.environ, seconds=self._deadline.left(3600.0))
+        return Helm(options, environ=self.environ, deadline=self._deadline)
 
     def helm_version(self) -> tuple[str, str]:
         """The version and the path of the helm that would be used; empty when there is none."""
@@ -115,11 +115,9 @@ class Session:
         """Start the command's one clock: `--timeout`, else `seconds`."""
         wanted = self.settings.timeout
         self._deadline = Deadline.after(wanted if wanted is not None else seconds)
-        for name in ("kube", "web"):
+        for name in ("kube", "web", "helm"):
             if name in self.__dict__:
                 getattr(self, name).deadline = self._deadline
-        if "helm" in self.__dict__:
-            self.helm.limit(self._deadline.left(3600.0))
         return self._deadline
 
     # Talking

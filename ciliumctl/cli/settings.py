@@ -115,7 +115,7 @@ def _remember(ctx: Context, param: Parameter, value: Any) -> Any:
     return value
 
 
-def options() -> list[TyperOption]:
+def global_options() -> list[TyperOption]:
     """The global options, new objects each time: click keeps state in them."""
     return [
         _option(

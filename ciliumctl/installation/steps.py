@@ -15,7 +15,10 @@ from ciliumctl.installation.guards import unchanged
 from ciliumctl.installation.plan import Installed, Means, Outcome, Plan, Wanted, result_of
 from ciliumctl.report import Reporter
 from ciliumctl.values.paths import get, merge, put
-from ciliumctl.wait import Deadline, poll
+from ciliumctl.wait import Deadline, overtime, poll
+
+#: Seconds for each step back, when the time was up already.
+_TAKING_BACK = 60.0
 
 PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
 
@@ -144,10 +147,10 @@ def _install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
         result = _with_status(result, kube, means, how)
     except CiliumctlError:
         if how.atomic:
-            _take_back(undo, report)
+            _take_back(undo, kube, means)
         raise
     if how.atomic and not result.ok:
-        _take_back(undo, report)
+        _take_back(undo, kube, means)
         raise _failed_and_taken_back(result, how.deadline)
     return result
 
@@ -189,16 +192,16 @@ def _failed_and_taken_back(result: Installed, deadline: Deadline) -> CiliumctlEr
     return error
 
 
-def _take_back(undo: Sequence[tuple[str, Callable[[], object]]], report: Reporter) -> None:
+def _take_back(undo: Sequence[tuple[str, Callable[[], object]]], kube: Kube, means: Means) -> None:
     """Undo in the opposite order; what cannot be undone is said and does not stop the rest."""
     for name, step in reversed(undo):
         try:
-            with report.step(f"Taking back {name}"):
+            with means.report.step(f"Taking back {name}"), overtime(kube, means.helm, seconds=_TAKING_BACK):
                 step()
         except NotFound:
             continue
         except CiliumctlError as error:
-            report.warn(f"{name} could not be taken back: {error.message}", error.hint)
+            means.report.warn(f"{name} could not be taken back: {error.message}", error.hint)
 
 
 def _remove_release(helm: Helm, wanted: Wanted) -> None:

@@ -14,13 +14,15 @@ from ciliumctl.status.facts import Snapshot
 from ciliumctl.status.judge import judge
 from ciliumctl.status.trouble import Trouble, last_log, of_pods, of_workload
 from ciliumctl.status.verdict import Component, NodeLine, Problem, Status
-from ciliumctl.wait import Deadline, poll
+from ciliumctl.wait import Deadline, overtime, poll
 
 __all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "unhealthy", "wait"]
 
 #: Seconds that a state such as CrashLoopBackOff may last before a wait gives up on it.
 GRACE = 30.0
 _INTERVAL = 2.0
+#: Seconds for a last look, and for the last log lines, when the time is up.
+_LAST_LOOK = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +100,16 @@ def wait(
 
         poll(probe, done, deadline=deadline, interval=_INTERVAL, sleep=sleep)
         if last is None:
-            raise TimedOut("the time is up before Cilium's state could be read", hint="raise `--timeout`")
+            with overtime(kube, seconds=_LAST_LOOK):
+                last = look(kube, where, light=True)
         if last.ok:
-            kube_status = look(kube, where)
-            step.finish("healthy" if kube_status.ok else "unhealthy", outcome="done" if kube_status.ok else "failed")
-            return kube_status
+            with overtime(kube, seconds=_LAST_LOOK):
+                full = look(kube, where)
+            step.finish("healthy" if full.ok else "unhealthy", outcome="done" if full.ok else "failed")
+            return full
         step.finish(summary(last), outcome="failed")
-    return with_logs(kube, last)
+    with overtime(kube, seconds=_LAST_LOOK):
+        return with_logs(kube, last)
 
 
 def _tell(step: Step, status: Status) -> None:

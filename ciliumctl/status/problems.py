@@ -59,7 +59,7 @@ def _component_problems(name: str, snapshot: Snapshot, troubles: Mapping[str, Se
         return
     found = troubles.get(name, ())
     if workload.ready < workload.desired:
-        yield _unready(workload, found)
+        yield _unready(workload, found, snapshot.namespace)
     elif not workload.observed or workload.updated < workload.desired:
         yield Problem(
             severity="error",
@@ -84,7 +84,8 @@ def _component_problems(name: str, snapshot: Snapshot, troubles: Mapping[str, Se
         )
 
 
-def _unready(workload: Workload, troubles: Sequence[Trouble]) -> Problem:
+def _unready(workload: Workload, troubles: Sequence[Trouble], namespace: str) -> Problem:
+    worst = _one_of_each(troubles)
     missing = workload.desired - workload.ready
     by_reason = Counter(trouble.reason for trouble in troubles)
     reasons = ", ".join(f"{number} {reason}" for reason, number in by_reason.most_common(4))
@@ -93,9 +94,9 @@ def _unready(workload: Workload, troubles: Sequence[Trouble]) -> Problem:
         component=workload.component,
         message=f"{workload.component}: {missing} of {workload.desired} not ready"
         + (f" ({reasons})" if reasons else ""),
-        details=_named(_describe(trouble) for trouble in _one_of_each(troubles)),
-        hint=_hint(workload, troubles),
-        pod=next((trouble.pod for trouble in _one_of_each(troubles) if trouble.pod), ""),
+        details=_named(_describe(trouble) for trouble in worst),
+        hint=_hint(workload, worst, namespace),
+        pod=next((trouble.pod for trouble in worst if trouble.pod), ""),
         terminal=any(trouble.terminal for trouble in troubles),
     )
 
@@ -119,7 +120,7 @@ def _describe(trouble: Trouble) -> str:
     return said
 
 
-def _hint(workload: Workload, troubles: Sequence[Trouble]) -> str:
+def _hint(workload: Workload, troubles: Sequence[Trouble], namespace: str) -> str:
     reasons = {trouble.reason for trouble in troubles}
     pod = next((trouble.pod for trouble in troubles if trouble.pod), "")
     if "Unschedulable" in reasons and workload.component == "operator" and workload.desired > workload.ready > 0:
@@ -129,7 +130,7 @@ def _hint(workload: Workload, troubles: Sequence[Trouble]) -> str:
     if reasons & {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"}:
         return "check that the nodes reach the registry; behind a mirror set `image.repository` and its like"
     if reasons & {"CrashLoopBackOff", "Error"}:
-        return f"`kubectl logs {pod} --previous` says why it ended"
+        return f"`kubectl logs -n {namespace} {pod} --previous` says why it ended"
     if "FailedCreate" in reasons:
         return "a quota or an admission policy refuses the pods; the message names it"
     return ""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from ciliumctl.wait import Deadline, poll
+from ciliumctl.wait import Deadline, overtime, poll
 
 
 class Clock:
@@ -51,3 +51,22 @@ def test_no_time_is_left_after_the_deadline() -> None:
     clock.sleep(10)
     assert deadline.left() == 0
     assert deadline.passed
+
+
+def test_overtime_gives_a_client_time_to_tidy_up_and_takes_it_back() -> None:
+    client = Client(Deadline.after(0.001))
+    before = client.deadline
+    with overtime(client, seconds=30):
+        assert client.deadline.left() > 25
+    assert client.deadline is before
+
+
+def test_overtime_never_shortens_what_is_left() -> None:
+    client = Client(Deadline())
+    with overtime(client, seconds=30):
+        assert client.deadline.left() > 30
+
+
+class Client:
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from ciliumctl.clients.helm.storage import Release, Revision, decode, release_of, revision_of, unpack_chart
 from ciliumctl.errors import HelmFailed, Missing
+from ciliumctl.wait import Deadline
 
 __all__ = [
     "Helm",
@@ -84,20 +85,24 @@ class HelmOptions:
         return [part for flag, value in pairs if value for part in (flag, value)]
 
 
+# Seconds: helm never runs longer.
+_LONGEST = 3600.0
+
+
 class Helm:
     """Runs helm. Every call blocks; Ctrl-C stops helm within a second and is raised again."""
 
     def __init__(
-        self, options: HelmOptions, *, environ: Mapping[str, str] | None = None, seconds: float = 600.0
+        self, options: HelmOptions, *, environ: Mapping[str, str] | None = None, deadline: Deadline | None = None
     ) -> None:
         self._options = options
         self._environ = os.environ if environ is None else environ
-        self._seconds = seconds
+        #: When the command's time is up, and helm is stopped.
+        self.deadline = deadline or Deadline()
         self._version = ""
 
-    def limit(self, seconds: float) -> None:
-        """Set how long one run of helm may take."""
-        self._seconds = seconds
+    def _seconds(self) -> float:
+        return self.deadline.left(_LONGEST)
 
     def version(self) -> str:
         """Helm's version, such as `3.22.0`. Raises `Missing` when it is too old or not helm."""
@@ -119,7 +124,7 @@ class Helm:
 
         Raises `Exists` when there is such a release, and the errors of `failures`.
         """
-        argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds))}s"]
+        argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds()))}s"]
         if description:
             argv += ["--description", description]
         if dry_run:
@@ -138,7 +143,7 @@ class Helm:
         history_max: int = 10,
     ) -> Release:
         """Upgrade a release to exactly these values, without waiting for its pods."""
-        argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds))}s", "--history-max", str(history_max)]
+        argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds()))}s", "--history-max", str(history_max)]
         if description:
             argv += ["--description", description]
         body = self._run(lambda command: command.upgrade(name, chart, argv, inputs.generated, namespace))
@@ -186,7 +191,7 @@ class Helm:
 
     def uninstall(self, name: str, *, namespace: str) -> None:
         """Remove a release. Raises `ReleaseNotFound`."""
-        argv = ["uninstall", name, "--namespace", namespace, "--timeout", f"{max(1, int(self._seconds))}s"]
+        argv = ["uninstall", name, "--namespace", namespace, "--timeout", f"{max(1, int(self._seconds()))}s"]
         self._run(lambda command: command.run(argv))
 
     def pull(self, reference: str, folder: Path, *, version: str = "") -> Path:
@@ -209,7 +214,7 @@ class Helm:
             executable=self._options.executable,
             connection=self._options.arguments(),
             environ=self._environ,
-            seconds=self._seconds,
+            seconds=self._seconds(),
         )
         return asyncio.run(call(command))
 

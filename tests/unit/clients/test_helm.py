@@ -10,6 +10,7 @@ import pytest
 
 from ciliumctl.clients.helm import Helm, HelmOptions, Inputs, SetFlag, checked_version
 from ciliumctl.errors import CiliumctlError, HelmFailed, HelmTimedOut, Locked, Missing
+from ciliumctl.wait import Deadline
 from tests.world.helm import StubHelm
 
 
@@ -19,7 +20,7 @@ def stub(tmp_path: Path) -> StubHelm:
 
 
 def helm(stub: StubHelm, **options: object) -> Helm:
-    return Helm(HelmOptions(executable=str(stub.path), **options), seconds=20)  # type: ignore[arg-type]
+    return Helm(HelmOptions(executable=str(stub.path), **options), deadline=Deadline.after(20))  # type: ignore[arg-type]
 
 
 INPUTS = Inputs(
@@ -86,7 +87,7 @@ def test_a_helm_that_cannot_be_run_is_missing(tmp_path: Path) -> None:
 def test_helm_is_stopped_when_its_time_is_up(stub: StubHelm) -> None:
     stub.answer(hang=True, says_when_stopped=True)
     client = helm(stub)
-    client.limit(0.5)
+    client.deadline = Deadline.after(0.5)
     with pytest.raises(HelmTimedOut):
         client.install("cilium", "/c.tgz", Inputs(), namespace="x")
     assert (stub.folder / "stopped").read_text() == "TERM"

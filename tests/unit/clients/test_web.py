@@ -219,7 +219,9 @@ def test_a_server_that_sends_another_part_than_asked_for_is_not_believed(
 def test_the_wrong_file_is_refused_and_nothing_is_left(server: Site, client: Client, tmp_path: Path) -> None:
     server.put(FILE, BODY)
     (tmp_path / "file").write_text("old")
-    with pytest.raises(ChecksumMismatch, match=r"not the published file: its SHA-256 is [0-9a-f]{64}, not 00") as caught:
+    with pytest.raises(
+        ChecksumMismatch, match=r"not the published file: its SHA-256 is [0-9a-f]{64}, not 00"
+    ) as caught:
         client.web.download(server.url + FILE, tmp_path / "file", sha256="00" * 32)
     assert caught.value.exit_code == 6
     assert (tmp_path / "file").read_text() == "old"
@@ -414,6 +416,14 @@ def _empty(web: Web, _server: Site) -> None:
     web.text("")
 
 
+def _no_port(web: Web, _server: Site) -> None:
+    web.text("http://localhost:99999/x")
+
+
+def _no_name(web: Web, _server: Site) -> None:
+    web.text(f"http://{'a' * 70}.\u00e9/x")
+
+
 def _not_http(web: Web, server: Site) -> None:
     server.plan("/x", *[Answer(headers={"Bad Header": "\x00"})] * 4)
     web.text(f"{server.url}/x")
@@ -431,7 +441,18 @@ def _bad_redirect(web: Web, server: Site) -> None:
 
 @pytest.mark.parametrize(
     "request_it",
-    [_refused, _unknown_name, _no_address, _nonsense, _empty, _not_http, _bad_encoding, _bad_redirect],
+    [
+        _refused,
+        _unknown_name,
+        _no_address,
+        _nonsense,
+        _empty,
+        _no_port,
+        _no_name,
+        _not_http,
+        _bad_encoding,
+        _bad_redirect,
+    ],
 )
 def test_no_exception_of_the_library_leaks(
     server: Site, client: Client, request_it: Callable[[Web, Site], None]

@@ -137,7 +137,7 @@ def test_unready_pods_are_counted_by_reason_with_the_worst_first() -> None:
         "exit code 1; last event: BackOff: restarting"
     )
     assert problem.pod == "cilium-bbbbb"
-    assert problem.hint == "`kubectl logs cilium-aaaaa --previous` says why it ended" or "--previous" in problem.hint
+    assert problem.hint == "`kubectl logs -n kube-system cilium-bbbbb --previous` says why it ended"
     assert status.terminal
 
 
