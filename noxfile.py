@@ -51,14 +51,14 @@ def tests(session: nox.Session) -> None:
 def quickstart(session: nox.Session) -> None:
     """The main job, printed command by command: a throwaway cluster, Cilium on it, a look around, all gone again."""
     _install(session)
-    session.run("python", "tests/quickstart.py", *session.posargs)
+    session.run("python", "-m", "tests.quickstart", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Start-up, installation and status against bare helm and another CLI (`-- --peer PATH`), as ratios in one run."""
     _install(session, "dev")
-    session.run("python", "tests/bench.py", *session.posargs)
+    session.run("python", "-m", "tests.bench", *session.posargs)
 
 
 @nox.session

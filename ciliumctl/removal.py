@@ -139,7 +139,7 @@ def preview(kube: Kube, found: Release) -> Preview:
         release=found.name,
         version=found.chart_version,
         removes=dict(Counter(str(item.get("kind")) for item in objects)),
-        namespaces=tuple(name_of(item) for item in objects if item.get("kind") == "Namespace"),
+        namespaces=_namespaces(found),
         crds=tuple(sorted(counted)),
         objects={name: count for name, count in counted.items() if count},
         changes=changes,
@@ -168,7 +168,8 @@ def _count(kube: Kube, resource: Resource) -> int:
 
 
 def _networked(kube: Kube) -> int:
-    running = kube.table(PODS, fields="status.phase=Running,spec.hostNetwork=false")
+    """Running pods in the pod network, without those that go with the release."""
+    running = kube.table(PODS, labels=PART_OF.replace("=", "!="), fields="status.phase=Running,spec.hostNetwork=false")
     return len(running.rows)
 
 
@@ -206,10 +207,11 @@ def remove(
             report.warn(f"{title}: {error.message}", error.hint)
             steps.append(Step(title=title, outcome="failed", detail=error.message))
 
+    kept = _kept(wanted, crds=bool(_crd_names(kube)))
     report.resume = "`ciliumctl uninstall` goes on where it stopped"
     with lock.held(kube, holder, report):
         do("Removing the Helm release", lambda: _uninstall(helm, found))
-        do("Waiting until the pods are gone", lambda: _wait_gone(kube, found.namespace, deadline))
+        do("Waiting until the pods are gone", lambda: _wait_gone(kube, found, deadline))
         for change in flavour.applied_changes(kube):
             do(f"Undoing: {change.info.title}", partial(_undo, kube, change))
         if wanted.purge_crds:
@@ -221,7 +223,7 @@ def remove(
         namespace=found.namespace,
         release=found.name,
         steps=tuple(steps),
-        kept=_kept(wanted),
+        kept=kept,
     )
 
 
@@ -241,25 +243,41 @@ def _uninstall(helm: Helm, found: Release) -> str:
     return f"{found.name} revision {found.revision}"
 
 
-def _wait_gone(kube: Kube, namespace: str, deadline: Deadline) -> str:
-    def left() -> Sequence[str]:
-        return [str(name) for name in kube.table(PODS, namespace, labels=PART_OF, cached=False).column("name")]
+def _wait_gone(kube: Kube, found: Release, deadline: Deadline) -> str:
+    """Wait for the pods, and for the release's own namespaces: a new installation would fail in their midst."""
+    namespaces = _namespaces(found)
 
-    names = poll(left, lambda names: not names, deadline=deadline, interval=1.0)
+    def left() -> Sequence[str]:
+        pods = kube.table(PODS, found.namespace, labels=PART_OF, cached=False).column("name")
+        there = [name for name in namespaces if kube.find(NAMESPACES, name) is not None]
+        return [*(f"pod {name}" for name in pods), *(f"namespace {name}" for name in there)]
+
+    names = poll(left, lambda names: not names, deadline=deadline, interval=0.5)
     if names:
         raise TimedOut(
-            f"{len(names)} pods are still there: {', '.join(names[:5])}",
-            hint=f"`kubectl get pods -n {namespace} -l {PART_OF}`",
+            f"still there: {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}",
+            hint=f"`kubectl get pods -n {found.namespace} -l {PART_OF}`",
         )
     return ""
+
+
+def _namespaces(found: Release) -> tuple[str, ...]:
+    documents = permissions.documents(found.manifest)
+    return tuple(name_of(item) for item in documents if item.get("kind") == "Namespace")
 
 
 def _undo(kube: Kube, change: flavour.ClusterChange) -> str:
     return "" if change.undo(kube) else "was undone already"
 
 
+def _crd_names(kube: Kube) -> list[str]:
+    """A CRD's name is its plural and its group, always."""
+    names = [name_of(item) for item in kube.objects(CRDS, metadata_only=True)]
+    return [name for name in names if name.endswith(f".{_GROUP}")]
+
+
 def _purge(kube: Kube, deadline: Deadline) -> str:
-    names = [name_of(item) for item in kube.objects(CRDS) if dig(item, "spec", "group", default="") == _GROUP]
+    names = _crd_names(kube)
     for name in names:
         kube.delete(CRDS, name)
 
@@ -285,8 +303,12 @@ def _delete_namespace(kube: Kube, name: str, deadline: Deadline) -> str:
     return ""
 
 
-def _kept(wanted: Wanted) -> tuple[str, ...]:
-    kept = [] if wanted.purge_crds else ["Cilium's CRDs and their objects, policies among them (`--purge-crds`)"]
+def _kept(wanted: Wanted, *, crds: bool) -> tuple[str, ...]:
+    kept = (
+        []
+        if wanted.purge_crds or not crds
+        else ["Cilium's CRDs and their objects, policies among them (`--purge-crds`)"]
+    )
     if not wanted.delete_namespace and wanted.namespace not in {"kube-system", "default"}:
         kept.append(f"namespace `{wanted.namespace}` (`--delete-namespace`)")
     return (*kept, *(f"on every node: {line}" for line in RESIDUE), "running pods keep their old network: restart them")

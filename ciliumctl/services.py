@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from ciliumctl.clients.kube import ENDPOINT_SLICES, SERVICES, Kube, Manifest, PodPort, dig
 from ciliumctl.errors import NotFound
+from ciliumctl.wait import Deadline, poll
+
+# Seconds that endpoint slices may lag behind their pods.
+_LAG = 3.0
 
 
 def target(kube: Kube, namespace: str, name: str, *, port: int = 0) -> PodPort:
@@ -15,18 +19,28 @@ def target(kube: Kube, namespace: str, name: str, *, port: int = 0) -> PodPort:
     if service is None:
         raise NotFound(f"service `{name}` does not exist in namespace `{namespace}`")
     wanted = _service_port(service, port)
-    slices = kube.objects(ENDPOINT_SLICES, namespace, labels=f"kubernetes.io/service-name={name}")
-    for found in slices:
-        number = _slice_port(found, dig(wanted, "name", default=""))
+
+    def ready() -> PodPort | None:
+        return _ready(kube, namespace, name, dig(wanted, "name", default=""))
+
+    found = poll(ready, lambda found: found is not None, deadline=Deadline.after(_LAG), interval=0.5)
+    if found is None:
+        raise NotFound(
+            f"no ready pod stands behind service `{name}` in namespace `{namespace}`",
+            hint="`ciliumctl status` says why",
+        )
+    return found
+
+
+def _ready(kube: Kube, namespace: str, service: str, port_name: str) -> PodPort | None:
+    for found in kube.objects(ENDPOINT_SLICES, namespace, labels=f"kubernetes.io/service-name={service}"):
+        number = _slice_port(found, port_name)
         endpoints: list[Manifest] = dig(found, "endpoints", default=[])
         for endpoint in endpoints:
             pod = dig(endpoint, "targetRef", "name", default="")
             if number and pod and dig(endpoint, "conditions", "ready", default=True):
                 return PodPort(namespace=namespace, pod=pod, port=number)
-    raise NotFound(
-        f"no ready pod stands behind service `{name}` in namespace `{namespace}`",
-        hint="`ciliumctl status` says why",
-    )
+    return None
 
 
 def _service_port(service: Manifest, port: int) -> Manifest:

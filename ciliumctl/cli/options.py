@@ -33,8 +33,24 @@ def duration(*declarations: str, help: str) -> Any:  # noqa: A002 - typer's name
 Version = Annotated[
     str, option("--version", metavar="VERSION", help="Chart version: 1.15.6, 1.15 (newest patch), stable or latest")
 ]
-Chart = Annotated[str, option("--chart", metavar="CHART", help="Chart folder, .tgz archive or oci:// reference")]
-Repository = Annotated[str, option("--repository", metavar="URL", help="Chart repository (default: Cilium's own)")]
+Chart = Annotated[
+    str,
+    option(
+        "--chart",
+        metavar="CHART",
+        help="Chart folder, .tgz archive or oci:// reference (also as CILIUMCTL_CHART)",
+        envvar="CILIUMCTL_CHART",
+    ),
+]
+Repository = Annotated[
+    str,
+    option(
+        "--repository",
+        metavar="URL",
+        help="Chart repository (default: Cilium's own; also as CILIUMCTL_REPOSITORY)",
+        envvar="CILIUMCTL_REPOSITORY",
+    ),
+]
 
 #: Where a forward listens.
 Address = Annotated[str, option("--address", metavar="ADDRESS", help="Local address (default: 127.0.0.1)")]

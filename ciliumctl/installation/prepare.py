@@ -24,6 +24,9 @@ from ciliumctl.values.layers import Layer, MergedValues, of_file, of_flags, trac
 from ciliumctl.values.paths import difference, merge
 from ciliumctl.yaml_files import dump
 
+# How many values a line of progress names.
+_NAMED = 4
+
 
 def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch: Path) -> Plan:
     """Find out all that is needed to install, changing nothing.
@@ -46,7 +49,9 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         for warning in detection.warnings:
             report.warn(warning)
     user = user_inputs(wanted, means.web, scratch)
-    inputs, own, config = layered(wanted, user, detection.values if detection else {}, means.helm, report)
+    with report.step("Merging the values") as step:
+        inputs, own, config = layered(wanted, user, detection.values if detection else {}, means.helm, report)
+        step.finish(_counted(chart, config))
     changes = flavour.changes_for(detection, facts, config) if detection is not None else ()
     needs = flavour.needs_of(detection, facts, config) if detection is not None else ()
     return Plan(
@@ -61,6 +66,15 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         namespace_exists=namespace is not None,
         existing=existing,
     )
+
+
+def _counted(chart: charts.Chart, config: Mapping[str, Any]) -> str:
+    """How the values differ from the chart's own, in a few words."""
+    others = difference(chart.values, merge(chart.values, config))
+    if not others:
+        return "the chart's own"
+    listed = ", ".join(others[:_NAMED]) + (" and more" if len(others) > _NAMED else "")
+    return f"{len(others)} other than the chart's own: {listed}"
 
 
 def _survey(

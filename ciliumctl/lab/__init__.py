@@ -159,7 +159,8 @@ def down(
                 kind.down(
                     name, program=programs(["kind"])["kind"], with_engine=engine, environ=environ, deadline=deadline
                 )
-            left = stop(lab.processes)
+            # Nothing in a throwaway cluster is worth the API server's slow farewell.
+            left = stop(lab.processes, grace=1.0)
             if left:
                 raise LabFailed(
                     f"these programs of lab `{name}` would not end: {', '.join(str(one.pid) for one in left)}",

@@ -16,7 +16,7 @@ def features(config: Mapping[str, str]) -> dict[str, str]:
         "encryption": _encryption(config),
         "hubble": "on" if config.get("enable-hubble") == "true" else "off",
         "families": "+".join(family for family in ("ipv4", "ipv6") if config.get(f"enable-{family}") == "true"),
-        "cluster": f"{config.get('cluster-name', '')} (id {config.get('cluster-id', '0')})",
+        "cluster": f"{config['cluster-name']} (id {config.get('cluster-id', '0')})" if "cluster-name" in config else "",
     }
 
 

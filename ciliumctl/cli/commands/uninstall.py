@@ -94,10 +94,12 @@ def show_preview(out: Writer, ahead: Preview) -> None:
     for change in ahead.changes:
         out.line("       ", f"undone: {change}")
     objects = ", ".join(f"{count} {name.split('.')[0]}" for name, count in sorted(ahead.objects.items()))
-    out.line("stays: ", f"{len(ahead.crds)} CRDs{f' with {objects}' if objects else ''}")
-    for line in ahead.residue:
-        out.line("       ", f"on every node: {line}")
-    out.line("breaks:", f" {ahead.networked_pods} running pods lose their network until another CNI is there")
+    stays = [f"{len(ahead.crds)} CRDs{f' with {objects}' if objects else ''}"] if ahead.crds else []
+    stays += [f"on every node: {line}" for line in ahead.residue]
+    for number, line in enumerate(stays):
+        out.line("       " if number else "stays: ", line)
+    pods = "1 running pod loses its" if ahead.networked_pods == 1 else f"{ahead.networked_pods} running pods lose their"
+    out.line("breaks: ", f"{pods} network until another CNI is there")
     if ahead.without_kube_proxy:
         out.line(("        no kube-proxy runs here: every service stops working, DNS and the API among them", "bad"))
 

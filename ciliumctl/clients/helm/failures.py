@@ -109,6 +109,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Build], ...] = tuple(
             r"cannot re-?use a name that is still in use",
             lambda _m, _t: Exists("the release exists already", hint="look at it: `ciliumctl status`"),
         ),
+        (
+            r"unable to create new content in namespace (?P<name>\S+) because it is being terminated",
+            lambda m, _t: Locked(
+                f"namespace `{m['name']}` is still being deleted",
+                hint=f"wait until it is gone (`kubectl get ns {m['name']}`), then run the command again",
+            ),
+        ),
         (r"values don't meet the specifications of the schema", _schema),
         (
             r"chart requires kubeVersion: (?P<want>.+?) which is incompatible with Kubernetes (?P<have>\S+)",

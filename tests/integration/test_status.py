@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ciliumctl.clients.kube import DEPLOYMENTS, PODS, dig
+from tests.integration.conftest import Cluster, MakeCluster, chart, eventually
+
+CHART = "1.15.6"
+SLOW = "podAnnotations.lab\\.ciliumctl\\.io/delay="
+
+
+def test_a_slow_rollout_is_waited_for(lab: Cluster) -> None:
+    ran = lab.run("install", "--chart", str(chart(CHART)), "--set", f"{SLOW}4s")
+    assert ran.code == 0, ran.err
+    assert lab.run("status").code == 1
+    ran = lab.run("status", "--wait")
+    assert ran.code == 0, ran.err
+    assert "agent 0/3" in ran.err
+    assert "agent 3/3" in ran.err
+
+
+def test_a_crashing_agent_ends_the_wait_with_its_reason(lab: Cluster) -> None:
+    crash = "podAnnotations.lab\\.ciliumctl\\.io/behaviour=crash"
+    assert lab.run("install", "--chart", str(chart(CHART)), "--set", crash).code == 0
+    ran = lab.run("status", "--wait", "--wait-duration", "4s")
+    assert ran.code == 4, ran.err
+    assert "agent: 3 of 3 not ready (3 CrashLoopBackOff)" in ran.out
+    assert "container `cilium-agent` ended with Error, exit code 1" in ran.out
+    assert "hint: `kubectl logs -n kube-system" in ran.out
+
+
+def test_an_operator_that_no_node_takes_is_told_with_what_to_do(lab: Cluster) -> None:
+    assert lab.run("install", "--chart", str(chart(CHART)), "--set", "operator.replicas=5").code == 0
+    ran = lab.run("status", "--wait", "--wait-duration", "8s")
+    assert ran.code == 4, ran.err
+    assert "operator: 2 of 5 not ready (2 Unschedulable)" in ran.out
+    assert "there are fewer nodes than operators" in ran.out
+
+
+def test_an_image_that_cannot_be_pulled_is_told(lab: Cluster) -> None:
+    pull = "podAnnotations.lab\\.ciliumctl\\.io/behaviour=pull"
+    assert lab.run("install", "--chart", str(chart(CHART)), "--set", pull).code == 0
+    eventually(lambda: "ImagePullBackOff" in lab.run("status").out)
+    assert "check that the nodes reach the registry" in lab.run("status").out
+
+
+def test_a_user_without_rights_is_told_which_ones_are_missing(lab: Cluster) -> None:
+    ran = lab.run("status", "--as", "jane", "-o", "json")
+    assert ran.code == 5
+    assert ran.json["error"]["code"] == "forbidden"
+    assert "may not list" in ran.err
+
+
+def test_a_missing_operator_is_a_problem(lab: Cluster) -> None:
+    assert lab.run("install", "--chart", str(chart(CHART)), "--wait").code == 0
+    lab.kube.delete(DEPLOYMENTS, "cilium-operator", "kube-system")
+    eventually(lambda: lab.kube.find(DEPLOYMENTS, "cilium-operator", "kube-system") is None)
+    ran = lab.run("status")
+    assert ran.code == 1
+    assert "Deployment `cilium-operator` is missing" in ran.out
+
+
+@pytest.fixture(scope="module")
+def fragile(make_cluster: MakeCluster) -> Cluster:
+    """A cluster of its own, for tests that hurt the control plane."""
+    return make_cluster("fragile", "--nodes", "2")
+
+
+def test_an_api_server_that_goes_away_is_waited_for(fragile: Cluster) -> None:
+    ran = fragile.run("install", "--chart", str(chart(CHART)), "--set", f"{SLOW}5s")
+    assert ran.code == 0, ran.err
+    waiting = fragile.start("status", "--wait", "--wait-duration", "120s")
+    assert waiting.stderr is not None
+    assert any("agent 0/2" in line for line in waiting.stderr)
+    process = fragile.processes()["kube-apiserver"]["pid"]
+    argv = Path(f"/proc/{process}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    os.kill(process, signal.SIGKILL)
+    assert any("the API server does not answer" in line for line in waiting.stderr)
+    again = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _out, err = waiting.communicate(timeout=120)
+        assert waiting.returncode == 0, err
+        assert "agent 2/2" in err
+    finally:
+        fragile.clean()
+        again.kill()
+        again.wait()
+
+
+def test_without_any_api_server_it_is_exit_5_at_once(fragile: Cluster) -> None:
+    started = time.monotonic()
+    ran = fragile.run("status", "--wait", "-o", "json")
+    assert ran.code == 5
+    assert ran.json["error"]["code"] == "unreachable"
+    assert time.monotonic() - started < 60
+
+
+def test_pods_in_the_status_are_the_pods_of_the_cluster(lab: Cluster) -> None:
+    assert lab.run("install", "--chart", str(chart(CHART)), "--wait").code == 0
+    ran = lab.run("status", "-o", "json")
+    agents = {
+        dig(pod, "spec", "nodeName", default=""): dig(pod, "metadata", "name", default="")
+        for pod in lab.kube.objects(PODS, "kube-system", labels="k8s-app=cilium")
+    }
+    assert {node["name"]: node["agent"] for node in ran.json["data"]["nodes"]} == agents
