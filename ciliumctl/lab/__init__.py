@@ -15,7 +15,20 @@ from ciliumctl.lab.state import Lab, Labs, Provider, checked_name
 from ciliumctl.report import Reporter
 from ciliumctl.wait import Deadline
 
-__all__ = ["DOWN_SECONDS", "UP_SECONDS", "Lab", "LabList", "Labs", "Wanted", "down", "find", "listed", "provider", "up"]
+__all__ = [
+    "DOWN_SECONDS",
+    "UP_SECONDS",
+    "Ended",
+    "Lab",
+    "LabList",
+    "Labs",
+    "Wanted",
+    "down",
+    "find",
+    "listed",
+    "provider",
+    "up",
+]
 
 #: The first start may have to build Kubernetes: minutes.
 UP_SECONDS = 3600.0
@@ -51,6 +64,22 @@ class LabList:
     def names(self) -> list[str]:
         """Their names, for `-o name`."""
         return [f"lab/{lab.name}" for lab in self.labs]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What `lab down` did; `others` are the labs that are still there."""
+
+    kind: ClassVar[str] = "LabEnded"
+
+    lab: str
+    outcome: Literal["ended", "absent"]
+    others: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Always: it is gone."""
+        return True
 
 
 def provider(wanted: str, environ: Mapping[str, str]) -> tuple[Provider, str]:
@@ -149,10 +178,12 @@ def down(
     environ: Mapping[str, str],
     deadline: Deadline,
     report: Reporter,
-) -> Lab:
-    """End a lab, delete its files and take its context out of the kubeconfig `into`."""
+) -> Ended:
+    """End a lab, delete its files and take its context out of the kubeconfig `into`; none of that name is fine."""
     with labs.locked(checked_name(name)):
-        lab = find(name, labs)
+        lab = labs.load(name)
+        if lab is None:
+            return Ended(lab=name, outcome="absent", others=tuple(labs.names()))
         with report.step(f"Ending lab `{name}`"):
             if lab.provider == "kind":
                 engine = kind.engine(environ) or kind.ENGINES[0]
@@ -168,4 +199,4 @@ def down(
                 )
             kubeconfig.remove(into, lab.context)
             labs.remove(name)
-    return lab
+    return Ended(lab=name, outcome="ended", others=tuple(labs.names()))

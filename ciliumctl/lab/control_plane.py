@@ -25,6 +25,7 @@ _NODE_RANGES = 2000
 class Settings:
     """How a control plane is laid out; the defaults are for loopback and simulated nodes."""
 
+    name: str
     nodes: int
     bind: str = "127.0.0.1"
     advertise: str = "127.0.0.1"
@@ -75,15 +76,13 @@ def bring_up(
     data.mkdir(parents=True, exist_ok=True)
     client_port, peer_port, api_port, controller_port, scheduler_port = free_ports(5)
     server = f"https://127.0.0.1:{api_port}"
-    kubeconfig = _write_kubeconfig(folder / "admin.conf", server, pki, settings.token)
+    kubeconfig = _write_kubeconfig(folder / "admin.conf", settings.name, server, pki, settings.token)
     (folder / "tokens.csv").write_text(f'{settings.token},lab-admin,lab-admin,"system:masters"\n')
     (folder / "tokens.csv").chmod(0o600)
     processes: list[Process] = []
 
     def run(name: str, *flags: str) -> None:
-        process = start(name, [str(programs[name]), *flags], log=logs / f"{name}.log")
-        processes.append(process)
-        started(process)
+        processes.append(start(name, [str(programs[name]), *flags], log=logs / f"{name}.log", started=started))
 
     etcd = f"http://127.0.0.1:{client_port}"
     say("etcd")
@@ -181,7 +180,7 @@ def _scheduler_flags(_settings: Settings, data: Path, kubeconfig: Path, port: in
     ]
 
 
-def _write_kubeconfig(path: Path, server: str, pki: Pki, token: str) -> Path:
+def _write_kubeconfig(path: Path, name: str, server: str, pki: Pki, token: str) -> Path:
     import base64
 
     authority = base64.b64encode(pki.ca.read_bytes()).decode()
@@ -191,10 +190,10 @@ def _write_kubeconfig(path: Path, server: str, pki: Pki, token: str) -> Path:
             {
                 "apiVersion": "v1",
                 "kind": "Config",
-                "current-context": "lab",
-                "clusters": [{"name": "lab", "cluster": {"server": server, "certificate-authority-data": authority}}],
-                "users": [{"name": "lab", "user": {"token": token}}],
-                "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
+                "current-context": name,
+                "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": authority}}],
+                "users": [{"name": name, "user": {"token": token}}],
+                "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
             }
         )
     )

@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,9 +53,19 @@ def born(pid: int) -> str:
     return "" if fields[0] in {"Z", "X"} else fields[19]
 
 
-def start(name: str, argv: Sequence[str], *, log: Path, environ: Mapping[str, str] | None = None) -> Process:
-    """Start a program in a session of its own, its output in `log`."""
-    with log.open("ab") as output:
+def start(
+    name: str,
+    argv: Sequence[str],
+    *,
+    log: Path,
+    started: Callable[[Process], None],
+    environ: Mapping[str, str] | None = None,
+) -> Process:
+    """Start a program in a session of its own, its output in `log`.
+
+    `started` is told of it before an interrupt can come between: what nobody knows of, nobody ends.
+    """
+    with undisturbed(), log.open("ab") as output:
         try:
             child = subprocess.Popen(
                 [str(part) for part in argv],
@@ -65,9 +77,30 @@ def start(name: str, argv: Sequence[str], *, log: Path, environ: Mapping[str, st
             )
         except OSError as error:
             raise LabFailed(f"`{name}` cannot be started: {error.strerror}", hint=f"check `{argv[0]}`") from error
-    # The system reaps it when we are gone; until then it must not count as alive when it has ended.
-    _children.append(child)
-    return Process(name=name, pid=child.pid, born=born(child.pid), log=log)
+        # The system reaps it when we are gone; until then it must not count as alive when it has ended.
+        _children.append(child)
+        process = Process(name=name, pid=child.pid, born=born(child.pid), log=log)
+        started(process)
+    return process
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until the block is through; they are as they were after it."""
+    if threading.current_thread() is not threading.main_thread():
+        # Signals only ever disturb the main thread.
+        yield
+        return
+    came: list[int] = []
+    held = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _frame: came.append(number)) for number in held]
+    try:
+        yield
+    finally:
+        for number, handler in zip(held, before, strict=True):
+            signal.signal(number, handler)
+    for late in came:
+        signal.raise_signal(late)
 
 
 _children: list[subprocess.Popen[bytes]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,14 +57,14 @@ def up(
     try:
         folder = labs.folder(name)
         with report.step("Starting the control plane") as step:
-            settings = control_plane.Settings(nodes=count)
+            settings = control_plane.Settings(name=name, nodes=count)
             keys = pki.make(helm, folder / "pki", addresses=settings.addresses, names=settings.names)
             plane = control_plane.bring_up(settings, folder, programs, keys, deadline=deadline, started=keep, say=step)
             kube = connect(ConnectOptions(kubeconfig=str(plane.kubeconfig)))
             version = kube.version()
             step.finish(f"Kubernetes {version} at {plane.server}")
         with report.step(f"Simulating {count} node{'s' if count > 1 else ''}") as step:
-            keep(_start_kwok(folder, programs["kwok"], plane, keys, kwok_configs, count))
+            _start_kwok(folder, programs["kwok"], plane, keys, kwok_configs, count, keep)
             nodes.create(kube, count, lambda made: step(f"{made} of {count} created"))
             _wait_until_ready(kube, count, started, deadline)
             step.finish(f"{count} ready; they are simulated, no traffic flows")
@@ -84,7 +84,8 @@ def _start_kwok(
     keys: pki.Pki,
     configs: Sequence[Path],
     count: int,
-) -> Process:
+    started: Callable[[Process], None],
+) -> None:
     (port,) = free_ports(1)
     crowded = count > 1000
     argv = [
@@ -101,7 +102,7 @@ def _start_kwok(
     ]
     for config in (templates.path("lab/kwok.yaml"), *configs):
         argv += ["--config", str(config)]
-    return start("kwok", argv, log=folder / "logs" / "kwok.log")
+    start("kwok", argv, log=folder / "logs" / "kwok.log", started=started)
 
 
 def _wait_until_ready(kube: Kube, count: int, processes: Sequence[Process], deadline: Deadline) -> None:

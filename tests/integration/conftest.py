@@ -45,7 +45,7 @@ def chart(version: str) -> Path:
 def programs() -> dict[str, Path]:
     """What the lab and its tests run: found, downloaded or built, once for all runs on this machine."""
     web = Web(environ=os.environ)
-    report = Reporter(lambda event: None)
+    report = Reporter(lambda _event: None)
     return tools.programs(
         [*PROGRAMS, "helm", "helm4"], folder=_CACHE / "bin", web=web, report=report, environ=os.environ
     )

@@ -14,7 +14,7 @@ import typer
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import option
 from ciliumctl.cli.output import Writer
-from ciliumctl.lab import Lab
+from ciliumctl.lab import Ended
 
 
 def command(
@@ -37,9 +37,13 @@ def command(
         deadline=session.deadline(lab.DOWN_SECONDS),
         report=session.report,
     )
-    session.finish(gone, render, exit_code=0)
+    session.finish(gone, render)
 
 
-def render(out: Writer, lab: Lab) -> None:
+def render(out: Writer, result: Ended) -> None:
     """Say that it is gone."""
-    out.line(f"lab {lab.name} is gone")
+    if result.outcome == "ended":
+        out.line(f"lab {result.lab} is gone")
+    else:
+        others = f"; there is {', '.join(result.others)}" if result.others else ""
+        out.line(f"there is no lab {result.lab}: nothing to end{others}")
