@@ -72,7 +72,7 @@ def docs(session: nox.Session) -> None:
 def reference(session: nox.Session) -> None:
     """Write the generated pages of the documentation anew: commands, exit codes, JSON schemas."""
     _install(session, "dev")
-    session.run("python", "docs/generate.py", *session.posargs)
+    session.run("python", "-m", "docs.generate", *session.posargs)
 
 
 @nox.session

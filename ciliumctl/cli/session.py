@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Mapping
 from functools import cached_property
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
     from ciliumctl.clients.kube import ConnectOptions, Kube
     from ciliumctl.clients.web import Web
     from ciliumctl.lock import Holder
+
+# What a command must repeat to be about the same installation; `tools` and `lab` are about this machine.
+_ADDRESS = {"kubeconfig": "--kubeconfig", "context": "--context", "namespace": "-n"}
+_OUR_COMMAND = re.compile(r"ciliumctl(?= (?!tools|lab|completion|--help)[a-z])")
+# How many `-v` show each request.
+_REQUESTS = 2
 
 
 class Session:
@@ -57,6 +65,8 @@ class Session:
 
         kube = connect(self.connection, self.environ)
         kube.deadline = self._deadline
+        if self.settings.verbose >= _REQUESTS:
+            kube.tell(self.report.note)
         return kube
 
     @cached_property
@@ -75,7 +85,10 @@ class Session:
             as_user=settings.as_user,
             as_groups=settings.as_group,
         )
-        return Helm(options, environ=self.environ, deadline=self._deadline)
+        helm = Helm(options, environ=self.environ, deadline=self._deadline)
+        if self.settings.verbose >= _REQUESTS:
+            helm.trace = self.report.note
+        return helm
 
     def helm_version(self) -> tuple[str, str]:
         """The version and the path of the helm that would be used; empty when there is none."""
@@ -103,6 +116,8 @@ class Session:
 
         web = Web(ca_file=self.settings.ca_file, environ=self.environ)
         web.deadline = self._deadline
+        if self.settings.verbose >= _REQUESTS:
+            web.trace = self.report.note
         return web
 
     @cached_property
@@ -175,9 +190,12 @@ class Session:
 
     # Ending
 
-    def finish(self, result: Result, render: Render, *, exit_code: int | None = None) -> NoReturn:
-        """Write the result and end: with 0 for a yes, 1 for a no, or with `exit_code`."""
+    def finish(self, result: Result, render: Render, *, exit_code: int | None = None, then: str = "") -> NoReturn:
+        """Write the result and end: with 0 for a yes, 1 for a no, or with `exit_code`. `then` is the next command."""
         write_result(result, render, output=self.settings.output, color=self.settings.color, environ=self.environ)
+        if then and result.ok and not self.settings.quiet and self.settings.output in {"table", "wide"}:
+            writer = Writer(sys.stderr, color=wants_color(self.settings.color, sys.stderr, self.environ))
+            writer.line(("next: ", "head"), self.addressed(f"ciliumctl {then}"))
         raise typer.Exit(exit_code if exit_code is not None else 0 if result.ok else 1)
 
     def fail(self, kind: str, error: CiliumctlError, result: Result, render: Render) -> NoReturn:
@@ -190,13 +208,23 @@ class Session:
         self.explain(error)
         raise typer.Exit(error.exit_code)
 
+    def addressed(self, text: str) -> str:
+        """A text whose `ciliumctl …` commands name the same cluster and namespace as this run was told to."""
+        given = self.settings.given
+        flags = [
+            f"{flag} {shlex.quote(str(getattr(self.settings, name)))}"
+            for name, flag in _ADDRESS.items()
+            if name in given and f"{flag} " not in text
+        ]
+        return _OUR_COMMAND.sub(lambda match: f"{match[0]} {' '.join(flags)}", text) if flags else text
+
     def explain(self, error: CiliumctlError) -> None:
         """Say on standard error what went wrong and what to do about it."""
         settings = self.settings
         writer = Writer(sys.stderr, color=wants_color(settings.color, sys.stderr, self.environ))
         writer.line(("error: ", "bad"), error.message)
         if error.hint:
-            writer.line(("hint: ", "head"), error.hint)
+            writer.line(("hint: ", "head"), self.addressed(error.hint))
         if settings.verbose:
             for line in error.detail.splitlines():
                 writer.line(("  | ", "dim"), line)

@@ -42,7 +42,7 @@ class Settings:
     quiet: bool = False
     no_input: bool = False
     yes: bool = False
-    #: Names of options that somebody set, as opposed to their defaults.
+    #: Names of options given on the command line.
     given: frozenset[str] = field(default=frozenset())
 
 
@@ -184,5 +184,5 @@ def settings_of(ctx: Context) -> Settings:
     values = {name: value for name, (_rank, value) in kept.items() if value is not None}
     if "as_group" in values:
         values["as_group"] = tuple(values["as_group"])
-    given = frozenset(name for name, (rank, _value) in kept.items() if rank > 0)
+    given = frozenset(name for name, (rank, _value) in kept.items() if rank == _RANK["COMMANDLINE"])
     return Settings(**values, given=given)

@@ -68,6 +68,8 @@ class Web:
         self._clients: dict[str, httpx.Client] = {}
         self._lock = threading.Lock()
         self.deadline = Deadline()
+        #: Told of each answer: method, address and status.
+        self.trace: Callable[[str], None] | None = None
 
     def get(
         self,
@@ -251,6 +253,8 @@ class Web:
             timeouts = httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT))
             with self._client(str(target)).stream("GET", target, headers=sent, timeout=timeouts) as response:
                 status = response.status_code
+                if self.trace is not None:
+                    self.trace(f"GET {shown(str(target))} → {status}")
                 if status in _REDIRECTS and "Location" in response.headers:
                     following = target.join(response.headers["Location"])
                     if target.scheme == "https" and following.scheme != "https":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ciliumctl.clients.kube import Kube, Resource
 from ciliumctl.errors import ApiFailed, TimedOut, Unreachable
 from ciliumctl.report import Reporter, Step
+from ciliumctl.status import deep as agents
 from ciliumctl.status.collect import collect, elsewhere
 from ciliumctl.status.facts import Snapshot
 from ciliumctl.status.judge import judge
@@ -34,11 +35,15 @@ class Where:
     storage: Resource
 
 
-def look(kube: Kube, where: Where, *, light: bool = False) -> Status:
-    """Look once. Ten requests in parallel, and two for each pod in trouble (at most five of a component)."""
+def look(kube: Kube, where: Where, *, light: bool = False, deep: bool = False) -> Status:
+    """Look once. Ten requests in parallel, and two for each pod in trouble (at most five of a component).
+
+    `deep` runs a command in every ready agent; `light` leaves out what a wait does not need.
+    """
     snapshot = collect(kube, namespace=where.namespace, release_name=where.release, storage=where.storage, light=light)
     other: Sequence[str] = () if snapshot.installed else elsewhere(kube, where.namespace)
-    return judge(snapshot, troubles(kube, snapshot), other)
+    status = judge(snapshot, troubles(kube, snapshot), other)
+    return agents.look(kube, status) if deep else status
 
 
 def troubles(kube: Kube, snapshot: Snapshot) -> Mapping[str, Sequence[Trouble]]:
@@ -63,6 +68,7 @@ def wait(
     deadline: Deadline,
     report: Reporter,
     fail_fast: bool = True,
+    deep: bool = False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
@@ -104,7 +110,7 @@ def wait(
                 last = look(kube, where, light=True)
         if last.ok:
             with overtime(kube, seconds=_LAST_LOOK):
-                full = look(kube, where)
+                full = look(kube, where, deep=deep)
             step.finish("healthy" if full.ok else "unhealthy", outcome="done" if full.ok else "failed")
             return full
         step.finish(summary(last), outcome="failed")

@@ -57,6 +57,16 @@ class NodeLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """What one agent says of itself; `messages` is empty when all is well. Only with `--deep`."""
+
+    node: str
+    pod: str
+    state: str
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """The state of an installation."""
 
@@ -78,6 +88,7 @@ class Status:
     unmanaged_pods: int
     problems: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
+    agents: tuple[AgentView, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -60,6 +60,8 @@ class Cluster:
     helm: Path
     environ: dict[str, str]
     running: list[subprocess.Popen[str]] = field(default_factory=list)
+    #: The file that every simulated agent answers `cilium-dbg status` with.
+    agent_answer: Path = Path(os.devnull)
 
     @property
     def kubeconfig(self) -> Path:
@@ -135,7 +137,7 @@ def make_cluster(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFac
     """Start labs; all of them are ended with the session."""
     made: list[Cluster] = []
 
-    def make(name: str, *more: str) -> Cluster:
+    def make(name: str, *more: str, **started_with: str) -> Cluster:
         folder = tmp_path_factory.mktemp(name)
         cache = folder / "cache"
         cache.mkdir()
@@ -152,7 +154,7 @@ def make_cluster(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFac
         environ.pop("GITHUB_ACTIONS", None)
         cluster = Cluster(folder=folder, name=name, helm=programs["helm"], environ=environ)
         made.append(cluster)
-        ran = cluster.run("lab", "up", "--name", name, *more, timeout=280)
+        ran = cluster.run("lab", "up", "--name", name, *more, timeout=280, **started_with)
         assert ran.code == 0, ran.err
         return cluster
 
@@ -165,10 +167,19 @@ def make_cluster(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def shared_cluster(make_cluster: MakeCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three simulated nodes for all tests that leave the control plane alone; port-forwards end at a stand-in."""
+    folder = tmp_path_factory.mktemp("kwok")
+    # What `cilium-dbg status` says in every simulated agent.
+    agent = folder / "cilium-dbg"
+    agent.write_text(f"#!/bin/sh\ncat {folder}/answer.json\n")
+    agent.chmod(0o755)
+    (folder / "answer.json").write_text("{}")
     with stand_in.page() as port:
-        config = tmp_path_factory.mktemp("kwok") / "forward.yaml"
-        config.write_text(stand_in.forwarded_to(port), encoding="utf-8")
-        yield make_cluster("shared", "--nodes", "3", "--kwok-config", str(config))
+        config = folder / "kwok.yaml"
+        config.write_text(stand_in.forwarded_to(port) + stand_in.EXEC, encoding="utf-8")
+        path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+        cluster = make_cluster("shared", "--nodes", "3", "--kwok-config", str(config), PATH=path)
+        cluster.agent_answer = folder / "answer.json"
+        yield cluster
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -109,3 +110,39 @@ def test_pods_in_the_status_are_the_pods_of_the_cluster(lab: Cluster) -> None:
         for pod in lab.kube.objects(PODS, "kube-system", labels="k8s-app=cilium")
     }
     assert {node["name"]: node["agent"] for node in ran.json["data"]["nodes"]} == agents
+
+
+def test_the_agents_own_view_is_asked_for_with_deep_and_can_make_it_unhealthy(lab: Cluster) -> None:
+    assert lab.run("install", "--chart", str(chart(CHART)), "--wait").code == 0
+    lab.agent_answer.write_text(json.dumps({"cilium": {"state": "Ok"}, "kubernetes": {"state": "Ok"}}))
+    ran = lab.run("status", "--deep", "-o", "json")
+    assert ran.code == 0, ran.out
+    assert [(agent["node"], agent["state"]) for agent in ran.json["data"]["agents"]] == [
+        ("node-1", "ok"),
+        ("node-2", "ok"),
+        ("node-3", "ok"),
+    ]
+    controller = {
+        "name": "sync-policymap-7",
+        "status": {"consecutive-failure-count": 4, "last-failure-msg": "map is full"},
+    }
+    lab.agent_answer.write_text(
+        json.dumps({"cilium": {"state": "Warning", "msg": "2 things"}, "controllers": [controller]})
+    )
+    ran = lab.run("status", "--deep")
+    assert ran.code == 1
+    assert "3 of 3 agents report that something is wrong" in ran.out
+    assert "and 2 more: agent: Warning, 2 things" in ran.out
+    assert "controller `sync-policymap-7` failed 4 times in a row: map is full" in ran.out
+
+
+def test_a_watch_shows_every_change_and_ends_well_with_ctrl_c(lab: Cluster) -> None:
+    assert lab.run("install", "--chart", str(chart(CHART)), "--wait").code == 0
+    running = lab.start("status", "--watch", "--interval", "200ms")
+    assert running.stdout is not None
+    assert any("healthy" in line for line in running.stdout)
+    lab.kube.delete(DEPLOYMENTS, "cilium-operator", "kube-system")
+    assert any("is missing" in line for line in running.stdout)
+    running.send_signal(signal.SIGINT)
+    _out, err = running.communicate(timeout=10)
+    assert (running.returncode, err) == (0, "")

@@ -9,6 +9,17 @@ from contextlib import contextmanager
 
 PAGE = b"a stand-in for Hubble's page, not Hubble\n"
 
+#: A configuration for kwok: commands in simulated pods run here, as programs on PATH.
+EXEC = """\
+---
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: ClusterExec
+metadata: {name: all}
+spec:
+  execs:
+    - local: {}
+"""
+
 _FORWARD = """\
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: ClusterPortForward

@@ -114,7 +114,7 @@ def command(
     late = installation.late(result, deadline)
     if late is not None:
         session.fail("Installation", late, result, render)
-    session.finish(result, render)
+    session.finish(result, render, then="" if wait else "status --wait")
 
 
 def _print_plan(plan: object, means: object, export: str, kubernetes_version: str) -> None:
@@ -138,5 +138,3 @@ def render(out: Writer, result: Installed) -> None:
     if result.status is not None:
         out.line()
         show_status(out, result.status)
-    else:
-        out.line("next: ciliumctl status --wait")

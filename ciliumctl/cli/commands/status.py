@@ -3,11 +3,15 @@
 With `--wait` it is looked at until it is healthy; the wait ends early when something will not mend itself, such as an
 image that cannot be pulled. Nothing is run in any pod unless `--deep` is given.
 
+`--deep` asks every agent for its own view, 32 at a time. `--watch` looks again and again, until Ctrl-C.
+
 Exit codes: 0 healthy, 1 unhealthy or not installed, 4 still unhealthy when the time was up.
 
 Examples:
   ciliumctl status
   ciliumctl status --wait --wait-duration 10m
+  ciliumctl status --deep
+  ciliumctl status --watch --interval 10s
   ciliumctl status -o json | jq '.data.problems[]'
 """
 
@@ -19,6 +23,7 @@ import typer
 
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
+from ciliumctl.cli.commands import _watching
 from ciliumctl.cli.options import duration, option
 from ciliumctl.cli.output import Cell, Render, Writer
 from ciliumctl.status.verdict import Component, Status
@@ -45,21 +50,31 @@ def command(
     fail_fast: Annotated[
         bool, option("--fail-fast/--no-fail-fast", help="End the wait early when waiting cannot help (default: yes)")
     ] = True,
+    deep: Annotated[bool, option("--deep", help="Ask every agent for its own view, by a command in its pod")] = False,
+    watch: Annotated[bool, option("--watch", "-w", help="Show it again whenever it changes, until Ctrl-C")] = False,
+    interval: Annotated[float, duration("--interval", help="Time between two looks of --watch (default: 2s)")] = 2.0,
 ) -> None:
-    """Look, or wait."""
+    """Look, or wait, or watch."""
     from ciliumctl import release, status
+    from ciliumctl.errors import UsageError
 
     session = session_of(ctx)
     session.allow("wide", "name")
-    deadline = session.deadline(wait_duration if wait else 60.0)
+    if watch and wait:
+        raise UsageError("`--watch` goes on after Cilium is healthy, `--wait` ends then", hint="use one of the two")
+    deadline = session.deadline(wait_duration if wait else 0 if watch else 60.0)
     where = status.Where(
         namespace=session.settings.namespace,
         release=session.settings.helm_release_name,
         storage=release.storage(session.environ),
     )
+    if watch:
+        _watching.until_interrupted(
+            session, where, render(session.settings.output), deep=deep, interval=interval, deadline=deadline
+        )
     if not wait:
-        session.finish(status.look(session.kube, where), render(session.settings.output))
-    result = status.wait(session.kube, where, deadline=deadline, report=session.report, fail_fast=fail_fast)
+        session.finish(status.look(session.kube, where, deep=deep), render(session.settings.output))
+    result = status.wait(session.kube, where, deadline=deadline, report=session.report, fail_fast=fail_fast, deep=deep)
     late = status.unhealthy(result, deadline)
     if late is not None:
         session.fail("Status", late, result, render(session.settings.output))

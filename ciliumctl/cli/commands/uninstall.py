@@ -98,8 +98,10 @@ def show_preview(out: Writer, ahead: Preview) -> None:
     stays += [f"on every node: {line}" for line in ahead.residue]
     for number, line in enumerate(stays):
         out.line("       " if number else "stays: ", line)
-    pods = "1 running pod loses its" if ahead.networked_pods == 1 else f"{ahead.networked_pods} running pods lose their"
-    out.line("breaks: ", f"{pods} network until another CNI is there")
+    if ahead.networked_pods:
+        many = ahead.networked_pods != 1
+        pods = f"{ahead.networked_pods} running pods lose their" if many else "1 running pod loses its"
+        out.line("breaks: ", f"{pods} network until another CNI is there")
     if ahead.without_kube_proxy:
         out.line(("        no kube-proxy runs here: every service stops working, DNS and the API among them", "bad"))
 

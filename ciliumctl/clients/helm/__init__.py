@@ -99,6 +99,8 @@ class Helm:
         self._environ = os.environ if environ is None else environ
         #: When the command's time is up, and helm is stopped.
         self.deadline = deadline or Deadline()
+        #: Told of each command line.
+        self.trace: Callable[[str], None] | None = None
         self._version = ""
 
     def _seconds(self) -> float:
@@ -215,6 +217,7 @@ class Helm:
             connection=self._options.arguments(),
             environ=self._environ,
             seconds=self._seconds(),
+            trace=self.trace,
         )
         return asyncio.run(call(command))
 

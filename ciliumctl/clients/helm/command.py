@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyhelm3
@@ -26,16 +27,25 @@ class HelmCommand(pyhelm3.Command):  # type: ignore[misc]  # pyhelm3 has no type
     """Runs helm for one cluster and user."""
 
     def __init__(
-        self, *, executable: str, connection: Sequence[str], environ: Mapping[str, str], seconds: float
+        self,
+        *,
+        executable: str,
+        connection: Sequence[str],
+        environ: Mapping[str, str],
+        seconds: float,
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__(executable=executable)
         self._connection = list(connection)
         self._environ = dict(environ)
         self._seconds = seconds
+        self._trace = trace
 
     async def run(self, command: list[Any], input: bytes | None = None) -> bytes:  # noqa: A002 - pyhelm3's name
         """Run helm to its end and return its standard output. Raises `CiliumctlError`."""
         argv = [str(part) for part in [self._executable, *command, *self._connection]]
+        if self._trace is not None:
+            self._trace(shlex.join(masked(argv)))
         try:
             process = await asyncio.create_subprocess_exec(
                 *argv,
@@ -105,3 +115,11 @@ def _json_object(output: bytes) -> dict[str, Any]:
     text = output.decode()
     found: dict[str, Any] = json.loads(text[text.index("{") :])
     return found
+
+
+def masked(argv: Sequence[str]) -> list[str]:
+    """A command line to show: values given with `--set` may be secrets."""
+    return [
+        f"{word.split('=')[0]}=…" if before.startswith("--set") else word
+        for before, word in zip(["", *argv], argv, strict=False)
+    ]

@@ -164,6 +164,10 @@ class Kube:
     def deadline(self, deadline: Deadline) -> None:
         self._transport.deadline = deadline
 
+    def tell(self, trace: Callable[[str], None]) -> None:
+        """Tell of each request from now on."""
+        self._transport.trace = trace
+
     # Reading
 
     def raw(self, path: str, *, timeout: float | None = None) -> str:

@@ -63,6 +63,8 @@ class Transport:
         self.context = context
         self.deadline = Deadline()
         self.requests = 0
+        #: Told of each request: method, path, status, size and time.
+        self.trace: Callable[[str], None] | None = None
         self._request_timeout = request_timeout
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -211,6 +213,7 @@ class Transport:
         )
         seconds = self.timeout(timeout)
         self.requests += 1
+        started = time.monotonic()
         response = self._pool().request(
             method,
             self.host + url,
@@ -220,6 +223,9 @@ class Transport:
             retries=False,
             redirect=False,
         )
+        if self.trace is not None:
+            took = (time.monotonic() - started) * 1000
+            self.trace(f"{method} {url} → {response.status}, {len(response.data)} bytes, {took:.0f} ms")
         return Answer(status=response.status, headers=response.headers, body=response.data)
 
     def _pool(self) -> Any:

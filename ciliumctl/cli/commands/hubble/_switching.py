@@ -29,7 +29,8 @@ def switch(session: Session, wanted: Mapping[str, bool], command: str, *, wait: 
     late = status.unhealthy(result.status, deadline) if result.status is not None else None
     if late is not None:
         session.fail("HubbleChange", late, result, render)
-    session.finish(result, render)
+    then = "hubble ui" if result.ui else "hubble port-forward" if result.relay else ""
+    session.finish(result, render, then=then)
 
 
 def render(out: Writer, result: Changed) -> None:
@@ -41,7 +42,3 @@ def render(out: Writer, result: Changed) -> None:
     out.line(f"{result.outcome}: {parts} (revision {result.revision})")
     if result.status is not None and not result.status.ok:
         show_status(out, result.status)
-    elif result.ui:
-        out.line("next: ciliumctl hubble ui")
-    elif result.relay:
-        out.line("next: ciliumctl hubble port-forward")

@@ -55,11 +55,10 @@ def command(
     )
     if not new:
         session.report.note(f"lab `{name}` runs already: unchanged")
-    session.finish(result, render)
+    session.finish(result, render, then="install --wait")
 
 
 def render(out: Writer, lab: Lab) -> None:
     """Say what there is and what to do with it."""
     real = "simulated nodes" if lab.provider == "simulated" else "nodes"
     out.line(f"lab {lab.name}: Kubernetes {lab.kubernetes or ''} with {lab.nodes} {real}, context {lab.context}")
-    out.line("next: ciliumctl install --wait")

@@ -1,0 +1,158 @@
+"""What `-o json` really prints, against the published schemas."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ciliumctl import defaults, tools
+from ciliumctl.clients.web import Web
+from ciliumctl.report import Reporter
+from docs.generate import REFERENCE
+from docs.generating import results
+from tests.conftest import Command
+from tests.docs.checker import violations
+from tests.world import objects
+from tests.world.cluster import FakeCluster, Fault
+from tests.world.run import HERE, Ran
+
+CHART = HERE / "tests" / "charts" / "cilium"
+
+
+def schema(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((REFERENCE / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def check(ran: Ran, name: str) -> None:
+    wanted = schema(name)
+    assert list(violations(ran.json, wanted, wanted)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("Detection", ("detect",)),
+        ("HubbleStatus", ("hubble", "status")),
+        ("HubbleChange", ("hubble", "disable", "--no-wait")),
+        ("LabList", ("lab", "status")),
+        ("Preset", ("preset", "show", "talos")),
+        ("PresetList", ("preset", "list")),
+        ("RemovalPreview", ("uninstall", "--dry-run")),
+        ("Settings", ("config", "explain")),
+        ("Settings", ("config", "explain", "install")),
+        ("Status", ("status",)),
+        ("ToolsList", ("tools", "list")),
+        ("Version", ("version",)),
+        ("Version", ("version", "--client")),
+    ],
+)
+def test_what_a_command_prints_fits_its_schema(
+    cluster: FakeCluster, command: Command, kind: str, arguments: tuple[str, ...], stub_helm: Any
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    stub_helm.answer(stdout="v3.22.0")
+    ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, kind)
+
+
+def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
+    assert not cluster.all("daemonsets")
+    ran = command("uninstall", "--yes", "-o", "json")
+    assert ran.code == 0, ran.err
+    check(ran, "Removal")
+
+
+def test_a_placed_and_a_verified_program_fit_their_schemas(command: Command, tmp_path: Path) -> None:
+    program = tmp_path / "kind-linux-amd64"
+    program.write_bytes(b"#!/bin/sh\necho kind v0.33.0\n")
+    checksum = hashlib.sha256(program.read_bytes()).hexdigest()
+    arguments = ("--file", str(program), "--checksum", checksum, "--dir", str(tmp_path / "bin"), "--version", "0.33.0")
+    ran = command("tools", "install", "kind", *arguments, "-o", "json")
+    assert ran.code == 0, ran.err
+    check(ran, "ToolsInstall")
+    ran = command("tools", "verify", str(program), "--checksum", "0" * 64, "-o", "json")
+    assert ran.code == 1, ran.err
+    check(ran, "ToolsVerify")
+
+
+def test_an_unhealthy_status_and_one_that_ran_out_of_time_fit_the_schema_of_a_status(
+    cluster: FakeCluster, command: Command
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    cluster.add(objects.daemon_set(ready=1))
+    ran = command("status", "-o", "json")
+    assert (ran.code, ran.json["error"]) == (1, None)
+    check(ran, "Status")
+    ran = command("status", "--wait", "--timeout", "100ms", "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (4, "timeout")
+    assert ran.json["data"]["problems"]
+    check(ran, "Status")
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [(2, ("status", "--no-such-option")), (2, ("preset", "show", "nope")), (5, ("detect",)), (5, ("hubble", "enable"))],
+)
+def test_a_failure_without_a_result_fits_the_schema_of_failures(
+    cluster: FakeCluster, command: Command, stub_helm: Any, code: int, arguments: tuple[str, ...]
+) -> None:
+    cluster.faults.append(Fault(pattern=".*", status=401, message="who are you"))
+    stub_helm.answer(stdout="v3.22.0")
+    ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == code, ran.err
+    check(ran, "Failure")
+
+
+@pytest.mark.integration
+def test_values_and_a_dry_run_by_the_real_helm_fit_their_schemas(cluster: FakeCluster, command: Command) -> None:
+    cluster.add(objects.node("one"))
+    folder = Path(os.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder()) / "bin"
+    helm = tools.programs(
+        ["helm"], folder=folder, web=Web(environ=os.environ), report=Reporter(lambda _event: None), environ=os.environ
+    )["helm"]
+    ran = command("values", "--chart", str(CHART), "--helm", str(helm), "--all", "-o", "json")
+    assert ran.code == 0, ran.err
+    check(ran, "Values")
+    ran = command("install", "--dry-run", "client", "--chart", str(CHART), "--helm", str(helm), "-o", "json")
+    assert ran.code == 0, ran.err
+    check(ran, "Installation")
+
+
+def test_every_command_that_prints_a_result_is_named_with_it() -> None:
+    by = results.printed_by()
+    assert set(by) == set(results.results())
+
+
+def test_a_schema_describes_every_field_and_demands_it() -> None:
+    for kind in results.results():
+        data = schema(kind)["properties"]["data"]
+        assert set(data["required"]) == set(data["properties"]), kind
+
+
+def test_the_checker_sees_what_is_missing_wrong_and_not_described() -> None:
+    wanted = schema("Preset")
+    good = {
+        "apiVersion": "ciliumctl/v1",
+        "kind": "Preset",
+        "ok": True,
+        "data": {"name": "kind", "description": "", "values": {}, "needs": []},
+        "error": None,
+    }
+    assert list(violations(good, wanted, wanted)) == []
+    for path, value in ((("data", "needs"), "text"), (("data", "more"), 1), (("ok",), 1), (("kind",), "Status")):
+        bad = copy.deepcopy(good)
+        place: Any = bad
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = value
+        assert len(list(violations(bad, wanted, wanted))) == 1, path
+    del good["error"]
+    assert list(violations(good, wanted, wanted)) == ["$.error is missing"]
