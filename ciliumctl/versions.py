@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
@@ -33,17 +33,16 @@ class Versions:
         return True
 
 
-def collect(helm: tuple[str, str], kube: Kube | None, *, name: str, namespace: str, storage: Resource) -> Versions:
-    """The versions on this machine and, with a client, in the cluster. `helm` is its version and path."""
-    mine = Versions(ciliumctl=__version__, python=platform.python_version(), helm=helm[0], helm_path=helm[1])
-    if kube is None:
-        return mine
+def here(helm: tuple[str, str]) -> Versions:
+    """The versions on this machine. `helm` is its version and path."""
+    return Versions(ciliumctl=__version__, python=platform.python_version(), helm=helm[0], helm_path=helm[1])
+
+
+def with_cluster(mine: Versions, kube: Kube, *, name: str, namespace: str, storage: Resource) -> Versions:
+    """The versions in the cluster, too. Two requests at once, and one for the release."""
     server, installed = together(kube.version, partial(release.current, kube, name, namespace, storage))
-    return Versions(
-        ciliumctl=mine.ciliumctl,
-        python=mine.python,
-        helm=mine.helm,
-        helm_path=mine.helm_path,
+    return replace(
+        mine,
         kubernetes=server.removeprefix("v"),
         context=kube.context,
         chart=installed.chart_version if installed else "",

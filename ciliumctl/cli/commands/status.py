@@ -37,6 +37,7 @@ _FEATURES = {
     "hubble": "Hubble",
     "cluster": "Cluster",
 }
+_LONGEST = 30
 _STYLES = {"healthy": "good", "unhealthy": "bad", "missing": "bad", "disabled": "dim"}
 
 
@@ -123,7 +124,7 @@ def _row(component: Component) -> list[Cell]:
     if not component.desired:
         return [component.name, state, "", "", "", ""]
     versions = ", ".join(
-        version if len(component.versions) == 1 else f"{version} ({count})"
+        _short(version) if len(component.versions) == 1 else f"{_short(version)} ({count})"
         for version, count in sorted(component.versions.items())
     )
     ready = f"{component.ready}/{component.desired}"
@@ -135,6 +136,11 @@ def _row(component: Component) -> list[Cell]:
         str(component.restarts),
         versions,
     ]
+
+
+def _short(version: str) -> str:
+    """A version that fits a line: Envoy's tags have a whole commit in them; JSON shows all of it."""
+    return version if len(version) <= _LONGEST else f"{version[: _LONGEST - 1]}…"
 
 
 def _facts(status: Status) -> list[list[Cell]]:

@@ -12,6 +12,7 @@ import typer
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import option
 from ciliumctl.cli.output import Writer
+from ciliumctl.errors import CiliumctlError
 from ciliumctl.versions import Versions
 
 
@@ -26,13 +27,19 @@ def command(
     session = session_of(ctx)
     session.allow()
     session.deadline(30.0)
-    result = versions.collect(
-        session.helm_version(),
-        None if client else session.kube,
-        name=session.settings.helm_release_name,
-        namespace=session.settings.namespace,
-        storage=release.storage(session.environ),
-    )
+    mine = versions.here(session.helm_version())
+    if client:
+        session.finish(mine, render)
+    try:
+        result = versions.with_cluster(
+            mine,
+            session.kube,
+            name=session.settings.helm_release_name,
+            namespace=session.settings.namespace,
+            storage=release.storage(session.environ),
+        )
+    except CiliumctlError as error:
+        session.fail("Version", error, mine, render)
     session.finish(result, render)
 
 
