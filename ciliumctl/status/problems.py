@@ -58,15 +58,19 @@ def _component_problems(name: str, snapshot: Snapshot, troubles: Mapping[str, Se
             )
         return
     found = troubles.get(name, ())
-    if workload.ready < workload.desired:
+    if workload.observed and workload.ready < workload.desired:
         yield _unready(workload, found, snapshot.namespace)
-    elif not workload.observed or workload.updated < workload.desired:
+    elif not workload.observed:
+        yield Problem(
+            severity="error", component=name, message=f"{name}: was just made or changed, no controller has acted yet"
+        )
+    elif workload.updated < workload.desired:
         yield Problem(
             severity="error",
             component=name,
             message=f"{name}: a rollout is under way, {workload.updated} of {workload.desired} pods are new",
         )
-    if name == "agent" and workload.desired == 0 and snapshot.nodes:
+    if name == "agent" and workload.desired == 0 and workload.observed and snapshot.nodes:
         yield Problem(
             severity="error",
             component=name,
