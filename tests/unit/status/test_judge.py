@@ -164,12 +164,15 @@ def test_pods_that_cannot_be_made_are_told_from_the_workload_s_event() -> None:
     assert problem.terminal
 
 
-@pytest.mark.parametrize("changes", [{"updated": 1}, {"observed": False}])
-def test_a_rollout_under_way_is_not_healthy_yet(changes: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"updated": 1}, "a rollout is under way"), ({"observed": False}, "no controller has acted yet")],
+)
+def test_a_rollout_under_way_is_not_healthy_yet(changes: dict[str, object], said: str) -> None:
     status = judge(with_workload("agent", **changes), {})
     assert not status.ok
     assert not status.terminal
-    assert "a rollout is under way" in errors(status)[0]
+    assert said in errors(status)[0]
 
 
 def test_many_restarts_are_a_warning() -> None:
