@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,21 @@ class Cluster:
         """The lab's processes by name, as the lab remembers them."""
         state = json.loads((self.folder / "cache" / "labs" / self.name / "lab.json").read_text())
         return {process["name"]: process for process in state["processes"]}
+
+    @contextmanager
+    def api_server_gone(self) -> Iterator[Callable[..., None]]:
+        """Kill the API server; gives what starts it anew, with more flags. The new one ends with the block."""
+        pid = self.processes()["kube-apiserver"]["pid"]
+        argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+        os.kill(pid, signal.SIGKILL)
+        with ExitStack() as started:
+
+            def come_back(*more_flags: str) -> None:
+                again = subprocess.Popen([*argv, *more_flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                started.enter_context(again)
+                started.callback(again.kill)
+
+            yield come_back
 
     def clean(self) -> None:
         """Leave nothing for the next test to trip over."""

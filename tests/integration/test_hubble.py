@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import urllib.request
@@ -132,15 +131,9 @@ def test_the_forward_goes_on_when_the_api_server_comes_back(blinking: Cluster) -
     running = blinking.start("hubble", "ui", ":80", "--no-open-browser")
     url = forwarded(running)
     assert asked(url) == stand_in.PAGE
-    process = blinking.processes()["kube-apiserver"]["pid"]
-    argv = Path(f"/proc/{process}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
-    os.kill(process, signal.SIGKILL)
-    again = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    with blinking.api_server_gone() as come_back:
+        come_back()
         assert asked(url) == stand_in.PAGE
         assert running.poll() is None
-    finally:
         running.kill()
         running.communicate()
-        again.kill()
-        again.wait()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ciliumctl.clients.kube import CONFIG_MAPS, DAEMON_SETS, LEASES, NAMESPACES, dig
-from tests.integration.conftest import Cluster, chart, eventually
+from ciliumctl.clients.kube import CONFIG_MAPS, DAEMON_SETS, LEASES, NAMESPACES, dig, labels_of
+from tests.integration.conftest import Cluster, MakeCluster, chart, eventually
 
 CHART = "1.15.6"
 
@@ -214,6 +214,34 @@ def test_old_values_are_refused_with_the_new_ones_in_the_hint_and_translated_on_
         check=True,
     )
     assert dig(json.loads(done.stdout), "hubble", "relay", "enabled", default=False) is True
+
+
+POD_SECURITY = """\
+apiVersion: apiserver.config.k8s.io/v1
+kind: AdmissionConfiguration
+plugins:
+- name: PodSecurity
+  configuration:
+    apiVersion: pod-security.admission.config.k8s.io/v1
+    kind: PodSecurityConfiguration
+    defaults: {enforce: baseline, enforce-version: latest}
+"""
+
+
+def test_a_new_namespace_is_labelled_where_the_cluster_would_refuse_the_agents(
+    make_cluster: MakeCluster, tmp_path: Path
+) -> None:
+    config = tmp_path / "admission.yaml"
+    config.write_text(POD_SECURITY, encoding="utf-8")
+    strict = make_cluster("strict", "--nodes", "2")
+    with strict.api_server_gone() as come_back:
+        come_back(f"--admission-control-config-file={config}")
+        eventually(lambda: strict.run("version").code == 0)
+        ran = strict.run("install", "-n", "cilium", "--chart", str(chart(CHART)), "--wait")
+        assert ran.code == 0, ran.err
+        assert "this cluster enforces PodSecurity" in ran.err
+        labels = labels_of(strict.kube.get(NAMESPACES, "cilium"))
+        assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
 
 
 def _children_of(pid: int) -> list[str]:

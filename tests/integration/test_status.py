@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -79,19 +76,13 @@ def test_an_api_server_that_goes_away_is_waited_for(fragile: Cluster) -> None:
     waiting = fragile.start("status", "--wait", "--wait-duration", "120s")
     assert waiting.stderr is not None
     assert any("agent 0/2" in line for line in waiting.stderr)
-    process = fragile.processes()["kube-apiserver"]["pid"]
-    argv = Path(f"/proc/{process}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
-    os.kill(process, signal.SIGKILL)
-    assert any("the API server does not answer" in line for line in waiting.stderr)
-    again = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    with fragile.api_server_gone() as come_back:
+        assert any("the API server does not answer" in line for line in waiting.stderr)
+        come_back()
         _out, err = waiting.communicate(timeout=120)
         assert waiting.returncode == 0, err
         assert "agent 2/2" in err
-    finally:
         fragile.clean()
-        again.kill()
-        again.wait()
 
 
 def test_without_any_api_server_it_is_exit_5_at_once(fragile: Cluster) -> None:
