@@ -1,0 +1,1 @@
+"""The pages of the reference that follow from the code: one module a page, and `text` for the Markdown."""
