@@ -14,7 +14,7 @@ from typer._click import Context, HelpFormatter
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from ciliumctl import __version__
-from ciliumctl.cli.loading import CommandGroup, folder_of
+from ciliumctl.cli.loading import NO_KIND, CommandGroup, folder_of
 from ciliumctl.cli.settings import ENV_PREFIX, global_options, settings_of
 from ciliumctl.errors import EXIT_CODES, CiliumctlError, Interrupted, Terminated, UsageError
 
@@ -144,10 +144,10 @@ def _failed(error: CiliumctlError, arguments: Sequence[str], ctx: Context | None
 
     if ctx is not None:
         session = session_of(ctx)
-        kind = _kind(ctx)
+        kind = ctx.meta.get("ciliumctl.kind", NO_KIND)
     else:
         session = Session(Settings(output=_wanted_output(arguments)))
-        kind = "Error"
+        kind = NO_KIND
     write_failure(kind, error, getattr(error, "result", None), session.settings.output)
     session.explain(error)
     return error.exit_code
@@ -158,12 +158,6 @@ def _usage_error(error: ClickException, arguments: Sequence[str]) -> int:
     path = ctx.command_path if ctx is not None else "ciliumctl"
     ours = UsageError(error.format_message(), hint=f"`{path} --help`")
     return _failed(ours, arguments, None)
-
-
-def _kind(ctx: Context) -> str:
-    """The kind of the failing command's envelope, such as `HubbleEnable`."""
-    words: list[str] = ctx.meta.get("ciliumctl.command", [])
-    return "".join(word.capitalize() for name in words for word in name.split("-")) or "Error"
 
 
 def _wanted_output(arguments: Sequence[str]) -> str:

@@ -60,11 +60,13 @@ def read(path: Path) -> dict[str, Any]:
     return _normal(content)
 
 
-def _normal(content: Mapping[str, Any]) -> dict[str, Any]:
+def _normal(content: Mapping[Any, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in content.items():
+        # YAML reads a bare `yes` or `no` as a truth value, in keys too; only `yes` is an option.
+        text = "yes" if key is True else str(key)
         # Commands keep their dashes, options do not.
-        name = key if isinstance(value, dict) else _RENAMED.get(key, key.replace("-", "_"))
+        name = text if isinstance(value, dict) else _RENAMED.get(text, text.replace("-", "_"))
         found[name] = _normal(value) if isinstance(value, dict) else value
     return found
 

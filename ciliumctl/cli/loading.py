@@ -18,10 +18,12 @@ from typer.core import TyperCommand, TyperGroup
 from ciliumctl.cli.settings import global_options
 from ciliumctl.discover import summaries
 
+#: The envelope's kind where a command has no result, or none was reached.
+NO_KIND = "Error"
 #: The order of the help; a command that is in none of them comes last, under "More".
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Install and change": ("install", "uninstall", "hubble", "values"),
-    "Look": ("status", "detect", "version", "config"),
+    "Look": ("status", "detect", "preset", "version", "config"),
     "This machine": ("tools", "lab", "completion"),
 }
 
@@ -50,9 +52,9 @@ class CommandGroup(TyperGroup):
         """The command, imported now."""
         if cmd_name not in self._known:
             return None
-        words = ctx.meta.setdefault("ciliumctl.command", [])
-        words.append(cmd_name)
-        return load(self._package, self._folder, cmd_name)
+        found, kind = load(self._package, self._folder, cmd_name)
+        ctx.meta["ciliumctl.kind"] = kind
+        return found
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """List the commands by section, from their files' first lines."""
@@ -118,13 +120,13 @@ def _write_help(text: str, formatter: HelpFormatter) -> None:
         formatter.write(f"  {line}".rstrip() + "\n")
 
 
-def load(package: str, folder: Path, name: str) -> Command:
-    """Import one command, or one group without its commands."""
+def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
+    """Import one command, or one group without its commands; and the kind of result that it writes."""
     module_name = name.replace("-", "_")
     path = f"{package}.{module_name}"
     if (folder / module_name).is_dir():
         text = importlib.import_module(path).__doc__ or ""
-        return CommandGroup(
+        group = CommandGroup(
             (path, folder / module_name),
             name=name,
             help=text,
@@ -132,6 +134,7 @@ def load(package: str, folder: Path, name: str) -> Command:
             rich_markup_mode=None,
             context_settings={"help_option_names": ["-h", "--help"]},
         )
+        return group, NO_KIND
     module = importlib.import_module(path)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     single.command(
@@ -140,4 +143,5 @@ def load(package: str, folder: Path, name: str) -> Command:
         help=module.__doc__,
         context_settings={"help_option_names": ["-h", "--help"], **getattr(module, "CONTEXT", {})},
     )(module.command)
-    return typer.main.get_command(single)
+    result = getattr(module, "RESULT", None)
+    return typer.main.get_command(single), result.kind if result is not None else NO_KIND

@@ -88,9 +88,20 @@ def plain(text: str, encoding: str | None) -> str:
 
 
 class Writer:
-    """Writes text for people. Foreign text is never markup."""
+    """Writes text for people. Foreign text is never markup.
 
-    def __init__(self, stream: TextIO, *, color: bool, encoding: str | None = None) -> None:
+    `address` makes commands in a text name the cluster that this run was told to use.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        color: bool,
+        encoding: str | None = None,
+        address: Callable[[str], str] = lambda text: text,
+    ) -> None:
+        self.address = address
         self._stream = stream
         self._color = color
         self._encoding = encoding or stream.encoding
@@ -102,6 +113,10 @@ class Writer:
         else:
             text = "".join(cell if isinstance(cell, str) else cell[0] for cell in cells)
             self._stream.write(plain(text.rstrip(), self._encoding) + "\n")
+
+    def hint(self, text: str, *, indent: str = "") -> None:
+        """Write what to do."""
+        self.line((f"{indent}hint: ", "head"), self.address(text))
 
     def text(self, text: str) -> None:
         """Write text as it is, such as YAML."""
@@ -148,7 +163,15 @@ def _padded(row: Sequence[Cell], widths: Sequence[int]) -> list[Cell]:
 Render = Callable[[Writer, Any], None]
 
 
-def write_result(result: Result, render: Render, *, output: str, color: str, environ: Mapping[str, str]) -> None:
+def write_result(
+    result: Result,
+    render: Render,
+    *,
+    output: str,
+    color: str,
+    environ: Mapping[str, str],
+    address: Callable[[str], str],
+) -> None:
     """Write a result to standard output in the wanted format."""
     if output in {"json", "yaml"}:
         emit(_data(envelope(result.kind, result), output))
@@ -156,7 +179,8 @@ def write_result(result: Result, render: Render, *, output: str, color: str, env
         emit("".join(f"{name}\n" for name in getattr(result, "names", ())))
     else:
         text = io.StringIO()
-        render(Writer(text, color=wants_color(color, sys.stdout, environ), encoding=sys.stdout.encoding), result)
+        colored = wants_color(color, sys.stdout, environ)
+        render(Writer(text, color=colored, encoding=sys.stdout.encoding, address=address), result)
         emit(text.getvalue())
 
 

@@ -190,21 +190,37 @@ class Session:
 
     # Ending
 
+    def write(self, result: Result, render: Render) -> None:
+        """Write a result to standard output in the wanted format."""
+        settings = self.settings
+        write_result(
+            result,
+            render,
+            output=settings.output,
+            color=settings.color,
+            environ=self.environ,
+            address=self.addressed,
+        )
+
+    def _stderr(self) -> Writer:
+        color = wants_color(self.settings.color, sys.stderr, self.environ)
+        return Writer(sys.stderr, color=color, address=self.addressed)
+
     def finish(self, result: Result, render: Render, *, exit_code: int | None = None, then: str = "") -> NoReturn:
         """Write the result and end: with 0 for a yes, 1 for a no, or with `exit_code`. `then` is the next command."""
-        write_result(result, render, output=self.settings.output, color=self.settings.color, environ=self.environ)
+        self.write(result, render)
         if then and result.ok and not self.settings.quiet and self.settings.output in {"table", "wide"}:
-            writer = Writer(sys.stderr, color=wants_color(self.settings.color, sys.stderr, self.environ))
+            writer = self._stderr()
             writer.line(("next: ", "head"), self.addressed(f"ciliumctl {then}"))
         raise typer.Exit(exit_code if exit_code is not None else 0 if result.ok else 1)
 
-    def fail(self, kind: str, error: CiliumctlError, result: Result, render: Render) -> NoReturn:
+    def fail(self, error: CiliumctlError, result: Result, render: Render) -> NoReturn:
         """Write what was reached and why it is not enough, and end with the error's exit code."""
         output = self.settings.output
         if output in {"json", "yaml"}:
-            write_failure(kind, error, result, output)
+            write_failure(result.kind, error, result, output)
         else:
-            write_result(result, render, output=output, color=self.settings.color, environ=self.environ)
+            self.write(result, render)
         self.explain(error)
         raise typer.Exit(error.exit_code)
 
@@ -221,10 +237,10 @@ class Session:
     def explain(self, error: CiliumctlError) -> None:
         """Say on standard error what went wrong and what to do about it."""
         settings = self.settings
-        writer = Writer(sys.stderr, color=wants_color(settings.color, sys.stderr, self.environ))
+        writer = self._stderr()
         writer.line(("error: ", "bad"), error.message)
         if error.hint:
-            writer.line(("hint: ", "head"), self.addressed(error.hint))
+            writer.hint(error.hint)
         if settings.verbose:
             for line in error.detail.splitlines():
                 writer.line(("  | ", "dim"), line)

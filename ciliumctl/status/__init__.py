@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ciliumctl.clients.kube import Kube, Resource
-from ciliumctl.errors import ApiFailed, TimedOut, Unreachable
+from ciliumctl.errors import ApiFailed, ClusterError, TimedOut, Unreachable
 from ciliumctl.report import Reporter, Step
 from ciliumctl.status import deep as agents
 from ciliumctl.status.collect import collect, elsewhere
@@ -115,7 +115,17 @@ def wait(
             return full
         step.finish(summary(last), outcome="failed")
     with overtime(kube, seconds=_LAST_LOOK):
-        return with_logs(kube, last)
+        return with_logs(kube, _whole(kube, where, last))
+
+
+def _whole(kube: Kube, where: Where, last: Status) -> Status:
+    """The whole status where a wait gave up; the last look of the wait when the cluster does not answer any more."""
+    try:
+        found = look(kube, where)
+    except (ClusterError, TimedOut):
+        return last
+    # It may have come right at the last moment; then it is right.
+    return found
 
 
 def _tell(step: Step, status: Status) -> None:

@@ -132,7 +132,7 @@ def test_every_command_shown_can_be_typed(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["install --vershun 1", "instal", "hubble ui 1 2", "status --timeout soon", "completion"]
+    "arguments", ["install --vershun 1", "inztall", "hubble ui 1 2", "status --timeout soon", "completion"]
 )
 def test_a_command_that_cannot_be_typed_is_seen(arguments: str) -> None:
     with pytest.raises(UsageError):

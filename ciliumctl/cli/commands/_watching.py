@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from ciliumctl.cli.output import Render, emit, write_result
+from ciliumctl.cli.output import Render, emit
 from ciliumctl.errors import ApiFailed, Terminated, TimedOut, Unreachable
 from ciliumctl.wait import Deadline, poll
 
@@ -63,6 +63,6 @@ def _show(session: Session, found: status.Status, render: Render) -> None:
     settings = session.settings
     if settings.output in {"table", "wide"} and sys.stdout.isatty() and session.environ.get("TERM") != "dumb":
         emit(_CLEAR)
-    write_result(found, render, output=settings.output, color=settings.color, environ=session.environ)
+    session.write(found, render)
     if settings.output == "yaml":
         emit("---\n")

@@ -15,6 +15,8 @@ from ciliumctl.cli.output import Writer
 from ciliumctl.flavour.detect import Detection
 from ciliumctl.values.paths import join, leaves
 
+RESULT = Detection
+
 
 def command(ctx: typer.Context) -> None:
     """Look and conclude."""

@@ -39,6 +39,8 @@ from ciliumctl.cli.options import (
 from ciliumctl.cli.output import Writer, emit
 from ciliumctl.installation import Installed
 
+RESULT = Installed
+
 
 def command(
     ctx: typer.Context,
@@ -47,7 +49,7 @@ def command(
     chart: Chart = "",
     repository: Repository = defaults.REPOSITORY,
     values: ValuesFiles = None,
-    set_: Set = None,
+    set: Set = None,
     set_string: SetString = None,
     set_file: SetFile = None,
     set_json: SetJson = None,
@@ -87,7 +89,7 @@ def command(
         chart=chart,
         repository=repository,
         values=values,
-        flags=(set_, set_string, set_file, set_json),
+        flags=(set, set_string, set_file, set_json),
         presets=preset,
         detect=autodetect,
         translate=translate_values,
@@ -113,7 +115,7 @@ def command(
         result = installation.install(plan, session.kube, means, how)
     late = installation.late(result, deadline)
     if late is not None:
-        session.fail("Installation", late, result, render)
+        session.fail(late, result, render)
     session.finish(result, render, then="" if wait else "status --wait")
 
 

@@ -40,6 +40,8 @@ _FEATURES = {
 _LONGEST = 30
 _STYLES = {"healthy": "good", "unhealthy": "bad", "missing": "bad", "disabled": "dim"}
 
+RESULT = Status
+
 
 def command(
     ctx: typer.Context,
@@ -78,7 +80,7 @@ def command(
     result = status.wait(session.kube, where, deadline=deadline, report=session.report, fail_fast=fail_fast, deep=deep)
     late = status.unhealthy(result, deadline)
     if late is not None:
-        session.fail("Status", late, result, render(session.settings.output))
+        session.fail(late, result, render(session.settings.output))
     session.finish(result, render(session.settings.output))
 
 
@@ -165,7 +167,7 @@ def _problems(out: Writer, status: Status) -> None:
         for detail in problem.details:
             out.line("    ", detail)
         if problem.hint:
-            out.line(("    hint: ", "head"), problem.hint)
+            out.hint(problem.hint, indent="    ")
     if status.notes:
         out.line()
     for note in status.notes:

@@ -24,6 +24,8 @@ from ciliumctl.cli.options import option
 from ciliumctl.cli.output import Writer, wants_color
 from ciliumctl.removal import Preview, Removed
 
+RESULT = Removed
+
 
 def command(
     ctx: typer.Context,
@@ -80,7 +82,7 @@ def command(
     )
     failed = removal.partial_error(result)
     if failed is not None:
-        session.fail("Removal", failed, result, render)
+        session.fail(failed, result, render)
     session.finish(result, render)
 
 

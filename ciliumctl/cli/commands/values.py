@@ -33,6 +33,8 @@ from ciliumctl.cli.options import (
 from ciliumctl.cli.output import Writer
 from ciliumctl.values.layers import MergedValues, Value
 
+RESULT = MergedValues
+
 
 def command(
     ctx: typer.Context,
@@ -41,12 +43,12 @@ def command(
     chart: Chart = "",
     repository: Repository = defaults.REPOSITORY,
     values: ValuesFiles = None,
-    set_: Set = None,
+    set: Set = None,
     set_string: SetString = None,
     set_file: SetFile = None,
     set_json: SetJson = None,
     preset: Presets = None,
-    everything: Annotated[bool, option("--all", help="Show the chart's own values too")] = False,
+    all: Annotated[bool, option("--all", help="Show the chart's own values too")] = False,
     offline: Annotated[bool, option("--offline", help="Ask no cluster: nothing is detected")] = False,
     translate_values: Annotated[
         bool, option("--translate-values", help="Translate values of charts before 1.9 instead of refusing them")
@@ -64,7 +66,7 @@ def command(
         chart=chart,
         repository=repository,
         values=values,
-        flags=(set_, set_string, set_file, set_json),
+        flags=(set, set_string, set_file, set_json),
         presets=preset,
         detect=not offline,
         translate=translate_values,
@@ -76,7 +78,7 @@ def command(
             _installing.means(session),
             _installing.storage(session),
             folder,
-            everything=everything,
+            everything=all,
         )
     session.finish(result, render)
 

@@ -15,6 +15,8 @@ from ciliumctl.cli.output import Writer
 from ciliumctl.errors import CiliumctlError
 from ciliumctl.versions import Versions
 
+RESULT = Versions
+
 
 def command(
     ctx: typer.Context,
@@ -39,7 +41,7 @@ def command(
             storage=release.storage(session.environ),
         )
     except CiliumctlError as error:
-        session.fail("Version", error, mine, render)
+        session.fail(error, mine, render)
     session.finish(result, render)
 
 

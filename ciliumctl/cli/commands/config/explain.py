@@ -46,6 +46,9 @@ class Settings:
         return True
 
 
+RESULT = Settings
+
+
 def command(
     ctx: typer.Context,
     words: Annotated[

@@ -8,7 +8,7 @@ from typing import ClassVar, NoReturn
 
 import typer
 
-from ciliumctl.cli.output import emit, write_result
+from ciliumctl.cli.output import emit
 from ciliumctl.cli.session import Session
 from ciliumctl.clients.kube import Forwarder, PodPort
 from ciliumctl.errors import Terminated, UsageError
@@ -60,13 +60,7 @@ def forward(session: Session, target: Callable[[], PodPort], *, address: str, po
 def announce(session: Session, forwarder: Forwarder, where: str) -> None:
     """Print where it listens, at once: a script waits for this line."""
     if session.settings.output in {"json", "yaml"}:
-        write_result(
-            Listening(address=forwarder.address, port=forwarder.port, url=where),
-            lambda _out, _result: None,
-            output=session.settings.output,
-            color="never",
-            environ=session.environ,
-        )
+        session.write(Listening(address=forwarder.address, port=forwarder.port, url=where), lambda _out, _result: None)
     else:
         emit(f"{where}\n")
     session.report.note("forwarding; Ctrl-C ends it")

@@ -28,7 +28,7 @@ def switch(session: Session, wanted: Mapping[str, bool], command: str, *, wait: 
     result = hubble.switch(session.kube, how, wanted)
     late = status.unhealthy(result.status, deadline) if result.status is not None else None
     if late is not None:
-        session.fail("HubbleChange", late, result, render)
+        session.fail(late, result, render)
     then = "hubble ui" if result.ui else "hubble port-forward" if result.relay else ""
     session.finish(result, render, then=then)
 

@@ -14,19 +14,22 @@ import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import option
+from ciliumctl.hubble import Changed
+
+RESULT = Changed
 
 
 def command(
     ctx: typer.Context,
     *,
     ui: Annotated[bool, option("--ui", help="Only the web page")] = False,
-    everything: Annotated[bool, option("--all", help="The agents' own Hubble server too")] = False,
+    all: Annotated[bool, option("--all", help="The agents' own Hubble server too")] = False,
     wait: Annotated[bool, option("--wait/--no-wait", help="Wait for the rollout (default: yes)")] = True,
 ) -> None:
     """Switch the named parts off."""
     from ciliumctl.cli.commands.hubble import _switching
 
-    wanted = {"ui": False} if ui and not everything else {"ui": False, "relay": False}
-    if everything:
+    wanted = {"ui": False} if ui and not all else {"ui": False, "relay": False}
+    if all:
         wanted["hubble"] = False
     _switching.switch(session_of(ctx), wanted, "hubble disable", wait=wait)

@@ -15,6 +15,9 @@ import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import option
+from ciliumctl.hubble import Changed
+
+RESULT = Changed
 
 
 def command(

@@ -9,6 +9,8 @@ from ciliumctl.cli.commands import _installing
 from ciliumctl.cli.output import Writer
 from ciliumctl.hubble import HubbleStatus
 
+RESULT = HubbleStatus
+
 
 def command(ctx: typer.Context) -> None:
     """Look."""
@@ -22,24 +24,23 @@ def command(ctx: typer.Context) -> None:
 
 def render(out: Writer, result: HubbleStatus) -> None:
     """One line a part."""
-    rows = [("server", "on" if result.server else "off", "in every agent", ""), *_rows(result)]
+    rows = [("server", "on" if result.server else "off", "in every agent", ""), *_rows(out, result)]
     out.table(("part", "state", "ready", "reach it with"), rows)
     for problem in result.problems:
         out.line(("✗ ", "bad"), problem.message)
         for detail in problem.details:
             out.line("    ", detail)
         if problem.hint:
-            out.line(("    hint: ", "head"), problem.hint)
+            out.hint(problem.hint, indent="    ")
 
 
-def _rows(result: HubbleStatus) -> list[tuple[str, str, str, str]]:
+def _rows(out: Writer, result: HubbleStatus) -> list[tuple[str, str, str, str]]:
     rows: list[tuple[str, str, str, str]] = []
     for name, part, command in (
         ("relay", result.relay, "ciliumctl hubble port-forward"),
         ("ui", result.ui, "ciliumctl hubble ui"),
     ):
         on = part.state != "disabled"
-        rows.append(
-            (name, part.state if on else "off", f"{part.ready}/{part.desired}" if on else "", command if on else "")
-        )
+        ready = f"{part.ready}/{part.desired}" if on else ""
+        rows.append((name, part.state if on else "off", ready, out.address(command) if on else ""))
     return rows

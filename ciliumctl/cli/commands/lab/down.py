@@ -16,6 +16,8 @@ from ciliumctl.cli.options import option
 from ciliumctl.cli.output import Writer
 from ciliumctl.lab import Ended
 
+RESULT = Ended
+
 
 def command(
     ctx: typer.Context,

@@ -11,6 +11,8 @@ from ciliumctl.cli.output import Writer
 from ciliumctl.cli.sinks import duration
 from ciliumctl.lab import LabList
 
+RESULT = LabList
+
 
 def command(ctx: typer.Context) -> None:
     """List them."""

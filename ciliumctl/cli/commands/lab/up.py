@@ -20,6 +20,8 @@ from ciliumctl.cli.options import choice, option
 from ciliumctl.cli.output import Writer
 from ciliumctl.lab import Lab
 
+RESULT = Lab
+
 
 def command(
     ctx: typer.Context,
@@ -60,5 +62,6 @@ def command(
 
 def render(out: Writer, lab: Lab) -> None:
     """Say what there is and what to do with it."""
-    real = "simulated nodes" if lab.provider == "simulated" else "nodes"
-    out.line(f"lab {lab.name}: Kubernetes {lab.kubernetes or ''} with {lab.nodes} {real}, context {lab.context}")
+    kind = "simulated node" if lab.provider == "simulated" else "node"
+    nodes = f"{lab.nodes} {kind}{'' if lab.nodes == 1 else 's'}"
+    out.line(f"lab {lab.name}: Kubernetes {lab.kubernetes or ''} with {nodes}, context {lab.context}")

@@ -8,6 +8,8 @@ from ciliumctl.cli import session_of
 from ciliumctl.cli.output import Writer
 from ciliumctl.values.presets import Presets
 
+RESULT = Presets
+
 
 def command(ctx: typer.Context) -> None:
     """List them."""

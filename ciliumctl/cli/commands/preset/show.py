@@ -15,6 +15,8 @@ from ciliumctl.cli.options import argument
 from ciliumctl.cli.output import Writer
 from ciliumctl.values.presets import Preset
 
+RESULT = Preset
+
 
 def command(ctx: typer.Context, name: Annotated[str, argument(metavar="NAME", help="One of `preset list`")]) -> None:
     """Show it."""

@@ -29,6 +29,8 @@ from ciliumctl.tools.placing import Placed
 #: Seconds; the largest file has 180 MB.
 _LIMIT = 1800.0
 
+RESULT = Placed
+
 
 def command(
     ctx: typer.Context,
@@ -37,7 +39,7 @@ def command(
     version: Annotated[
         str, option("--version", metavar="VERSION", help="Version (default: the stable one, else the one known)")
     ] = "",
-    folder: Annotated[
+    dir: Annotated[
         Path | None, option("--dir", metavar="DIR", help="Folder (default: /usr/local/bin, else ~/.local/bin)")
     ] = None,
     os: Annotated[str, option("--os", metavar="OS", help="linux, darwin or windows (default: this one)")] = "",
@@ -71,7 +73,7 @@ def command(
             file=file.expanduser() if file else None,
             checksum=checksum,
         ),
-        (folder or (Path() if foreign else tools.default_folder(session.environ))).expanduser(),
+        (dir or (Path() if foreign else tools.default_folder(session.environ))).expanduser(),
         web=session.web,
         downloads=session.cache / "bin" / ".downloads",
         environ=session.environ,

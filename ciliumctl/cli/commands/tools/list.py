@@ -11,6 +11,8 @@ from ciliumctl.cli import session_of
 from ciliumctl.cli.output import Writer
 from ciliumctl.tools.overview import Known, KnownTools
 
+RESULT = KnownTools
+
 
 def command(ctx: typer.Context) -> None:
     """List them."""

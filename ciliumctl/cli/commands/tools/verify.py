@@ -20,6 +20,8 @@ from ciliumctl.cli.options import argument, option
 from ciliumctl.cli.output import Writer
 from ciliumctl.tools.verifying import Verified
 
+RESULT = Verified
+
 
 def command(
     ctx: typer.Context,
