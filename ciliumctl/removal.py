@@ -47,6 +47,8 @@ class Preview:
     namespace: str
     release: str
     version: str
+    #: How the release stands, when an operation on it is at work or was killed; else empty.
+    pending: str
     removes: Mapping[str, int]
     namespaces: tuple[str, ...]
     crds: tuple[str, ...]
@@ -138,6 +140,7 @@ def preview(kube: Kube, found: Release) -> Preview:
         namespace=found.namespace,
         release=found.name,
         version=found.chart_version,
+        pending=found.status if found.pending else "",
         removes=dict(Counter(str(item.get("kind")) for item in objects)),
         namespaces=_namespaces(found),
         crds=tuple(sorted(counted)),

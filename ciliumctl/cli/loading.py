@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import typer
@@ -85,6 +87,13 @@ class CommandGroup(TyperGroup):
 class Leaf(TyperCommand):
     """A command that takes the global options after its name, too."""
 
+    #: Options that may stand without a value, and the value that they have then.
+    bare: Mapping[str, str] = MappingProxyType({})
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Give bare options their value, as pflag does: only `=` attaches another one."""
+        return super().parse_args(ctx, [f"{word}={self.bare[word]}" if word in self.bare else word for word in args])
+
     def get_params(self, ctx: Context) -> list[Parameter]:
         """Its own options, then the global ones."""
         return [*super().get_params(ctx), *self._globals]
@@ -143,5 +152,8 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
         help=module.__doc__,
         context_settings={"help_option_names": ["-h", "--help"], **getattr(module, "CONTEXT", {})},
     )(module.command)
+    command = typer.main.get_command(single)
+    if isinstance(command, Leaf):
+        command.bare = getattr(module, "BARE", command.bare)
     result = getattr(module, "RESULT", None)
-    return typer.main.get_command(single), result.kind if result is not None else NO_KIND
+    return command, result.kind if result is not None else NO_KIND

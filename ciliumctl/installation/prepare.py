@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ciliumctl import charts, cni, flavour, owners, release
+from ciliumctl import charts, cni, flavour, owners, permissions, release
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
 from ciliumctl.clients.kube import NAMESPACES, Kube, Manifest, Resource
 from ciliumctl.clients.web import Web
-from ciliumctl.errors import LegacyValues
+from ciliumctl.errors import Forbidden, LegacyValues
 from ciliumctl.installation import guards
 from ciliumctl.installation.plan import Means, Plan, Wanted
+from ciliumctl.installation.steps import render
 from ciliumctl.parallel import together
 from ciliumctl.report import Reporter
 from ciliumctl.values import legacy, presets
@@ -36,7 +37,11 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         CiliumctlError: the chart or the values cannot be used, or the cluster cannot be asked.
     """
     report = means.report
-    existing, owner, others, facts, namespace = _survey(wanted, kube, report, storage)
+    try:
+        existing, owner, others, facts, namespace = _survey(wanted, kube, report, storage)
+    except Forbidden as error:
+        _name_all_rights(wanted, kube, means, scratch)
+        raise error from None
     if existing is None:
         guards.refuse_others(owner, others)
     elif existing.pending:
@@ -66,6 +71,14 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         namespace_exists=namespace is not None,
         existing=existing,
     )
+
+
+def _name_all_rights(wanted: Wanted, kube: Kube, means: Means, scratch: Path) -> None:
+    """Where the first look was refused already: name every right that is missing, not only the first."""
+    with means.report.step("Checking this user's rights"):
+        plan = offline(wanted, means, scratch)
+        manifest = render(plan, means, kube_version=kube.version())
+        permissions.check(kube, manifest, wanted.namespace, creates_namespace=False)
 
 
 def _counted(chart: charts.Chart, config: Mapping[str, Any]) -> str:

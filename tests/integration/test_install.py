@@ -167,8 +167,17 @@ def test_what_the_chart_itself_refuses_is_told_in_its_own_words(lab: Cluster) ->
 def test_a_user_without_rights_is_told_which_ones_are_missing(lab: Cluster) -> None:
     ran = lab.run("install", "--chart", str(chart(CHART)), "--as", "jane")
     assert ran.code == 5
-    assert "user `jane` may not" in ran.err
+    assert "this user lacks rights that the installation needs" in ran.err
+    ran = lab.run("install", "--chart", str(chart(CHART)), "--as", "jane", "-v")
+    assert "- create `clusterroles.rbac.authorization.k8s.io`" in ran.err
+    assert "- patch `daemonsets.apps` in namespace `kube-system`" in ran.err
     assert lab.releases() == []
+
+
+def test_a_dry_run_without_a_word_asks_no_server_to_check(lab: Cluster) -> None:
+    ran = lab.run("install", "--chart", str(chart(CHART)), "--dry-run")
+    assert ran.code == 0, ran.err
+    assert "kind: DaemonSet" in ran.out
 
 
 def test_another_cni_in_charge_is_refused(lab: Cluster) -> None:

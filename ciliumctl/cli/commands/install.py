@@ -42,6 +42,10 @@ from ciliumctl.installation import Installed
 RESULT = Installed
 
 
+# As kubectl and Helm have it: `--dry-run` alone asks no server.
+BARE = {"--dry-run": "client"}
+
+
 def command(
     ctx: typer.Context,
     *,
@@ -62,7 +66,14 @@ def command(
         bool, option("--atomic", help="Wait, and take everything back when it does not get healthy")
     ] = False,
     dry_run: Annotated[
-        str, choice("none", "client", "server", flags=("--dry-run",), help="Print the manifest and change nothing")
+        str,
+        choice(
+            "none",
+            "client",
+            "server",
+            flags=("--dry-run",),
+            help="Print the manifest and change nothing (default: none; client without a word)",
+        ),
     ] = "none",
     export: Annotated[
         str, choice("none", "manifest", "values", flags=("--export",), help="Print it without asking any cluster")

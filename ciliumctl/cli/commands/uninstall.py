@@ -89,6 +89,8 @@ def command(
 def show_preview(out: Writer, ahead: Preview) -> None:
     """What goes, what stays, what breaks."""
     out.line((f"Cilium {ahead.version}", "head"), f" in namespace {ahead.namespace} of {ahead.context}")
+    if ahead.pending:
+        out.line(("beware: ", "bad"), f"the release is {ahead.pending}: an operation on it is at work, or was killed")
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(ahead.removes.items()))
     out.line("goes:  ", f"release {ahead.release}: {counted}")
     for name in ahead.namespaces:

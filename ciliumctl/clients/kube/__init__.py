@@ -427,8 +427,7 @@ class Kube:
         collected = {"stdout": bytearray(), "stderr": bytearray()}
         with self.open_exec(namespace, pod, command, container=container, stdin=bool(stdin)) as running:
             if stdin:
-                running.send(stdin)
-                running.end_input()
+                running.feed(stdin)
             for channel, piece in running.frames(deadline):
                 collected[channel] += piece
             return ExecResult(

@@ -16,14 +16,16 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import websocket
 from websocket import ABNF
 
-from ciliumctl.clients.kube.streams import open_websocket
+from ciliumctl.clients.kube.sockets import Connection, read_head
+from ciliumctl.clients.kube.streams import hang_up, open_websocket
 from ciliumctl.clients.kube.translate import answer_error, translated
-from ciliumctl.clients.kube.transport import Transport, read_head
-from ciliumctl.errors import ApiFailed, ClusterError
+from ciliumctl.clients.kube.transport import Transport
+from ciliumctl.errors import ApiFailed, Forbidden, Invalid
 
 _SYN_STREAM, _RST_STREAM, _PING, _GOAWAY = 1, 3, 6, 7
 _FIN = 0x01
@@ -49,7 +51,7 @@ class Wire(Protocol):
 class SocketWire:
     """A connection that was upgraded to SPDY."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: Connection) -> None:
         self._socket = sock
         sock.settimeout(PING_INTERVAL)
 
@@ -98,45 +100,51 @@ class WebsocketWire:
 
     def close(self) -> None:
         """Close at once, waking a thread that reads."""
-        inner = self._socket.sock
-        try:
-            if inner is not None:
-                inner.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self._socket.shutdown()
+        hang_up(self._socket)
 
 
 def open_wire(transport: Transport, path: str) -> Wire:
     """Open a connection for SPDY frames to `path`, such as a pod's `portforward` subresource."""
     try:
         return WebsocketWire(open_websocket(transport, path, [], [_TUNNEL]))
-    except ClusterError as error:
-        if not isinstance(error, ApiFailed) and error.code != "invalid":
-            raise
-        # An API server before 1.30 does not know the tunnel: it answers 400, or upgrades to nothing we asked for.
+    except (ApiFailed, Forbidden, Invalid):
+        # An API server before 1.30 does not know the tunnel: it answers 400, or upgrades to nothing we asked for. A
+        # proxy may refuse websockets. And a websocket needs the verb `get`, where many roles give only `create`.
         return SocketWire(_upgrade(transport, path))
 
 
-def _upgrade(transport: Transport, path: str) -> socket.socket:
+def _upgrade(transport: Transport, path: str) -> Connection:
     sock = transport.open_socket()
-    host = transport.host.split("://", 1)[1].split("/", 1)[0]
-    headers = [f"{name}: {value}" for name, value in transport.headers().items()]
-    headers += [f"{name}: {value}" for name, value in transport.repeated_headers()]
-    headers += ["Connection: Upgrade", "Upgrade: SPDY/3.1", "X-Stream-Protocol-Version: portforward.k8s.io"]
     transport.requests += 1
-    with translated(transport.target):
-        request = [f"POST {path} HTTP/1.1", f"Host: {host}", *headers, "Content-Length: 0"]
-        sock.sendall(("\r\n".join(request) + "\r\n\r\n").encode())
-        status, answer = read_head(sock)
-        if status != 101:
-            length = int(answer.get("content-length", "0"))
-            body = b""
-            while len(body) < length and (piece := sock.recv(length - len(body))):
-                body += piece
-            sock.close()
-            raise answer_error(transport.target, "POST", path, status, body)
+    try:
+        with translated(transport.target):
+            sock.sendall(_upgrade_request(transport, path))
+            status, answer = read_head(sock)
+            body = b"" if status == 101 else _read_body(sock, answer.get("content-length", ""))
+    except BaseException:
+        sock.close()
+        raise
+    if status != 101:
+        sock.close()
+        raise answer_error(transport.target, "POST", path, status, body)
     return sock
+
+
+def _read_body(sock: Connection, length: str) -> bytes:
+    body = b""
+    wanted = int(length) if length.isdigit() else 0
+    while len(body) < wanted and (piece := sock.recv(wanted - len(body))):
+        body += piece
+    return body
+
+
+def _upgrade_request(transport: Transport, path: str) -> bytes:
+    server = urlsplit(transport.host)
+    lines = [f"POST {server.path}{path} HTTP/1.1", f"Host: {server.netloc}"]
+    lines += [f"{name}: {value}" for name, value in transport.headers().items()]
+    lines += [f"{name}: {value}" for name, value in transport.repeated_headers()]
+    lines += ["Connection: Upgrade", "Upgrade: SPDY/3.1", "X-Stream-Protocol-Version: portforward.k8s.io"]
+    return ("\r\n".join([*lines, "Content-Length: 0"]) + "\r\n\r\n").encode()
 
 
 class Stream:

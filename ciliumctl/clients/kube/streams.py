@@ -6,7 +6,10 @@ shared client in `stream()` and blocks for seconds in `close()`.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -17,36 +20,59 @@ from websocket import ABNF
 
 from ciliumctl.clients.kube.translate import answer_error, translated
 from ciliumctl.clients.kube.transport import Transport
-from ciliumctl.errors import ApiFailed, TimedOut
+from ciliumctl.errors import ApiFailed, ClusterError, TimedOut
 from ciliumctl.wait import Deadline
 
 # The protocol's channels (k8s.io/apimachinery/pkg/util/remotecommand).
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
+_PIECE = 32 * 1024
 PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"]
 
 
 def open_websocket(
     transport: Transport, path: str, query: list[tuple[str, Any]], protocols: list[str]
 ) -> websocket.WebSocket:
-    """Upgrade a new connection to a websocket. Raises `ClusterError`, with the server's message when it says no."""
+    """Upgrade a new connection to a websocket. Raises `ClusterError`, with the server's message when it says no.
+
+    `ApiFailed` also stands for a server that speaks none of `protocols`, or no websockets at all.
+    """
     parts = urlsplit(transport.host)
     url = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path}{path}?{urlencode(query)}"
     headers = [f"{name}: {value}" for name, value in transport.headers().items()]
     headers += [f"{name}: {value}" for name, value in transport.repeated_headers()]
     sock = transport.open_socket()
     transport.requests += 1
-    socket = websocket.WebSocket(enable_multithread=True)
+    opened = websocket.WebSocket(enable_multithread=True)
     try:
         with translated(transport.target):
-            socket.connect(url, socket=sock, header=headers, subprotocols=protocols, suppress_origin=True)
+            # No redirects, which are an error then: the token is for this server alone.
+            opened.connect(
+                url, socket=sock, header=headers, subprotocols=protocols, suppress_origin=True, redirect_limit=0
+            )
     except Exception as error:
         sock.close()
         cause = error.__cause__
         if isinstance(cause, websocket.WebSocketBadStatusException):
             body = cause.resp_body if isinstance(cause.resp_body, bytes) else b""
             raise answer_error(transport.target, "GET", path, int(cause.status_code), body) from error
+        if type(cause) is websocket.WebSocketException:
+            raise ApiFailed(
+                f"{transport.target} does not open the websocket that was asked for: {cause}",
+                hint="check whether a proxy in front of the API server lets websockets through",
+            ) from error
         raise
-    return socket
+    return opened
+
+
+def hang_up(opened: websocket.WebSocket) -> None:
+    """Close at once, waking the threads that wait for the connection."""
+    inner = opened.sock
+    if inner is not None:
+        with contextlib.suppress(OSError):
+            inner.shutdown(socket.SHUT_RDWR)
+        # The library looks at private parts before it closes, which only Python's own sockets have.
+        inner.close()
+    opened.shutdown()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +102,23 @@ class Exec:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._socket.shutdown()
+        hang_up(self._socket)
 
     def send(self, data: bytes) -> None:
         """Write to the command's standard input."""
         with translated(self._target):
             self._socket.send_binary(bytes([STDIN]) + data)
+
+    def feed(self, data: bytes) -> None:
+        """Write all of `data` and close the standard input, on a thread: a command may answer before it read it all."""
+        threading.Thread(target=self._feed, args=(data,), name="exec-input", daemon=True).start()
+
+    def _feed(self, data: bytes) -> None:
+        # A command may end without its input, and then the connection does: `frames` says what there is to say.
+        with contextlib.suppress(ClusterError):
+            for start in range(0, len(data), _PIECE):
+                self.send(data[start : start + _PIECE])
+            self.end_input()
 
     def end_input(self) -> None:
         """Close the command's standard input, where the server can (Kubernetes 1.30 and later)."""
@@ -113,6 +150,10 @@ class Exec:
             except Exception as error:
                 if isinstance(error.__cause__, websocket.WebSocketTimeoutException):
                     continue
+                if isinstance(error.__cause__, ConnectionError):
+                    raise ApiFailed(
+                        f"the connection to {self._target} was cut", hint="run the command again"
+                    ) from error
                 raise
             if opcode == ABNF.OPCODE_CLOSE:
                 raise ApiFailed(
@@ -124,7 +165,7 @@ class Exec:
                 continue
             channel, payload = data[0], data[1:]
             if channel == ERROR:
-                self._status = json.loads(payload or b"{}")
+                self._status = _status(payload)
             elif payload and channel in {STDOUT, STDERR}:
                 yield (
                     "stdout" if channel == STDOUT else "stderr",
@@ -146,3 +187,12 @@ class Exec:
                 return int(cause["message"])
         message = str(status.get("message") or "no reason given")
         raise ApiFailed(f"the command could not be run in the container: {message}", detail=message)
+
+
+def _status(payload: bytes) -> dict[str, Any]:
+    """How the command went; a server's plain words are its message."""
+    try:
+        status = json.loads(payload or b"{}")
+    except ValueError:
+        status = None
+    return status if isinstance(status, dict) else {"message": payload.decode("utf-8", "replace")}

@@ -106,6 +106,14 @@ def connection_error(target: Target, error: Exception) -> ClusterError:
     )
 
 
+def was_cut(error: Exception) -> bool:
+    """Whether a connection broke, rather than never came about: only that is worth another try."""
+    if isinstance(error, urllib3.exceptions.SSLError):
+        # A TLS connection that ends without its closing words; a server without TLS fails otherwise.
+        return "UNEXPECTED_EOF" in str(error)
+    return isinstance(error, urllib3.exceptions.ProtocolError | ConnectionResetError | BrokenPipeError)
+
+
 def _refused(target: Target) -> Unreachable:
     return Unreachable(
         f"{target} refuses the connection",

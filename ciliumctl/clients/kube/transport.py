@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 import ssl
 import threading
 import time
@@ -12,41 +11,54 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 import urllib3.exceptions
 from kubernetes.client import ApiClient, Configuration
-from kubernetes.client.rest import should_bypass_proxies
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.kube_config import KubeConfigLoader
 
 from ciliumctl import __version__
 from ciliumctl.clients.kube.kubeconfig import Context, Renewable, exec_plugin, token_file
-from ciliumctl.clients.kube.translate import Target, answer_error, connection_error, translated
-from ciliumctl.errors import CiliumctlError, NoKubeconfig, TimedOut, Unreachable
+from ciliumctl.clients.kube.sockets import Connection, basic_auth, open_socket, tls_context
+from ciliumctl.clients.kube.translate import Target, answer_error, connection_error, translated, was_cut
+from ciliumctl.clients.proxies import proxy_for
+from ciliumctl.errors import ApiFailed, NoKubeconfig, TimedOut
 from ciliumctl.wait import Deadline
 
 POOL_SIZE = 32
 CONNECT_TIMEOUT = 10.0
 _RETRIES = 3
-_RETRY_STATUS = {429, 503}
 _READS = {"GET", "HEAD"}
+# What a header's name may hold beside letters and digits (RFC 9110, 5.6.2), without the escape character itself.
+_HEADER_SAFE = "!#$&'*+-.^_`|~"
 
 Query = Mapping[str, Any] | list[tuple[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer of the API server below 400."""
+    """An answer of the API server."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    origin: Target
 
     def json(self) -> Any:
-        """The body, parsed."""
-        return json.loads(self.body)
+        """The body, parsed: always an object. Raises `ApiFailed` when something else than an API server answered."""
+        try:
+            body = json.loads(self.body)
+        except ValueError:
+            body = None
+        if isinstance(body, dict):
+            return body
+        raise ApiFailed(
+            f"{self.origin} did not answer as an API server does",
+            hint="check the `server` of the context in the kubeconfig: a proxy or a log-in page may stand in front",
+            detail=self.body[:500].decode("utf-8", "replace"),
+        )
 
 
 class Transport:
@@ -67,7 +79,9 @@ class Transport:
         self.trace: Callable[[str], None] | None = None
         self._request_timeout = request_timeout
         self._sleep = sleep
+        self._environ = environ
         self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(POOL_SIZE)
         self._renewable = _renewable(context, environ)
         self._certificate = ""
         self._configuration, self._api = self._build()
@@ -96,17 +110,31 @@ class Transport:
         configuration: Any = Configuration(connection_pool_maxsize=POOL_SIZE)
         try:
             KubeConfigLoader(config, config_base_path="").load_and_set(configuration)
+            self._set_proxy(configuration)
         except (ConfigException, ValueError, OSError) as error:
             raise NoKubeconfig(
                 f"context `{self.context.name}` cannot be used: {error}", hint="fetch a new kubeconfig"
             ) from error
         try:
+            if configuration.ssl_ca_cert or configuration.cert_file:
+                # The library reads these files when it connects, and the server would be blamed for them.
+                tls_context(configuration)
+            if not configuration.verify_ssl:
+                # The user asked for it: no warning with every request.
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             return configuration, ApiClient(configuration)
         except (ssl.SSLError, OSError, ValueError) as error:
             raise NoKubeconfig(
                 f"a certificate of context `{self.context.name}` cannot be used: {error}",
                 hint="fetch a new kubeconfig",
             ) from error
+
+    def _set_proxy(self, configuration: Any) -> None:
+        """As kubectl: the kubeconfig's proxy in any case, else the one that the session's environment names."""
+        proxy = self.context.cluster.get("proxy-url") or proxy_for(configuration.host, self._environ)
+        configuration.proxy, configuration.no_proxy = proxy or None, ""
+        if urlsplit(proxy).username is not None:
+            configuration.proxy_headers = {"proxy-authorization": basic_auth(urlsplit(proxy))}
 
     @property
     def host(self) -> str:
@@ -143,7 +171,7 @@ class Transport:
         """Impersonation headers that may come several times."""
         pairs = [("Impersonate-Group", group) for group in self.context.as_groups]
         for key, values in self.context.as_extra.items():
-            pairs += [(f"Impersonate-Extra-{key}", value) for value in values]
+            pairs += [(f"Impersonate-Extra-{quote(key, safe=_HEADER_SAFE)}", value) for value in values]
         return pairs
 
     def timeout(self, wanted: float | None = None) -> float:
@@ -170,11 +198,12 @@ class Transport:
     ) -> Answer:
         """Ask the API server and return its whole answer.
 
-        Reads are tried again, at most three times in all, after a broken connection, a 429 or a 503; a 401 is tried
-        again once with a new credential.
+        A request is tried again, at most three times in all, after a 429, which says that the server did nothing yet;
+        a read also after a broken connection or a 503; a 401 once, with a new credential.
 
         Raises:
-            ClusterError: nothing answered, or the answer was 400 or above.
+            ClusterError: nothing answered, or the answer was 300 or above.
+            TimedOut: the command's own deadline passed.
         """
         url = path + ("?" + urlencode(query, doseq=True) if query else "")
         data = None if body is None else json.dumps(body).encode()
@@ -184,20 +213,23 @@ class Transport:
             try:
                 answer = self._once(method, url, data, accept, content_type, timeout)
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                if method in _READS and attempt < _RETRIES and _was_cut(error):
+                if method in _READS and attempt < _RETRIES and was_cut(error):
                     self._pause(attempt)
                     attempt += 1
                     continue
+                if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError) and self.deadline.passed:
+                    raise TimedOut(f"the time is up before {self.target} answered", hint="raise `--timeout`") from error
                 raise connection_error(self.target, error) from error
             if answer.status == 401 and self._renewable is not None and not renewed:
                 self._renewable.renew()
                 renewed = True
                 continue
-            if answer.status in _RETRY_STATUS and method in _READS and attempt < _RETRIES:
+            busy = answer.status == 429 or (answer.status == 503 and method in _READS)
+            if busy and attempt < _RETRIES:
                 self._pause(attempt, answer.headers.get("Retry-After", ""))
                 attempt += 1
                 continue
-            if answer.status >= 400:
+            if answer.status >= 300:
                 raise answer_error(self.target, method, path, answer.status, answer.body)
             return answer
 
@@ -211,22 +243,37 @@ class Transport:
         headers = self._header_list(
             {"Accept": accept, "Accept-Encoding": "gzip", **({"Content-Type": content_type} if data else {})}
         )
-        seconds = self.timeout(timeout)
-        self.requests += 1
-        started = time.monotonic()
-        response = self._pool().request(
-            method,
-            self.host + url,
-            body=data,
-            headers=headers,
-            timeout=urllib3.Timeout(connect=min(seconds, CONNECT_TIMEOUT), read=seconds),
-            retries=False,
-            redirect=False,
-        )
+        with self._slot(timeout) as seconds:
+            started = time.monotonic()
+            response = self._pool().request(
+                method,
+                self.host + url,
+                body=data,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=min(seconds, CONNECT_TIMEOUT), read=seconds),
+                retries=False,
+                redirect=False,
+            )
         if self.trace is not None:
             took = (time.monotonic() - started) * 1000
             self.trace(f"{method} {url} → {response.status}, {len(response.data)} bytes, {took:.0f} ms")
-        return Answer(status=response.status, headers=response.headers, body=response.data)
+        return Answer(status=response.status, headers=response.headers, body=response.data, origin=self.target)
+
+    @contextmanager
+    def _slot(self, timeout: float | None) -> Iterator[float]:
+        """Count a request in once one of the pool's connections is free; gives the seconds that it may take.
+
+        Without this the pool opens connections past its size, and logs each that it drops.
+        """
+        if not self._slots.acquire(timeout=self.timeout(timeout)):
+            raise TimeoutError
+        try:
+            seconds = self.timeout(timeout)
+            with self._lock:
+                self.requests += 1
+            yield seconds
+        finally:
+            self._slots.release()
 
     def _pool(self) -> Any:
         return self._api.rest_client.pool_manager
@@ -256,82 +303,9 @@ class Transport:
                 response.close()
                 response.release_conn()
 
-    def open_socket(self) -> socket.socket:
-        """A new connection to the API server, through the proxy and TLS where the context says so.
-
-        For the protocols that take a connection over. Raises `ClusterError`.
-        """
-        parts = urlsplit(self.host)
-        secure = parts.scheme == "https"
-        name, port = parts.hostname or "", parts.port or (443 if secure else 80)
-        seconds = min(self.timeout(), CONNECT_TIMEOUT)
-        with translated(self.target):
-            sock = self._through_proxy(name, port, seconds)
-            try:
-                if secure:
-                    sock = self._tls().wrap_socket(sock, server_hostname=self._configuration.tls_server_name or name)
-            except BaseException:
-                sock.close()
-                raise
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
-
-    def _tls(self) -> ssl.SSLContext:
-        configuration = self._configuration
-        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-        if not configuration.verify_ssl:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if configuration.cert_file:
-            context.load_cert_chain(configuration.cert_file, configuration.key_file)
-        return context
-
-    def _through_proxy(self, name: str, port: int, seconds: float) -> socket.socket:
-        proxy = self._configuration.proxy
-        if not proxy or should_bypass_proxies(self.host, self._configuration.no_proxy or ""):
-            return socket.create_connection((name, port), seconds)
-        parts = urlsplit(proxy)
-        if parts.scheme not in {"http", "https"}:
-            raise Unreachable(
-                f"`{parts.scheme}` proxies cannot carry exec and port-forward to {self.target}",
-                hint="use an http proxy for this context",
-            )
-        sock = socket.create_connection((parts.hostname or "", parts.port or 80), seconds)
-        if parts.scheme == "https":
-            sock = ssl.create_default_context().wrap_socket(sock, server_hostname=parts.hostname)
-        authority = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
-        if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            lines.append("Proxy-Authorization: Basic " + base64.b64encode(pair.encode()).decode())
-        sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        status, _headers = read_head(sock)
-        if status != 200:
-            sock.close()
-            raise Unreachable(
-                f"the proxy in front of {self.target} answered {status} to CONNECT",
-                hint="check `proxy-url` in the kubeconfig, `HTTPS_PROXY` and `NO_PROXY`",
-            )
-        return sock
-
-
-def read_head(sock: socket.socket) -> tuple[int, dict[str, str]]:
-    """Read the head of an HTTP answer, byte by byte so that nothing after it is swallowed.
-
-    Returns the status and the headers with lower-case names. Raises `OSError` when there is no such head.
-    """
-    head = bytearray()
-    while not head.endswith(b"\r\n\r\n"):
-        byte = sock.recv(1)
-        if not byte or len(head) > 65536:
-            raise ConnectionResetError("the connection was closed in the middle of an answer")
-        head += byte
-    first, *rest = head.decode("latin-1").split("\r\n")
-    words = first.split(" ", 2)
-    if len(words) < 2 or not words[1].isdigit():
-        raise ConnectionError("the other side does not speak HTTP")
-    pairs = (line.split(":", 1) for line in rest if ":" in line)
-    return int(words[1]), {name.strip().lower(): value.strip() for name, value in pairs}
+    def open_socket(self) -> Connection:
+        """A new connection to the API server, for the protocols that take one over. Raises `ClusterError`."""
+        return open_socket(self._configuration, self.target, min(self.timeout(), CONNECT_TIMEOUT))
 
 
 def _renewable(context: Context, environ: Mapping[str, str]) -> Renewable | None:
@@ -342,10 +316,3 @@ def _renewable(context: Context, environ: Mapping[str, str]) -> Renewable | None
     if isinstance(user.get("exec"), Mapping) and not user.get("token"):
         return exec_plugin(user["exec"], context.cluster, environ)
     return None
-
-
-def _was_cut(error: Exception) -> bool:
-    """Whether a connection broke, rather than never came about: only that is worth another try."""
-    if isinstance(error, CiliumctlError):
-        return False
-    return isinstance(error, urllib3.exceptions.ProtocolError | ConnectionResetError | BrokenPipeError)
