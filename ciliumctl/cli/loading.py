@@ -91,8 +91,13 @@ class Leaf(TyperCommand):
     bare: Mapping[str, str] = MappingProxyType({})
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Give bare options their value, as pflag does: only `=` attaches another one."""
-        return super().parse_args(ctx, [f"{word}={self.bare[word]}" if word in self.bare else word for word in args])
+        """Give an option that stands without a value the one that it has then."""
+        words = {word for param in self.params for word in getattr(param.type, "words", ())}
+        given = [
+            f"{word}={self.bare[word]}" if word in self.bare and following not in words else word
+            for word, following in zip(args, [*args[1:], ""], strict=True)
+        ]
+        return super().parse_args(ctx, given)
 
     def get_params(self, ctx: Context) -> list[Parameter]:
         """Its own options, then the global ones."""
