@@ -95,7 +95,7 @@ class Leaf(TyperCommand):
         words = {word for param in self.params for word in getattr(param.type, "words", ())}
         given = [
             f"{word}={self.bare[word]}" if word in self.bare and following not in words else word
-            for word, following in zip(args, [*args[1:], ""], strict=True)
+            for word, following in zip(args, [*args[1:], ""], strict=False)
         ]
         return super().parse_args(ctx, given)
 
