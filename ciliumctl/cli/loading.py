@@ -160,5 +160,4 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
     command = typer.main.get_command(single)
     if isinstance(command, Leaf):
         command.bare = getattr(module, "BARE", command.bare)
-    result = getattr(module, "RESULT", None)
-    return command, result.kind if result is not None else NO_KIND
+    return command, getattr(module, "KIND", NO_KIND)

@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 import ciliumctl
-from ciliumctl.cli.loading import folder_of
 from ciliumctl.cli.output import API_VERSION
 from docs.generating.commands import commands
 from docs.generating.text import NOTICE, prose, table
@@ -49,11 +48,10 @@ _INTRODUCTION = """\
 | `data` | the result; null when a failure left none |
 | `error` | null, or `code`, `message` and `hint`; the codes stand in [exit codes](exit-codes.md#error-codes) |
 
-A command that fails before it has a result prints an envelope whose `data` is null and whose `kind` is the command's
-own name, such as `Detect` or `HubbleEnable`, or `Error` when the command line could not be read. `install --atomic`
-that was taken back has the kind `Install` and an Installation in `data`. These envelopes have the schema
-[Failure](schemas/Failure.json). A wait that ran out of time, and an uninstallation that some step of failed, keep the
-result's kind and have both `data` and `error`.
+A command that fails prints the same kind, with `data` null when no result was reached; `Error` when the command line
+could not be read. An envelope without `data` has the schema [Failure](schemas/Failure.json). A wait that ran out of
+time, an installation that `--atomic` took back, and an uninstallation that some step of failed have both `data` and
+`error`.
 
 `completion`, `install --export` and `lab kubeconfig` print a format of their own, whatever `-o` is.
 
@@ -141,20 +139,24 @@ def _object(middle: Mapping[str, Any], error: Mapping[str, Any]) -> dict[str, An
 
 
 def printed_by() -> dict[str, list[str]]:
-    """The commands that print each kind: those whose module, or the private module it works with, names the class."""
+    """The commands that print each kind: the one that the command declares, and those that its renderers take."""
     found: dict[str, list[str]] = {}
-    classes = {value: kind for kind, value in results().items()}
+    by_name = {value.__name__: kind for kind, value in results().items()}
     for words, command in commands():
         if not words or hasattr(command, "list_commands"):
             continue
         module = importlib.import_module(".".join(["ciliumctl.cli.commands", *words]).replace("-", "_"))
-        source = inspect.getsource(module)
-        package, folder = folder_of(module.__name__.rpartition(".")[0])
-        shared = [path.stem for path in folder.glob("_*.py") if f"import {path.stem}" in source]
-        for place in (module, *(importlib.import_module(f"{package}.{name}") for name in shared)):
-            for value in vars(place).values():
-                if inspect.isclass(value) and value in classes:
-                    found.setdefault(classes[value], []).append(" ".join(words))
+        # Their types are imported for type checkers only, so that `--help` stays fast: the names must do.
+        taken = [
+            by_name[name]
+            for function in vars(module).values()
+            if inspect.isfunction(function) and function.__module__ == module.__name__
+            for name in function.__annotations__.values()
+            if name in by_name
+        ]
+        for kind in dict.fromkeys([getattr(module, "KIND", ""), *taken]):
+            if kind:
+                found.setdefault(kind, []).append(" ".join(words))
     return found
 
 

@@ -7,15 +7,17 @@ uses them unless --no-autodetect is given.
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.output import Writer
-from ciliumctl.flavour.detect import Detection
-from ciliumctl.values.paths import join, leaves
 
-RESULT = Detection
+if TYPE_CHECKING:
+    from ciliumctl.flavour.detect import Detection
+
+KIND = "Detection"
 
 
 def command(ctx: typer.Context) -> None:
@@ -30,6 +32,8 @@ def command(ctx: typer.Context) -> None:
 
 def render(out: Writer, result: Detection) -> None:
     """One block a conclusion."""
+    from ciliumctl.values.paths import join, leaves
+
     nodes = "1 node" if result.nodes == 1 else f"{result.nodes} nodes"
     out.line((f"{result.flavour}", "head"), f", Kubernetes {result.kubernetes}, {nodes}")
     for conclusion in result.conclusions:

@@ -14,7 +14,7 @@ Examples:
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -37,9 +37,11 @@ from ciliumctl.cli.options import (
     option,
 )
 from ciliumctl.cli.output import Writer, emit
-from ciliumctl.installation import Installed
 
-RESULT = Installed
+if TYPE_CHECKING:
+    from ciliumctl.installation import Installed
+
+KIND = "Installation"
 
 
 # As kubectl and Helm have it: `--dry-run` alone asks no server.

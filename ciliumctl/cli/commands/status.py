@@ -17,7 +17,7 @@ Examples:
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,7 +26,9 @@ from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _watching
 from ciliumctl.cli.options import duration, option
 from ciliumctl.cli.output import Cell, Render, Writer
-from ciliumctl.status.verdict import Component, Status
+
+if TYPE_CHECKING:
+    from ciliumctl.status.verdict import Component, Status
 
 _FEATURES = {
     "ipam": "IPAM",
@@ -40,7 +42,7 @@ _FEATURES = {
 _LONGEST = 30
 _STYLES = {"healthy": "good", "unhealthy": "bad", "missing": "bad", "disabled": "dim"}
 
-RESULT = Status
+KIND = "Status"
 
 
 def command(

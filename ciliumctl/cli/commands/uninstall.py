@@ -14,7 +14,7 @@ Examples:
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,9 +22,11 @@ from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _installing
 from ciliumctl.cli.options import option
 from ciliumctl.cli.output import Writer, wants_color
-from ciliumctl.removal import Preview, Removed
 
-RESULT = Removed
+if TYPE_CHECKING:
+    from ciliumctl.removal import Preview, Removed
+
+KIND = "Removal"
 
 
 def command(

@@ -11,7 +11,7 @@ Examples:
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,9 +31,11 @@ from ciliumctl.cli.options import (
     option,
 )
 from ciliumctl.cli.output import Writer
-from ciliumctl.values.layers import MergedValues, Value
 
-RESULT = MergedValues
+if TYPE_CHECKING:
+    from ciliumctl.values.layers import MergedValues, Value
+
+KIND = "Values"
 
 
 def command(

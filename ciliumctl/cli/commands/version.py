@@ -5,7 +5,7 @@ Nothing is looked up on the web. With `--client` the cluster is not asked either
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +13,11 @@ from ciliumctl.cli import session_of
 from ciliumctl.cli.options import option
 from ciliumctl.cli.output import Writer
 from ciliumctl.errors import CiliumctlError
-from ciliumctl.versions import Versions
 
-RESULT = Versions
+if TYPE_CHECKING:
+    from ciliumctl.versions import Versions
+
+KIND = "Version"
 
 
 def command(

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
-import queue
 import socket
+import struct
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from ciliumctl.clients.kube.resources import PODS
-from ciliumctl.clients.kube.spdy import Session, Stream, open_wire
+from ciliumctl.clients.kube.sockets import listen
+from ciliumctl.clients.kube.spdy import Session, Stream
 from ciliumctl.clients.kube.transport import Transport
-from ciliumctl.errors import ApiFailed, CiliumctlError, UsageError
+from ciliumctl.clients.kube.wire import open_wire
+from ciliumctl.errors import ApiFailed, CiliumctlError
 from ciliumctl.wait import Deadline
 
 PATIENCE = 30.0
@@ -56,18 +56,20 @@ class Forwarder:
         port: int,
         say: Callable[[str], None],
         patience: float = PATIENCE,
+        pause: float = 1.0,
     ) -> None:
         self._transport = transport
         self._resolve = resolve
         self._say = say
         self._patience = patience
+        self._pause = pause
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._target: PodPort | None = None
         self._requests = itertools.count()
         self._stopped = threading.Event()
         self.connections = 0
-        self._listener = _listen(address, port)
+        self._listener = listen(address, port)
         self.address, self.port = self._listener.getsockname()[:2]
 
     def start(self) -> None:
@@ -87,12 +89,17 @@ class Forwarder:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with self._lock:
-            if self._session is not None:
-                self._session.close()
+        # Without the lock: a session that is just being opened looks itself whether we stopped.
+        session = self._session
+        if session is not None:
+            session.close()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -113,8 +120,14 @@ class Forwarder:
             try:
                 self._carry(connection, held)
             except (OSError, CiliumctlError) as error:
+                _break_off(connection)
                 if not self._stopped.is_set():
                     self._say(f"a connection was closed: {error}")
+            # The thread that reads from the client wakes, or the connection would stay open until the client ends it.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+            if held.upward is not None:
+                held.upward.join(1.0)
 
     def _carry(self, connection: socket.socket, held: _Held) -> None:
         deadline = Deadline.after(self._patience)
@@ -122,17 +135,15 @@ class Forwarder:
             session = self._live_session(deadline)
             try:
                 problem = self._carry_over(session, connection, held)
-            except ConnectionResetError:
-                # The session broke while the streams were opened, or before anything came back.
+            except OSError:
+                # The session broke: nothing else in there lets an `OSError` out.
                 problem = "the connection to the API server was cut"
-                if not held.complete:
-                    raise
             if not problem:
                 return
             self._drop(session)
             if not held.complete or deadline.passed or self._stopped.is_set():
                 raise ApiFailed(problem)
-            time.sleep(deadline.left(0.5))
+            self._stopped.wait(deadline.left(self._pause / 2))
 
     def _carry_over(self, session: Session, connection: socket.socket, held: _Held) -> str:
         """Carry one connection; returns why it never reached the pod, empty when it did."""
@@ -160,12 +171,14 @@ class Forwarder:
                 raise ConnectionResetError
             if any(words in said for words in _NOT_DIALLED):
                 return said
-        if said and not self._stopped.is_set():
-            self._say(f"the pod's side reports: {said}")
+        if said:
+            raise ApiFailed(f"the pod's side reports: {said}")
+        if data.broken:
+            raise ConnectionResetError
         # The pod's side is done; the client may still send until it ends its own.
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_WR)
-        if held.upward is not None and not said:
+        if held.upward is not None:
             held.upward.join()
         data.reset()
         return ""
@@ -173,6 +186,8 @@ class Forwarder:
     def _live_session(self, deadline: Deadline | None = None) -> Session:
         """The session to use, opened anew when the last one is gone; tried until `deadline` when one is given."""
         while True:
+            if self._stopped.is_set():
+                raise ApiFailed("the forwarding was stopped")
             with self._lock:
                 if self._session is not None and not self._session.closed.is_set():
                     return self._session
@@ -182,7 +197,7 @@ class Forwarder:
                     if deadline is None or deadline.passed or self._stopped.is_set():
                         raise
                     self._say(f"waiting: {error.message}")
-            time.sleep(deadline.left(1.0))
+            self._stopped.wait(deadline.left(self._pause))
 
     def _open_session(self) -> Session:
         before = self._target
@@ -190,6 +205,8 @@ class Forwarder:
         path = PODS.path(namespace=target.namespace, name=target.pod, subresource="portforward")
         session = self._session = Session(open_wire(self._transport, path))
         self._target = target
+        if self._stopped.is_set():
+            session.close()
         if before is not None and before.pod != target.pod:
             self._say(f"pod `{before.pod}` is gone; forwarding to `{target.pod}` now")
         return session
@@ -263,38 +280,17 @@ def _upward(connection: socket.socket, held: _Held) -> None:
                 return
 
 
+def _break_off(connection: socket.socket) -> None:
+    """Let a connection end with a reset, so that no client takes what it got for the whole answer."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def _read_all(stream: Stream) -> str:
     pieces = []
     try:
         while (piece := stream.read(timeout=2.0)) is not None:
             pieces.append(piece)
-    except queue.Empty:
+    except TimeoutError:
         pass
     return b"".join(pieces).decode("utf-8", "replace").strip()
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    """A listening socket. Raises `UsageError` when the address or the port cannot be had."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((address, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise UsageError(
-                f"port {port} on `{address}` is in use by another program",
-                hint=f"choose another port, or 0 for a free one; `ss -ltnp sport = :{port}` shows who has it",
-            ) from error
-        if error.errno == errno.EACCES:
-            raise UsageError(
-                f"this user may not listen on port {port}",
-                hint="choose a port above 1023, or 0 for a free one",
-            ) from error
-        raise UsageError(
-            f"this machine cannot listen on `{address}`: {error.strerror or error}",
-            hint="use an address of this machine, such as 127.0.0.1",
-        ) from error
-    return listener

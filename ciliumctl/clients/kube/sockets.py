@@ -1,4 +1,4 @@
-"""Connections to the API server for the protocols that take one over: exec and port-forward."""
+"""Sockets: to the API server, for the protocols that take a connection over, and the local one of a port-forward."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ciliumctl.clients.kube.translate import Target, translated
-from ciliumctl.errors import Unreachable
+from ciliumctl.errors import Unreachable, UsageError
 
 T = TypeVar("T")
 
@@ -183,3 +183,30 @@ def read_head(sock: Connection) -> tuple[int, dict[str, str]]:
         raise ConnectionError("the other side does not speak HTTP")
     pairs = (line.split(":", 1) for line in rest if ":" in line)
     return int(words[1]), {name.strip().lower(): value.strip() for name, value in pairs}
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """A listening socket. Raises `UsageError` when the address or the port cannot be had."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"port {port} on `{address}` is in use by another program",
+                hint=f"choose another port, or 0 for a free one; `ss -ltnp sport = :{port}` shows who has it",
+            ) from error
+        if error.errno == errno.EACCES:
+            raise UsageError(
+                f"this user may not listen on port {port}",
+                hint="choose a port above 1023, or 0 for a free one",
+            ) from error
+        raise UsageError(
+            f"this machine cannot listen on `{address}`: {error.strerror or error}",
+            hint="use an address of this machine, such as 127.0.0.1",
+        ) from error
+    return listener

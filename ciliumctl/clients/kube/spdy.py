@@ -1,150 +1,25 @@
 """The part of SPDY/3.1 that Kubernetes' port-forward needs: many two-way streams over one connection.
 
-The websocket variant of port-forward cannot close one direction of a connection and keep the other, SPDY can. The
-frames go either through a websocket tunnel (Kubernetes 1.30 and later, the way kubectl takes) or over a connection
-upgraded to SPDY (every version). Frame layout: the SPDY/3.1 draft, sections 2.2 and 2.6.
+The websocket variant of port-forward cannot close one direction of a connection and keep the other, SPDY can. Frame
+layout: the SPDY/3.1 draft, sections 2.2 and 2.6.
 """
 
 from __future__ import annotations
 
 import contextlib
-import queue
-import socket
 import struct
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Protocol
-from urllib.parse import urlsplit
 
-import websocket
-from websocket import ABNF
-
-from ciliumctl.clients.kube.sockets import Connection, read_head
-from ciliumctl.clients.kube.streams import hang_up, open_websocket
-from ciliumctl.clients.kube.translate import answer_error, translated
-from ciliumctl.clients.kube.transport import Transport
-from ciliumctl.errors import ApiFailed, Forbidden, Invalid
+from ciliumctl.clients.kube.wire import Wire
 
 _SYN_STREAM, _RST_STREAM, _PING, _GOAWAY = 1, 3, 6, 7
 _FIN = 0x01
-_TUNNEL = "SPDY/3.1+portforward.k8s.io"
 _FRAME = 32 * 1024
 _QUEUE = 64
-PING_INTERVAL = 20.0
-
-
-class Wire(Protocol):
-    """A two-way byte stream to the API server."""
-
-    def send(self, data: bytes) -> None:
-        """Send all of `data`. Raises `OSError`."""
-
-    def receive(self) -> bytes:
-        """The next bytes, empty at the end. Raises `OSError`; `TimeoutError` after `PING_INTERVAL` of silence."""
-
-    def close(self) -> None:
-        """Close at once."""
-
-
-class SocketWire:
-    """A connection that was upgraded to SPDY."""
-
-    def __init__(self, sock: Connection) -> None:
-        self._socket = sock
-        sock.settimeout(PING_INTERVAL)
-
-    def send(self, data: bytes) -> None:
-        """Send all of `data`."""
-        self._socket.sendall(data)
-
-    def receive(self) -> bytes:
-        """The next bytes."""
-        return self._socket.recv(65536)
-
-    def close(self) -> None:
-        """Close at once, waking a thread that reads."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-
-class WebsocketWire:
-    """A websocket whose messages, put together, are the byte stream."""
-
-    def __init__(self, sock: websocket.WebSocket) -> None:
-        self._socket = sock
-        sock.settimeout(PING_INTERVAL)
-
-    def send(self, data: bytes) -> None:
-        """Send all of `data` as one message."""
-        try:
-            self._socket.send_binary(data)
-        except websocket.WebSocketException as error:
-            raise ConnectionResetError(str(error)) from error
-
-    def receive(self) -> bytes:
-        """The next bytes."""
-        while True:
-            try:
-                opcode, frame = self._socket.recv_data_frame(control_frame=True)
-            except websocket.WebSocketTimeoutException as error:
-                raise TimeoutError from error
-            except websocket.WebSocketException as error:
-                raise ConnectionResetError(str(error)) from error
-            if opcode == ABNF.OPCODE_CLOSE:
-                return b""
-            if opcode == ABNF.OPCODE_BINARY and frame.data:
-                return bytes(frame.data)
-
-    def close(self) -> None:
-        """Close at once, waking a thread that reads."""
-        hang_up(self._socket)
-
-
-def open_wire(transport: Transport, path: str) -> Wire:
-    """Open a connection for SPDY frames to `path`, such as a pod's `portforward` subresource."""
-    try:
-        return WebsocketWire(open_websocket(transport, path, [], [_TUNNEL]))
-    except (ApiFailed, Forbidden, Invalid):
-        # An API server before 1.30 does not know the tunnel: it answers 400, or upgrades to nothing we asked for. A
-        # proxy may refuse websockets. And a websocket needs the verb `get`, where many roles give only `create`.
-        return SocketWire(_upgrade(transport, path))
-
-
-def _upgrade(transport: Transport, path: str) -> Connection:
-    sock = transport.open_socket()
-    transport.requests += 1
-    try:
-        with translated(transport.target):
-            sock.sendall(_upgrade_request(transport, path))
-            status, answer = read_head(sock)
-            body = b"" if status == 101 else _read_body(sock, answer.get("content-length", ""))
-    except BaseException:
-        sock.close()
-        raise
-    if status != 101:
-        sock.close()
-        raise answer_error(transport.target, "POST", path, status, body)
-    return sock
-
-
-def _read_body(sock: Connection, length: str) -> bytes:
-    body = b""
-    wanted = int(length) if length.isdigit() else 0
-    while len(body) < wanted and (piece := sock.recv(wanted - len(body))):
-        body += piece
-    return body
-
-
-def _upgrade_request(transport: Transport, path: str) -> bytes:
-    server = urlsplit(transport.host)
-    lines = [f"POST {server.path}{path} HTTP/1.1", f"Host: {server.netloc}"]
-    lines += [f"{name}: {value}" for name, value in transport.headers().items()]
-    lines += [f"{name}: {value}" for name, value in transport.repeated_headers()]
-    lines += ["Connection: Upgrade", "Upgrade: SPDY/3.1", "X-Stream-Protocol-Version: portforward.k8s.io"]
-    return ("\r\n".join([*lines, "Content-Length: 0"]) + "\r\n\r\n").encode()
 
 
 class Stream:
@@ -153,8 +28,11 @@ class Stream:
     def __init__(self, session: Session, number: int) -> None:
         self._session = session
         self.number = number
-        self._arrived: queue.Queue[bytes | None] = queue.Queue(_QUEUE)
-        self._ended = False
+        self._changed = threading.Condition()
+        self._arrived: deque[bytes] = deque()
+        self._over = False
+        #: Whether the stream ended because the session did, and not by the other side's will.
+        self.broken = False
 
     def send(self, data: bytes) -> None:
         """Send all of `data`. Raises `OSError` when the session is gone."""
@@ -166,27 +44,35 @@ class Stream:
         self._session.send_data(self.number, b"", fin=True)
 
     def read(self, timeout: float | None = None) -> bytes | None:
-        """The next piece, `None` at the end. Raises `queue.Empty` after `timeout` seconds."""
-        if self._ended:
-            return None
-        piece = self._arrived.get(timeout=timeout)
-        self._ended = piece is None
-        return piece
+        """The next piece, `None` at the end. Raises `TimeoutError` after `timeout` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._arrived or self._over, timeout):
+                raise TimeoutError
+            self._changed.notify_all()
+            return self._arrived.popleft() if self._arrived else None
 
     def reset(self) -> None:
         """Give the stream up in both directions."""
+        with self._changed:
+            self._over = True
+            self._arrived.clear()
+            self._changed.notify_all()
         self._session.reset(self.number)
 
-    def deliver(self, piece: bytes | None) -> None:
+    def deliver(self, piece: bytes) -> None:
         """Called by the session's reader; blocks while the consumer is behind, which slows the sender down."""
-        while not self._session.closed.is_set() or piece is None:
-            try:
-                self._arrived.put(piece, timeout=1.0)
-            except queue.Full:
-                if piece is None and self._session.closed.is_set():
-                    self._arrived.get_nowait()
-                continue
-            return
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or len(self._arrived) < _QUEUE)
+            if not self._over:
+                self._arrived.append(piece)
+                self._changed.notify_all()
+
+    def finish(self, *, broken: bool = False) -> None:
+        """Called by the session: nothing more will come. What has come can still be read."""
+        with self._changed:
+            if not self._over:
+                self._over, self.broken = True, broken
+                self._changed.notify_all()
 
 
 class Session:
@@ -228,11 +114,8 @@ class Session:
         self._streams.pop(number, None)
         if not self.closed.is_set():
             cancel = 5
-            try:
-                with self._lock:
-                    self._send(_control(_RST_STREAM, struct.pack(">II", number, cancel)))
-            except OSError:
-                self.close()
+            with contextlib.suppress(OSError), self._lock:
+                self._send(_control(_RST_STREAM, struct.pack(">II", number, cancel)))
 
     def close(self) -> None:
         """End the session and all its streams."""
@@ -240,13 +123,18 @@ class Session:
             self.closed.set()
             self._wire.close()
         for stream in list(self._streams.values()):
-            stream.deliver(None)
+            stream.finish(broken=True)
         self._streams.clear()
 
     def _send(self, frame: bytes) -> None:
         if self.closed.is_set():
             raise ConnectionResetError("the port-forward session is closed")
-        self._wire.send(frame)
+        try:
+            self._wire.send(frame)
+        except OSError:
+            # Half a frame may be out: nothing that follows it would be understood.
+            self.close()
+            raise
 
     def _read(self) -> None:
         buffer = bytearray()
@@ -285,7 +173,7 @@ class Session:
             if kind == _RST_STREAM:
                 stream = self._streams.pop(struct.unpack(">I", frame[8:12])[0], None)
                 if stream is not None:
-                    stream.deliver(None)
+                    stream.finish()
             elif kind == _PING and struct.unpack(">I", frame[8:12])[0] % 2 == 0:
                 # Even numbers are the server's own pings: send them back. Odd ones answer ours.
                 with self._lock:
@@ -298,7 +186,7 @@ class Session:
                 stream.deliver(frame[8:])
             if frame[4] & _FIN:
                 self._streams.pop(number, None)
-                stream.deliver(None)
+                stream.finish()
         return True
 
 

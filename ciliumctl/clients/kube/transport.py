@@ -22,7 +22,7 @@ from kubernetes.config.kube_config import KubeConfigLoader
 from ciliumctl import __version__
 from ciliumctl.clients.kube.kubeconfig import Context, Renewable, exec_plugin, token_file
 from ciliumctl.clients.kube.sockets import Connection, basic_auth, open_socket, tls_context
-from ciliumctl.clients.kube.translate import Target, answer_error, connection_error, translated, was_cut
+from ciliumctl.clients.kube.translate import Target, answer_error, connection_error, was_cut
 from ciliumctl.clients.proxies import proxy_for
 from ciliumctl.errors import ApiFailed, NoKubeconfig, TimedOut
 from ciliumctl.wait import Deadline
@@ -277,31 +277,6 @@ class Transport:
 
     def _pool(self) -> Any:
         return self._api.rest_client.pool_manager
-
-    @contextmanager
-    def stream(self, path: str, *, query: Query, read_timeout: float | None) -> Iterator[Iterator[bytes]]:
-        """Open a GET whose answer comes bit by bit, such as a followed log; yields the pieces.
-
-        `read_timeout` is the longest silence in seconds, `None` for any.
-        """
-        url = self.host + path + "?" + urlencode(query, doseq=True)
-        with translated(self.target):
-            self.requests += 1
-            response = self._pool().request(
-                "GET",
-                url,
-                headers=self._header_list({"Accept": "*/*"}),
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=read_timeout),
-                retries=False,
-                preload_content=False,
-            )
-            try:
-                if response.status >= 400:
-                    raise answer_error(self.target, "GET", path, response.status, response.data)
-                yield response.stream(65536)
-            finally:
-                response.close()
-                response.release_conn()
 
     def open_socket(self) -> Connection:
         """A new connection to the API server, for the protocols that take one over. Raises `ClusterError`."""

@@ -46,7 +46,7 @@ class Settings:
         return True
 
 
-RESULT = Settings
+KIND = "Settings"
 
 
 def command(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ciliumctl.cli.commands import _installing
 from ciliumctl.cli.commands.status import show as show_status
 from ciliumctl.cli.output import Writer
 from ciliumctl.cli.session import Session
-from ciliumctl.hubble import Changed
+
+if TYPE_CHECKING:
+    from ciliumctl.hubble import Changed
 
 
 def switch(session: Session, wanted: Mapping[str, bool], command: str, *, wait: bool) -> None:

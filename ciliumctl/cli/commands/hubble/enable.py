@@ -15,9 +15,8 @@ import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import option
-from ciliumctl.hubble import Changed
 
-RESULT = Changed
+KIND = "HubbleChange"
 
 
 def command(

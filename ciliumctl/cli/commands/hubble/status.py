@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _installing
 from ciliumctl.cli.output import Writer
-from ciliumctl.hubble import HubbleStatus
 
-RESULT = HubbleStatus
+if TYPE_CHECKING:
+    from ciliumctl.hubble import HubbleStatus
+
+KIND = "HubbleStatus"
 
 
 def command(ctx: typer.Context) -> None:

@@ -15,10 +15,9 @@ from typing import Annotated
 import typer
 
 from ciliumctl.cli import session_of
-from ciliumctl.cli.commands.hubble._forwarding import Listening
 from ciliumctl.cli.options import Address, argument, option
 
-RESULT = Listening
+KIND = "HubbleForward"
 
 
 def command(

@@ -7,16 +7,18 @@ Examples:
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import option
 from ciliumctl.cli.output import Writer
-from ciliumctl.lab import Ended
 
-RESULT = Ended
+if TYPE_CHECKING:
+    from ciliumctl.lab import Ended
+
+KIND = "LabEnded"
 
 
 def command(

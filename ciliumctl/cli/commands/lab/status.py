@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.output import Writer
 from ciliumctl.cli.sinks import duration
-from ciliumctl.lab import LabList
 
-RESULT = LabList
+if TYPE_CHECKING:
+    from ciliumctl.lab import LabList
+
+KIND = "LabList"
 
 
 def command(ctx: typer.Context) -> None:

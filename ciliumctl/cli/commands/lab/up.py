@@ -11,16 +11,18 @@ Examples:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import choice, option
 from ciliumctl.cli.output import Writer
-from ciliumctl.lab import Lab
 
-RESULT = Lab
+if TYPE_CHECKING:
+    from ciliumctl.lab import Lab
+
+KIND = "Lab"
 
 
 def command(

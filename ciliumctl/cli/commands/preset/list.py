@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.output import Writer
-from ciliumctl.values.presets import Presets
 
-RESULT = Presets
+if TYPE_CHECKING:
+    from ciliumctl.values.presets import Presets
+
+KIND = "PresetList"
 
 
 def command(ctx: typer.Context) -> None:

@@ -6,16 +6,18 @@ Examples:
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import argument
 from ciliumctl.cli.output import Writer
-from ciliumctl.values.presets import Preset
 
-RESULT = Preset
+if TYPE_CHECKING:
+    from ciliumctl.values.presets import Preset
+
+KIND = "Preset"
 
 
 def command(ctx: typer.Context, name: Annotated[str, argument(metavar="NAME", help="One of `preset list`")]) -> None:

@@ -17,19 +17,21 @@ Examples:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import argument, option
 from ciliumctl.cli.output import Writer
-from ciliumctl.tools.placing import Placed
+
+if TYPE_CHECKING:
+    from ciliumctl.tools.placing import Placed
 
 #: Seconds; the largest file has 180 MB.
 _LIMIT = 1800.0
 
-RESULT = Placed
+KIND = "ToolsInstall"
 
 
 def command(

@@ -5,13 +5,17 @@ KNOWN is the version that ciliumctl fetches; ON PATH what your shell finds; CACH
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.output import Writer
-from ciliumctl.tools.overview import Known, KnownTools
 
-RESULT = KnownTools
+if TYPE_CHECKING:
+    from ciliumctl.tools.overview import Known, KnownTools
+
+KIND = "ToolsList"
 
 
 def command(ctx: typer.Context) -> None:
