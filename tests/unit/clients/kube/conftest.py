@@ -1,15 +1,56 @@
-"""Certificates for an API server that speaks TLS, made once."""
+"""A client for a scripted server, and certificates for one that speaks TLS."""
 
 from __future__ import annotations
 
 import ssl
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ciliumctl.clients.kube import Kube
+from ciliumctl.clients.kube.kubeconfig import Context
+from ciliumctl.clients.kube.transport import Transport
+
 SERVER_NAME = "api.cluster.test"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def transport(
+    url: str,
+    *,
+    user: Mapping[str, Any] | None = None,
+    cluster: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
+    slept: list[float] | None = None,
+    **context: Any,
+) -> Transport:
+    """A connection to the server at `url`; sleeps are only noted."""
+    place = Context(
+        name="prod",
+        cluster_name="prod",
+        namespace="default",
+        cluster={"server": url, **(cluster or {})},
+        user={"token": "secret-token"} if user is None else user,
+        **context,
+    )
+    sleep = (slept if slept is not None else []).append
+    return Transport(place, environ=environ or {}, request_timeout=timeout, sleep=sleep)
+
+
+def client(url: str, **options: Any) -> Kube:
+    """A client for the server at `url`, with the options of `transport`."""
+    return Kube(transport(url, **options))
 
 
 @dataclass(frozen=True, kw_only=True)
