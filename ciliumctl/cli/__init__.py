@@ -134,6 +134,7 @@ def session_of(ctx: Context) -> Session:
     settings = settings_of(ctx)
     if not isinstance(root.obj, Session) or root.obj.settings != settings:
         root.obj = Session(settings)
+        root.call_on_close(root.obj.close)
     return root.obj
 
 

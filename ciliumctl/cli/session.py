@@ -190,6 +190,11 @@ class Session:
 
     # Ending
 
+    def close(self) -> None:
+        """Close the connections that were opened."""
+        if "web" in self.__dict__:
+            self.web.close()
+
     def write(self, result: Result, render: Render) -> None:
         """Write a result to standard output in the wanted format."""
         settings = self.settings
