@@ -108,9 +108,9 @@ def test_a_result_has_the_kind_that_its_command_declares(words: tuple[str, ...],
 
 
 def test_an_unknown_command_is_exit_2(tmp_path: Path) -> None:
-    ran = run("instal", env=quiet_environ(tmp_path))
+    ran = run("frobnicate", env=quiet_environ(tmp_path))
     assert ran.code == 2
-    assert "instal" in ran.err
+    assert "frobnicate" in ran.err
     assert "ciliumctl --help" in ran.err
 
 
