@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from ciliumctl import lock
+from ciliumctl.clients.kube import LEASES, ConnectOptions, Kube, connect, dig
+from ciliumctl.errors import Locked
+from ciliumctl.report import Event, Reporter, Warned
+from tests.world.cluster import FakeCluster, Fault
+
+ME = lock.Holder(who="me@here (process 1)", command="ciliumctl install")
+OTHER = lock.Holder(who="jane@there (process 2)", command="ciliumctl uninstall")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def kube(cluster: FakeCluster, tmp_path: Path) -> Kube:
+    return connect(ConnectOptions(kubeconfig=str(cluster.kubeconfig(tmp_path))), {})
+
+
+def lease(kube: Kube) -> object:
+    return kube.find(LEASES, lock.NAME, lock.NAMESPACE)
+
+
+def test_the_lock_is_there_while_the_block_runs_and_gone_after_it(kube: Kube) -> None:
+    with lock.held(kube, ME, Reporter(lambda _event: None)):
+        found = kube.get(LEASES, lock.NAME, lock.NAMESPACE)
+        assert dig(found, "spec", "holderIdentity", default="") == ME.who
+    assert lease(kube) is None
+
+
+def test_it_is_given_back_when_the_block_fails(kube: Kube) -> None:
+    with pytest.raises(KeyError), lock.held(kube, ME, Reporter(lambda _event: None)):
+        raise KeyError
+    assert lease(kube) is None
+
+
+def test_somebody_else_s_lock_is_told_with_who_what_and_how_long(kube: Kube) -> None:
+    clock = Clock()
+    silent = Reporter(lambda _event: None)
+    with lock.held(kube, OTHER, silent, now=clock):
+        clock.now += 20
+        with pytest.raises(Locked) as caught, lock.held(kube, ME, silent, now=clock):
+            pass
+        assert caught.value.message == (
+            "jane@there (process 2) has been running `ciliumctl uninstall` on this cluster for 20 s"
+        )
+        assert "runs out in 40 s" in caught.value.hint
+    assert lease(kube) is None
+
+
+def test_a_lock_that_nobody_renews_is_taken_over(kube: Kube) -> None:
+    clock = Clock()
+    events: list[Event] = []
+    with lock.held(kube, OTHER, Reporter(events.append), now=clock, every=600):
+        clock.now += lock.SECONDS + 1
+        with lock.held(kube, ME, Reporter(events.append), now=clock):
+            found = kube.get(LEASES, lock.NAME, lock.NAMESPACE)
+            assert dig(found, "spec", "holderIdentity", default="") == ME.who
+    assert any("taking over the lock of jane@there" in str(event) for event in events)
+
+
+def test_it_is_renewed_while_the_block_runs(kube: Kube) -> None:
+    clock = Clock()
+    renewed = threading.Event()
+
+    def moving() -> float:
+        clock.now += 1
+        if clock.now > 1_700_000_003:
+            renewed.set()
+        return clock.now
+
+    with lock.held(kube, ME, Reporter(lambda _event: None), now=moving, every=0.01):
+        before = dig(kube.get(LEASES, lock.NAME, lock.NAMESPACE), "spec", "acquireTime", default="")
+        assert renewed.wait(10)
+        assert dig(kube.get(LEASES, lock.NAME, lock.NAMESPACE), "spec", "renewTime", default="") > before
+
+
+def test_a_user_who_may_not_use_leases_goes_on_with_a_warning(cluster: FakeCluster, kube: Kube) -> None:
+    text = 'leases.coordination.k8s.io is forbidden: User "jane" cannot create resource "leases" in API group "coordination.k8s.io" in the namespace "kube-system"'
+    cluster.faults.append(Fault(r"/leases", status=403, message=text))
+    events: list[Event] = []
+    ran = False
+    with lock.held(kube, ME, Reporter(events.append)):
+        ran = True
+    assert ran
+    assert [event for event in events if isinstance(event, Warned)]
+
+
+def test_a_lock_that_cannot_be_given_back_is_a_note_and_no_failure(cluster: FakeCluster, kube: Kube) -> None:
+    events: list[Event] = []
+    with lock.held(kube, ME, Reporter(events.append)):
+        cluster.faults.append(Fault(r"DELETE .*leases", status=500, message="no"))
+    assert any("runs out in" in str(event) for event in events)
