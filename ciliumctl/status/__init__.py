@@ -22,6 +22,8 @@ __all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "unhea
 #: Seconds that a state such as CrashLoopBackOff may last before a wait gives up on it.
 GRACE = 30.0
 _INTERVAL = 2.0
+# The longest detail in a line of progress; the result has it whole.
+_LINE = 160
 #: Seconds for a last look, and for the last log lines, when the time is up.
 _LAST_LOOK = 10.0
 
@@ -138,9 +140,17 @@ def _tell(step: Step, status: Status) -> None:
         line
         for problem in status.problems
         if problem.severity == "error"
-        for line in (problem.message, *(f"  {detail}" for detail in problem.details))
+        for line in (problem.message, *(f"  {_short(detail)}" for detail in problem.details))
     ]
     step(", ".join(counted) or "nothing there yet", lines)
+
+
+def _short(text: str) -> str:
+    """A detail for a line of progress: runtimes wrap an error in what they tried, so its end says most."""
+    if len(text) <= _LINE:
+        return text
+    start = text[: _LINE // 3].rsplit(" ", 1)[0]
+    return f"{start} … {text[-(_LINE - len(start) - 3) :].split(' ', 1)[-1]}"
 
 
 def summary(status: Status) -> str:

@@ -118,23 +118,31 @@ def _describe(trouble: Trouble) -> str:
     who = f"{trouble.pod}{where}: " if trouble.pod else ""
     said = f"{who}{trouble.reason}" + (f": {trouble.message}" if trouble.message else "")
     if trouble.last_end:
-        said += f"; last run: {trouble.last_end}"
-    if trouble.event and trouble.message not in trouble.event:
+        # The same words often come as the reason to wait, as the last end and as an event.
+        said += f"; last run: {trouble.last_end.replace(f': {trouble.message}', '')}"
+    if trouble.event and not _says_nothing_new(trouble):
         said += f"; last event: {trouble.event}"
     return said
 
 
+def _says_nothing_new(trouble: Trouble) -> bool:
+    reason, _colon, words = trouble.event.partition(": ")
+    known = f"{trouble.message} {trouble.last_end}"
+    return words.removeprefix("Error: ") in known or (reason == "BackOff" and trouble.reason == "CrashLoopBackOff")
+
+
 def _hint(workload: Workload, troubles: Sequence[Trouble], namespace: str) -> str:
     reasons = {trouble.reason for trouble in troubles}
-    pod = next((trouble.pod for trouble in troubles if trouble.pod), "")
+    broken = next((trouble for trouble in troubles if trouble.pod), None)
     if "Unschedulable" in reasons and workload.component == "operator" and workload.desired > workload.ready > 0:
         return "there are fewer nodes than operators: `--set operator.replicas=1`"
     if "Unschedulable" in reasons:
         return "no node takes the pod: check taints, resources and ports"
     if reasons & {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"}:
         return "check that the nodes reach the registry; behind a mirror set `image.repository` and its like"
-    if reasons & {"CrashLoopBackOff", "Error"}:
-        return f"`kubectl logs -n {namespace} {pod} --previous` says why it ended"
+    if broken is not None and reasons & {"CrashLoopBackOff", "Error"}:
+        container = f" -c {broken.container}" if broken.container else ""
+        return f"`kubectl logs -n {namespace} {broken.pod}{container} --previous` says why it ended"
     if "FailedCreate" in reasons:
         return "a quota or an admission policy refuses the pods; the message names it"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +40,7 @@ class Trouble:
     node: str
     reason: str
     message: str
+    container: str = ""
     last_end: str = ""
     event: str = ""
 
@@ -71,14 +73,15 @@ def _of_pod(kube: Kube, namespace: str, pod: Pod) -> Trouble:
 
 def explain(pod: Manifest, event: str = "") -> Trouble:
     """What a pod's own status says is the matter with it."""
-    reason, message = _waiting(pod)
+    reason, message, container = _waiting(pod)
     return Trouble(
         pod=name_of(pod),
         node=dig(pod, "spec", "nodeName", default=""),
         reason=reason,
-        message=message,
+        message=_without_pod(message),
+        container=container,
         last_end=_last_end(pod),
-        event=event,
+        event=_without_pod(event),
     )
 
 
@@ -89,29 +92,35 @@ def _statuses(pod: Manifest) -> list[Manifest]:
     return found
 
 
-def _waiting(pod: Manifest) -> tuple[str, str]:
+def _without_pod(text: str) -> str:
+    """A text without the pod's name and number in it: it stands beside them."""
+    return re.sub(r" (?:in )?pod[= ]\S+\(\S+\)", "", text)
+
+
+def _waiting(pod: Manifest) -> tuple[str, str, str]:
+    """What the pod waits for or failed with: the reason, the words, the container when it is one's."""
     for status in _statuses(pod):
         waiting: Manifest = dig(status, "state", "waiting", default={})
         reason = dig(waiting, "reason", default="")
         if reason and reason not in {"PodInitializing", "ContainerCreating"}:
-            return reason, dig(waiting, "message", default="")
+            return reason, dig(waiting, "message", default=""), dig(status, "name", default="")
         ended: Manifest = dig(status, "state", "terminated", default={})
         if dig(ended, "exitCode", default=0):
-            return dig(ended, "reason", default="Error"), _end(status, ended)
+            return dig(ended, "reason", default="Error"), _end(status, ended), dig(status, "name", default="")
     scheduled: Manifest = conditions_of(pod).get("PodScheduled", {})
     if dig(scheduled, "status", default="") == "False":
-        return dig(scheduled, "reason", default="Unschedulable"), dig(scheduled, "message", default="")
+        return dig(scheduled, "reason", default="Unschedulable"), dig(scheduled, "message", default=""), ""
     for status in _statuses(pod):
         reason = dig(status, "state", "waiting", "reason", default="")
         if reason:
-            return reason, dig(status, "state", "waiting", "message", default="")
+            return reason, dig(status, "state", "waiting", "message", default=""), dig(status, "name", default="")
     if dig(pod, "metadata", "deletionTimestamp", default=""):
-        return "Terminating", ""
+        return "Terminating", "", ""
     phase = dig(pod, "status", "phase", default="Unknown")
     if phase == "Running":
         unready: Manifest = conditions_of(pod).get("ContainersReady", {})
-        return "NotReady", dig(unready, "message", default="the readiness probe does not pass yet")
-    return dig(pod, "status", "reason", default=phase), dig(pod, "status", "message", default="")
+        return "NotReady", dig(unready, "message", default="the readiness probe does not pass yet"), ""
+    return dig(pod, "status", "reason", default=phase), dig(pod, "status", "message", default=""), ""
 
 
 def _last_end(pod: Manifest) -> str:

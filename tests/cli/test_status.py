@@ -84,15 +84,15 @@ def test_a_crashing_agent_is_told_with_its_last_end_its_last_event_and_a_hint(
         last_end=ended,
     )
     broken["metadata"]["uid"] = "agent-b"
-    cluster.add(broken, objects.event("agent-b", "BackOff", "Back-off restarting failed container"))
+    cluster.add(broken, objects.event("agent-b", "Unhealthy", "Liveness probe failed"))
     ran = command("status")
     assert ran.code == 1
     assert "✗ agent: 1 of 2 not ready (1 CrashLoopBackOff)" in ran.out
     assert (
-        "cilium-bbbbb on two: CrashLoopBackOff: back-off 40s; last run: container `main` ended with Error, exit code 1, 5 restarts: level=fatal msg=oh-no; last event: BackOff: Back-off restarting failed container"
+        "cilium-bbbbb on two: CrashLoopBackOff: back-off 40s; last run: container `main` ended with Error, exit code 1, 5 restarts: level=fatal msg=oh-no; last event: Unhealthy: Liveness probe failed"
         in ran.out
     )
-    assert "hint: `kubectl logs -n kube-system cilium-bbbbb --previous` says why it ended" in ran.out
+    assert "hint: `kubectl logs -n kube-system cilium-bbbbb -c main --previous` says why it ended" in ran.out
 
 
 def test_nothing_installed_says_where_else_it_is(cluster: FakeCluster, command: Command) -> None:

@@ -42,7 +42,7 @@ from ciliumctl.clients.kube.resources import (
 from ciliumctl.clients.kube.streams import Exec, ExecResult
 from ciliumctl.clients.kube.translate import Expired
 from ciliumctl.clients.kube.transport import Transport
-from ciliumctl.errors import NotFound
+from ciliumctl.errors import ApiFailed, NotFound
 from ciliumctl.parallel import gather_all
 from ciliumctl.wait import Deadline
 
@@ -286,7 +286,14 @@ class Kube:
             ]
         for group, version in versions:
             path = f"/apis/{group}/{version}" if group else f"/api/{version}"
-            for entry in self._transport.request("GET", path).json().get("resources") or []:
+            try:
+                entries = self._transport.request("GET", path).json().get("resources") or []
+            except (ApiFailed, NotFound):
+                if not group:
+                    raise
+                # An extension that is down (a metrics server, say) hides its own kinds, as with kubectl.
+                continue
+            for entry in entries:
                 if "/" not in entry["name"]:
                     resource = Resource(group, version, entry["name"], namespaced=bool(entry["namespaced"]))
                     found.setdefault((resource.api_version, entry["kind"]), resource)

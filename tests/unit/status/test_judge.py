@@ -126,7 +126,7 @@ def test_unready_pods_are_counted_by_reason_with_the_worst_first() -> None:
             reason="CrashLoopBackOff",
             message="back-off",
             last_end="container `cilium-agent` ended with Error, exit code 1",
-            event="BackOff: restarting",
+            event="Unhealthy: liveness probe failed",
         ),
     ]
     status = judge(snapshot, {"agent": troubles})
@@ -134,7 +134,7 @@ def test_unready_pods_are_counted_by_reason_with_the_worst_first() -> None:
     assert problem.message == "agent: 2 of 2 not ready (1 Pending, 1 CrashLoopBackOff)"
     assert problem.details[0] == (
         "cilium-bbbbb on two: CrashLoopBackOff: back-off; last run: container `cilium-agent` ended with Error, "
-        "exit code 1; last event: BackOff: restarting"
+        "exit code 1; last event: Unhealthy: liveness probe failed"
     )
     assert problem.pod == "cilium-bbbbb"
     assert problem.hint == "`kubectl logs -n kube-system cilium-bbbbb --previous` says why it ended"
@@ -278,3 +278,20 @@ def test_a_pod_s_component_is_known_by_its_name(name: str, component: str) -> No
 )
 def test_features_are_said_in_one_phrase_each(changes: dict[str, str], key: str, said: str) -> None:
     assert features({**CONFIG, **changes})[key] == said
+
+
+def test_what_was_said_already_is_not_said_again() -> None:
+    words = 'exec: "/init.sh": no such file'
+    trouble = Trouble(
+        pod="cilium-aaaaa",
+        node="one",
+        reason="CrashLoopBackOff",
+        message="back-off 20s restarting failed container=init",
+        last_end=f"container `init` ended with StartError, exit code 128: {words}",
+        event="BackOff: Back-off restarting failed container init",
+    )
+    status = judge(with_workload("agent", ready=0), {"agent": [trouble]})
+    assert "last event" not in status.problems[0].details[0]
+    same = replace(trouble, reason="RunContainerError", message=words, event=f"Failed: Error: {words}")
+    (detail,) = judge(with_workload("agent", ready=0), {"agent": [same]}).problems[0].details
+    assert detail.count(words) == 1
