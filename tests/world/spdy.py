@@ -222,7 +222,8 @@ class Pods:
             return
         pod = head.target.partition("?")[0].split("/")[-2]
         wire: Bytes
-        if pod not in self.apps:
+        app = self.apps.get(pod)
+        if app is None:
             peer.answer(404, {"kind": "Status", "message": f'pods "{pod}" not found'})
             return
         if head.method == "GET" and self.refusal not in {0, 101}:
@@ -233,7 +234,7 @@ class Pods:
         else:
             _switch(peer, head)
             wire = peer
-        session = Session(wire, self.apps[pod])
+        session = Session(wire, app)
         self.sessions.append(session)
         session.run()
 
