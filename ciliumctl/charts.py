@@ -6,8 +6,11 @@ import hashlib
 import json
 import re
 import tarfile
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -25,6 +28,7 @@ from ciliumctl.errors import (
     ChartNotFound,
     ChecksumMismatch,
     DownloadFailed,
+    Missing,
     RepositoryUnreachable,
     UsageError,
 )
@@ -112,15 +116,19 @@ def read(path: Path, source: str = "") -> Chart:
         files = _read_folder(path) if path.is_dir() else _read_archive(path)
     except FileNotFoundError as error:
         raise BadFile(f"the chart `{path}` does not exist", hint="check `--chart`") from error
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise BadFile(f"`{path}` is not a chart: {error}", hint="give a chart folder or a .tgz archive") from error
     if "Chart.yaml" not in files:
         raise BadFile(f"`{path}` is not a chart: it has no Chart.yaml", hint="give a chart folder or a .tgz archive")
     chart = Chart(path=path, source=source or str(path), files=files)
-    try:
-        name = chart.name
-    except yaml.YAMLError as error:
-        raise BadFile(f"`{path}` is not a chart: its Chart.yaml is no YAML") from error
+    for file, parsed in (("Chart.yaml", "metadata"), ("values.yaml", "values")):
+        try:
+            getattr(chart, parsed)
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
+            raise BadFile(
+                f"`{path}` is not a chart: its {file} is no YAML", hint="fetch it again; it may be damaged"
+            ) from error
+    name = chart.name
     if name != "cilium":
         raise BadFile(f"`{path}` is the chart `{name}`, not Cilium's", hint="check `--chart`")
     return chart
@@ -227,7 +235,12 @@ def _from_repository(request: Request, web: Web, cache: Path, report: Reporter) 
 def _fetch(entry: Entry, repository: str, path: Path, web: Web) -> None:
     url = urljoin(repository.rstrip("/") + "/", entry.url)
     try:
-        digest = web.download(url, path, sha256=entry.digest)
+        with _replacing(path) as part:
+            digest = web.download(url, part, sha256=entry.digest)
+    except OSError as error:
+        raise Missing(
+            f"`{path.parent}` cannot be written: {error.strerror}", hint="name another folder in `CILIUMCTL_CACHE`"
+        ) from error
     except DownloadFailed as error:
         raise RepositoryUnreachable(
             f"chart {entry.version} cannot be fetched: {error.message}", hint=error.hint
@@ -242,10 +255,7 @@ def _fetch(entry: Entry, repository: str, path: Path, web: Web) -> None:
 
 def _stable(web: Web, report: Reporter) -> str:
     """The release that the project calls stable; the newest one when the look-up fails, which it may."""
-    try:
-        text = web.text(STABLE, timeout=LOOK_UP_SECONDS, attempts=1).strip()
-    except DownloadFailed:
-        text = ""
+    text = web.glance(STABLE, seconds=LOOK_UP_SECONDS).strip()
     if re.fullmatch(r"v?\d+\.\d+\.\d+", text):
         return text
     report.note("Cilium's word on its stable release cannot be had: taking the newest release of the repository")
@@ -280,12 +290,21 @@ def index(
     if page.unchanged and cached is not None:
         return [Entry(**entry) for entry in cached["entries"]]
     entries = parse_index(page.body, repository)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
     kept = [{name: getattr(entry, name) for name in Entry.__slots__} for entry in entries]
-    part.write_text(json.dumps({"etag": page.etag, "fetched": clock(), "entries": kept}))
-    part.replace(path)
+    with suppress(OSError), _replacing(path) as part:
+        # Kept for the next run only; this one has its answer.
+        part.write_text(json.dumps({"etag": page.etag, "fetched": clock(), "entries": kept}))
     return entries
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file that takes the place of `path` when the block ends well; its name is this run's alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent, ignore_cleanup_errors=True) as scratch:
+        part = Path(scratch) / path.name
+        yield part
+        part.replace(path)
 
 
 def _cached_index(path: Path) -> dict[str, Any] | None:
@@ -293,7 +312,7 @@ def _cached_index(path: Path) -> dict[str, Any] | None:
     try:
         kept: dict[str, Any] = json.loads(path.read_text())
         return kept if {"etag", "fetched", "entries"} <= kept.keys() else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return None
 
 

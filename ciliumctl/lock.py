@@ -124,7 +124,7 @@ def _keep(kube: Kube, uid: str, stopped: threading.Event, now: Callable[[], floa
             kube.patch(LEASES, NAME, patch, NAMESPACE)
         except (NotFound, Conflict):
             return
-        except ClusterError:
+        except (ClusterError, TimedOut):
             # The API server may be away for a while; the next round tries again.
             continue
 

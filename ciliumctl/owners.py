@@ -10,6 +10,7 @@ from ciliumctl.parallel import together
 
 _HELM_CHARTS = Resource("helm.cattle.io", "v1", "helmcharts")
 _ARGO_LABEL = "argocd.argoproj.io/instance"
+_ARGO_MANAGER = "argocd-controller"
 _ARGO_ID = "argocd.argoproj.io/tracking-id"
 _FLUX_HELM = "helm.toolkit.fluxcd.io"
 _FLUX_KUSTOMIZE = "kustomize.toolkit.fluxcd.io"
@@ -48,7 +49,7 @@ def _helm_chart(kube: Kube, name: str) -> Manifest | None:
 def _owner(agent: Manifest, chart: Manifest | None, namespace: str, release_name: str) -> Owner | None:
     labels, annotations = labels_of(agent), annotations_of(agent)
     where = f"DaemonSet `{namespace_of(agent)}/cilium`"
-    gitops = _gitops(labels, annotations, where)
+    gitops = _gitops(agent, labels, annotations, where)
     if gitops is not None:
         return gitops
     name, place = annotations.get(_HELM_NAME, ""), annotations.get(_HELM_NAMESPACE, "")
@@ -75,8 +76,12 @@ def _owner(agent: Manifest, chart: Manifest | None, namespace: str, release_name
     return _without_helm(agent, labels, annotations, where)
 
 
-def _gitops(labels: dict[str, str], annotations: dict[str, str], where: str) -> Owner | None:
+def _gitops(agent: Manifest, labels: dict[str, str], annotations: dict[str, str], where: str) -> Owner | None:
     app = labels.get(_ARGO_LABEL) or annotations.get(_ARGO_ID, "").split(":", 1)[0]
+    fields: list[Manifest] = dig(agent, "metadata", "managedFields", default=[])
+    if not app and any(entry.get("manager") == _ARGO_MANAGER for entry in fields):
+        # Argo CD before 3.0 marks what it applies with a label that Helm's charts use too.
+        app = labels.get("app.kubernetes.io/instance", "of an unknown name")
     if app:
         return Owner(
             tool=f"Argo CD's application `{app}`",

@@ -22,10 +22,10 @@ from ciliumctl.clients.kube import (
     dig,
     name_of,
 )
-from ciliumctl.errors import CiliumctlError, ForeignOwner, NotFound, Partial, TimedOut
+from ciliumctl.errors import CiliumctlError, ForeignOwner, Invalid, NotFound, Partial, TimedOut
 from ciliumctl.parallel import gather, together
 from ciliumctl.report import Reporter
-from ciliumctl.status.collect import PART_OF
+from ciliumctl.status.collect import PART_OF, nodes_of, pods_of
 from ciliumctl.wait import Deadline, poll
 
 _GROUP = "cilium.io"
@@ -121,28 +121,37 @@ def find(kube: Kube, wanted: Wanted, storage: Resource) -> Release | None:
     return found
 
 
+def leftovers(kube: Kube, wanted: Wanted) -> bool:
+    """Whether an uninstallation that stopped half-way, or kept what is asked for now, has left work to do."""
+    return (
+        bool(flavour.applied_changes(kube))
+        or (wanted.purge_crds and bool(_crd_names(kube)))
+        or (wanted.delete_namespace and kube.find(NAMESPACES, wanted.namespace) is not None)
+    )
+
+
 def nothing(kube: Kube, wanted: Wanted) -> Removed:
     """The result where there is no Cilium."""
     return Removed(context=kube.context, namespace=wanted.namespace, release=wanted.release, steps=(), kept=())
 
 
-def preview(kube: Kube, found: Release) -> Preview:
-    """Look at what would go. A handful of requests, in parallel."""
-    objects = permissions.documents(found.manifest)
+def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
+    """Look at what would go, without a release the leftovers. A handful of requests, in parallel."""
+    objects = permissions.documents(found.manifest) if found is not None else []
     counted, changes, networked, without_proxy = together(
         partial(_crds, kube),
         lambda: tuple(change.info.title for change in flavour.applied_changes(kube)),
         partial(_networked, kube),
-        partial(_without_kube_proxy, kube, found.namespace),
+        partial(_without_kube_proxy, kube, wanted.namespace),
     )
     return Preview(
         context=kube.context,
-        namespace=found.namespace,
-        release=found.name,
-        version=found.chart_version,
-        pending=found.status if found.pending else "",
+        namespace=wanted.namespace,
+        release=found.name if found is not None else "",
+        version=found.chart_version if found is not None else "",
+        pending=found.status if found is not None and found.pending else "",
         removes=dict(Counter(str(item.get("kind")) for item in objects)),
-        namespaces=_namespaces(found),
+        namespaces=_namespaces(objects),
         crds=tuple(sorted(counted)),
         objects={name: count for name, count in counted.items() if count},
         changes=changes,
@@ -172,8 +181,13 @@ def _count(kube: Kube, resource: Resource) -> int:
 
 def _networked(kube: Kube) -> int:
     """Running pods in the pod network, without those that go with the release."""
-    running = kube.table(PODS, labels=PART_OF.replace("=", "!="), fields="status.phase=Running,spec.hostNetwork=false")
-    return len(running.rows)
+    others, running = PART_OF.replace("=", "!="), "status.phase=Running"
+    try:
+        return len(kube.table(PODS, labels=others, fields=f"{running},spec.hostNetwork=false").rows)
+    except Invalid:
+        # Before Kubernetes 1.28 hostNetwork cannot be selected by: such pods have their node's address.
+        hosts = {node.address for node in nodes_of(kube)}
+        return sum(pod.address not in hosts for pod in pods_of(kube.table(PODS, labels=others, fields=running)))
 
 
 def _without_kube_proxy(kube: Kube, namespace: str) -> bool:
@@ -188,7 +202,7 @@ def _without_kube_proxy(kube: Kube, namespace: str) -> bool:
 def remove(
     kube: Kube,
     helm: Helm,
-    found: Release,
+    found: Release | None,
     wanted: Wanted,
     *,
     holder: lock.Holder,
@@ -213,18 +227,21 @@ def remove(
     kept = _kept(wanted, crds=bool(_crd_names(kube)))
     report.resume = "`ciliumctl uninstall` goes on where it stopped"
     with lock.held(kube, holder, report):
-        do("Removing the Helm release", lambda: _uninstall(helm, found))
-        do("Waiting until the pods are gone", lambda: _wait_gone(kube, found, deadline))
-        for change in flavour.applied_changes(kube):
+        if found is not None:
+            do("Removing the Helm release", lambda: _uninstall(helm, found))
+        do("Waiting until the pods are gone", lambda: _wait_gone(kube, found, wanted.namespace, deadline))
+        changes: list[flavour.ClusterChange] = []
+        do("Looking for changes outside the release", lambda: _look_for(changes, kube))
+        for change in changes:
             do(f"Undoing: {change.info.title}", partial(_undo, kube, change))
         if wanted.purge_crds:
             do("Deleting Cilium's CRDs and all their objects", lambda: _purge(kube, deadline))
         if wanted.delete_namespace:
-            do(f"Deleting namespace `{found.namespace}`", lambda: _delete_namespace(kube, found.namespace, deadline))
+            do(f"Deleting namespace `{wanted.namespace}`", lambda: _delete_namespace(kube, wanted.namespace, deadline))
     return Removed(
         context=kube.context,
-        namespace=found.namespace,
-        release=found.name,
+        namespace=wanted.namespace,
+        release=wanted.release,
         steps=tuple(steps),
         kept=kept,
     )
@@ -246,12 +263,17 @@ def _uninstall(helm: Helm, found: Release) -> str:
     return f"{found.name} revision {found.revision}"
 
 
-def _wait_gone(kube: Kube, found: Release, deadline: Deadline) -> str:
+def _look_for(changes: list[flavour.ClusterChange], kube: Kube) -> str:
+    changes.extend(flavour.applied_changes(kube))
+    return f"{len(changes)} to undo" if changes else "none"
+
+
+def _wait_gone(kube: Kube, found: Release | None, namespace: str, deadline: Deadline) -> str:
     """Wait for the pods, and for the release's own namespaces: a new installation would fail in their midst."""
-    namespaces = _namespaces(found)
+    namespaces = _namespaces(permissions.documents(found.manifest)) if found is not None else ()
 
     def left() -> Sequence[str]:
-        pods = kube.table(PODS, found.namespace, labels=PART_OF, cached=False).column("name")
+        pods = kube.table(PODS, namespace, labels=PART_OF, cached=False).column("name")
         there = [name for name in namespaces if kube.find(NAMESPACES, name) is not None]
         return [*(f"pod {name}" for name in pods), *(f"namespace {name}" for name in there)]
 
@@ -259,13 +281,12 @@ def _wait_gone(kube: Kube, found: Release, deadline: Deadline) -> str:
     if names:
         raise TimedOut(
             f"still there: {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}",
-            hint=f"`kubectl get pods -n {found.namespace} -l {PART_OF}`",
+            hint=f"`kubectl get pods -n {namespace} -l {PART_OF}`",
         )
     return ""
 
 
-def _namespaces(found: Release) -> tuple[str, ...]:
-    documents = permissions.documents(found.manifest)
+def _namespaces(documents: Sequence[Manifest]) -> tuple[str, ...]:
     return tuple(name_of(item) for item in documents if item.get("kind") == "Namespace")
 
 

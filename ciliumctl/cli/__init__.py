@@ -71,6 +71,11 @@ class Root(CommandGroup):
                 code = _usage_error(error, arguments)
             except CiliumctlError as error:
                 code = _failed(error, arguments, None)
+            except KeyboardInterrupt:
+                code = _failed(Interrupted("interrupted"), arguments, None)
+            except Terminated:
+                _failed(Interrupted("terminated"), arguments, None)
+                code = Terminated.exit_code
         sys.exit(code)
 
     def invoke(self, ctx: Context) -> Any:

@@ -21,14 +21,17 @@ _RENAMED = {"as": "as_user"}
 
 
 def project_file(start: Path | None = None) -> Path | None:
-    """The nearest project file, from the current folder up to the top of the repository (or the home folder)."""
+    """The nearest project file, from the current folder up to the top of the repository; outside one, only here.
+
+    A file in `/tmp`, which anybody can write, is no project's.
+    """
     folder = (start or Path.cwd()).resolve()
-    for candidate in (folder, *folder.parents):
+    ladder = [folder, *folder.parents]
+    top = next((place for place in ladder if (place / ".git").exists()), folder)
+    for candidate in ladder[: ladder.index(top) + 1]:
         path = candidate / PROJECT_FILE
         if path.is_file():
             return path
-        if (candidate / ".git").exists() or candidate == Path.home():
-            return None
     return None
 
 
@@ -43,8 +46,23 @@ def default_map(environ: Mapping[str, str]) -> dict[str, Any]:
     """The options' defaults, merged."""
     merged: dict[str, Any] = {}
     for path in reversed(sources(environ)):
-        _merge(merged, read(path))
+        found = read(path)
+        if path.name == PROJECT_FILE:
+            _check_harmless(found, path)
+        _merge(merged, found)
     return merged
+
+
+def _check_harmless(found: Mapping[str, Any], path: Path) -> None:
+    """A project's file comes with a clone: it must not run programs, nor answer questions. Raises `BadFile`."""
+    from ciliumctl.errors import BadFile
+
+    for name in ("helm", "kubeconfig", "yes"):
+        if name in found:
+            raise BadFile(
+                f"`{path}` sets `{name}`, which a project's file may not: a clone would decide what runs here",
+                hint=f"move it to `{defaults.config_file()}`, or use the option",
+            )
 
 
 def read(path: Path) -> dict[str, Any]:

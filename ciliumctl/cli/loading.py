@@ -38,7 +38,26 @@ def folder_of(package: str) -> tuple[str, Path]:
     return package, Path(next(iter(spec.submodule_search_locations)))
 
 
-class CommandGroup(TyperGroup):
+class _TakesGlobals(Command):
+    """Takes the global options after its name, too."""
+
+    def get_params(self, ctx: Context) -> list[Parameter]:
+        """Its own options, then the global ones."""
+        return [*super().get_params(ctx), *self._globals]
+
+    @property
+    def _globals(self) -> list[Parameter]:
+        own = {option for param in self.params for option in (*param.opts, *param.secondary_opts)}
+        return [option for option in global_options() if not own.intersection(option.opts)]
+
+    def _format_globals(self, formatter: HelpFormatter) -> None:
+        """By name only."""
+        names = " ".join("/".join(reversed(option.opts)) for option in self._globals)
+        with formatter.section("Global options (see `ciliumctl --help`)"):
+            formatter.write_text(names)
+
+
+class CommandGroup(_TakesGlobals, TyperGroup):
     """A group whose commands are the files of one folder."""
 
     def __init__(self, package: tuple[str, Path], **attributes: Any) -> None:
@@ -72,6 +91,11 @@ class CommandGroup(TyperGroup):
             with formatter.section("Commands" if len(left) == len(self._known) else "More"):
                 formatter.write_dl(sorted(left.items()))
 
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """List the commands; the global options by name only."""
+        self.format_commands(ctx, formatter)
+        self._format_globals(formatter)
+
     def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write the help as it is."""
         _write_help(self.help or "", formatter)
@@ -84,8 +108,8 @@ class CommandGroup(TyperGroup):
         return found + [item for item in Command.shell_complete(self, ctx, incomplete) if item not in found]
 
 
-class Leaf(TyperCommand):
-    """A command that takes the global options after its name, too."""
+class Leaf(_TakesGlobals, TyperCommand):
+    """A command: the file of its name."""
 
     #: Options that may stand without a value, and the value that they have then.
     bare: Mapping[str, str] = MappingProxyType({})
@@ -99,19 +123,10 @@ class Leaf(TyperCommand):
         ]
         return super().parse_args(ctx, given)
 
-    def get_params(self, ctx: Context) -> list[Parameter]:
-        """Its own options, then the global ones."""
-        return [*super().get_params(ctx), *self._globals]
-
-    @property
-    def _globals(self) -> list[Parameter]:
-        own = {option for param in self.params for option in (*param.opts, *param.secondary_opts)}
-        return [option for option in global_options() if not own.intersection(option.opts)]
-
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """List its own options; the global ones by name only."""
         rows: dict[str, list[tuple[str, str]]] = {"argument": [], "option": []}
-        for param in super().get_params(ctx):
+        for param in self.params:
             record = param.get_help_record(ctx)
             if record is not None:
                 rows[param.param_type_name].append(record)
@@ -119,9 +134,7 @@ class Leaf(TyperCommand):
             if rows[kind]:
                 with formatter.section(title):
                     formatter.write_dl(rows[kind])
-        names = " ".join("/".join(reversed(option.opts)) for option in self._globals)
-        with formatter.section("Global options (see `ciliumctl --help`)"):
-            formatter.write_text(names)
+        self._format_globals(formatter)
 
     def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write the help as it is."""

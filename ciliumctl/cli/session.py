@@ -74,18 +74,22 @@ class Session:
         """Helm for the same cluster and user; found, or fetched with consent."""
         from ciliumctl import tools
         from ciliumctl.clients.helm import Helm, HelmOptions
+        from ciliumctl.clients.kube import kubeconfig_files
 
         settings = self.settings
+        paths = kubeconfig_files(settings.kubeconfig, self.environ)
         found = tools.look_for_helm(explicit=settings.helm, folder=self.cache / "bin", environ=self.environ)
         executable = found or self._fetch_helm()
         options = HelmOptions(
             executable=str(executable),
-            kubeconfig=settings.kubeconfig,
+            kubeconfig=str(paths[0]) if settings.kubeconfig else "",
             context=settings.context,
             as_user=settings.as_user,
             as_groups=settings.as_group,
         )
-        helm = Helm(options, environ=self.environ, deadline=self._deadline)
+        # The files as we read them: helm knows no `~`.
+        listed = {"KUBECONFIG": os.pathsep.join(map(str, paths))} if paths else {}
+        helm = Helm(options, environ={**self.environ, **listed}, deadline=self._deadline)
         if self.settings.verbose >= _REQUESTS:
             helm.trace = self.report.note
         return helm

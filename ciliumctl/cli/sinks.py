@@ -157,20 +157,21 @@ class LiveSink:
         self._writer = writer
         self._color = color
         self._lock = threading.RLock()
-        self._running: dict[int, tuple[str, float, StepProgress | None]] = {}
+        # Replaced, never changed: rich's own thread reads it, which must not wait for our lock (we wait for its).
+        self._running: Mapping[int, tuple[str, float, StepProgress | None]] = {}
         self._live: Any = None
 
     def __call__(self, event: Event) -> None:
         """Draw what the event changes."""
         with self._lock:
             if isinstance(event, StepStarted):
-                self._running[event.key] = (event.title, time.monotonic(), None)
+                self._running = {**self._running, event.key: (event.title, time.monotonic(), None)}
                 self._start()
             elif isinstance(event, StepProgress):
                 title, started, _last = self._running[event.key]
-                self._running[event.key] = (title, started, event)
+                self._running = {**self._running, event.key: (title, started, event)}
             elif isinstance(event, StepEnded):
-                self._running.pop(event.key, None)
+                self._running = {key: one for key, one in self._running.items() if key != event.key}
                 self._above([ended(event)])
                 if not self._running:
                     self._stop()
@@ -220,9 +221,7 @@ class LiveSink:
         frames = plain(_SPINNER, self._stream.encoding)
         frame = "-\\|/"[int(now * 8) % 4] if "?" in frames else frames[int(now * 8) % len(frames)]
         drawn = []
-        with self._lock:
-            running = list(self._running.values())
-        for title, started, progress in running:
+        for title, started, progress in self._running.values():
             line = Text(no_wrap=True, overflow="ellipsis")
             line.append(f"{frame} ", style="cyan" if self._color else "")
             line.append(title)

@@ -171,8 +171,8 @@ def _ipam(facts: Facts, flavour: str) -> Iterator[Conclusion]:
     ranges = [node.pod_range for node in facts.nodes if node.pod_range]
     subnet = str((facts.kubeadm.get("networking") or {}).get("podSubnet") or "") if facts.kubeadm else ""
     override = "--set ipam.mode=MODE"
-    if flavour == "kubeadm" and subnet:
-        listed = [part.strip() for part in subnet.split(",") if ":" not in part]
+    listed = [part.strip() for part in subnet.split(",") if part.strip() and ":" not in part]
+    if flavour == "kubeadm" and listed:
         yield Conclusion(
             subject="pod addresses",
             value=f"from {', '.join(listed)}",
@@ -284,7 +284,7 @@ def _disabled(facts: Facts, annotation: str) -> bool:
             arguments = json.loads(node.annotations.get(annotation, "[]"))
         except ValueError:
             continue
-        if any(str(argument).startswith("--disable-kube-proxy") for argument in arguments):
+        if any(str(argument) in {"--disable-kube-proxy", "--disable-kube-proxy=true"} for argument in arguments):
             return True
     return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from ciliumctl import cni, owners
@@ -66,9 +67,24 @@ def unchanged(plan: Plan) -> bool:
     if changed:
         listed = ", ".join(f"`{key}`" for key in changed[:5]) + (" …" if len(changed) > 5 else "")
         ways.append(f"{len(changed)} values differ: {listed}")
-    command = f"helm upgrade {there.name} {plan.chart.path} -n {there.namespace} --reset-then-reuse-values"
+    command = shlex.join(_upgrade(plan, there, same_chart=same_chart))
     raise Exists(
         f"Cilium is installed already, and differs: {'; '.join(ways)}",
         hint=f"see the values with `ciliumctl values` and `helm get values {there.name} -n {there.namespace}`; "
         f"change it with `{command}`",
     )
+
+
+def _upgrade(plan: Plan, there: Release, *, same_chart: bool) -> list[str]:
+    """Helm's own command for what was asked for: with the user's chart and values, not with our scratch files."""
+    asked = plan.wanted.chart
+    if asked.chart:
+        chart = [asked.chart]
+    elif same_chart:
+        chart = ["cilium", "--repo", asked.repository, "--version", there.chart_version]
+    else:
+        chart = ["cilium", "--repo", asked.repository, "--version", plan.chart.version]
+    values = [part for file in plan.wanted.files for part in ("-f", file)]
+    values += [part for flag in plan.wanted.flags for part in (f"--{flag.kind}", flag.text)]
+    reuse = "--reuse-values" if same_chart else "--reset-then-reuse-values"
+    return ["helm", "upgrade", there.name, *chart, "-n", there.namespace, reuse, *values]

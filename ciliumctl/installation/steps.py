@@ -7,10 +7,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ciliumctl import __version__, lock, permissions, status
+from ciliumctl import __version__, lock, permissions, release, status
 from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import NAMESPACES, PODS, Kube
-from ciliumctl.errors import CiliumctlError, Forbidden, Invalid, NotFound, OutsideError, Refused, TimedOut, UsageError
+from ciliumctl.errors import (
+    CiliumctlError,
+    Exists,
+    Forbidden,
+    Invalid,
+    NotFound,
+    OutsideError,
+    Refused,
+    TimedOut,
+    UsageError,
+)
 from ciliumctl.installation.guards import unchanged
 from ciliumctl.installation.plan import Installed, Means, Outcome, Plan, Wanted, result_of
 from ciliumctl.report import Reporter
@@ -100,7 +110,20 @@ def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
     for change in plan.changes:
         how.consent(f"{change.info.title}: {change.info.why}")
     with lock.held(kube, how.holder, means.report):
+        _check_still_so(plan, kube, how)
         return _install(plan, kube, means, how)
+
+
+def _check_still_so(plan: Plan, kube: Kube, how: How) -> None:
+    """The plan was made before the lock was held. Raises `Exists` when somebody was faster."""
+    there = release.current(kube, plan.wanted.release, plan.wanted.namespace, how.where.storage)
+    revision = there.revision if there is not None else 0
+    planned = plan.existing.revision if plan.existing is not None else 0
+    if revision != planned:
+        raise Exists(
+            f"Helm release `{plan.wanted.release}` was changed meanwhile: it is at revision {revision}, not {planned}",
+            hint="look at it with `ciliumctl status`, then run the command again",
+        )
 
 
 def _with_needs(plan: Plan, means: Means, how: How) -> Plan:
@@ -136,8 +159,14 @@ def _install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
             "`ciliumctl status` shows what is there; `ciliumctl install` goes on, `ciliumctl uninstall` ends it"
         )
         with report.step("Creating the Helm release") as step:
-            undo.append(("the Helm release", partial(_remove_release, means.helm, wanted)))
-            made = _create_release(plan, means)
+            if plan.existing is None:
+                undo.append(("the Helm release", partial(_remove_release, means.helm, wanted)))
+            try:
+                made = _create_release(plan, means)
+            except Exists:
+                # Somebody else's, made since we looked: not ours to take back.
+                undo = [step for step in undo if step[0] != "the Helm release"]
+                raise
             step.finish(f"{made.name} revision {made.revision}, Cilium {made.chart_version}")
         outcome: Outcome = "continued" if plan.existing is not None else "installed"
         result = result_of(plan, kube, outcome, revision=made.revision)

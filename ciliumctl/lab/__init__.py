@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ciliumctl.clients.helm import Helm
-from ciliumctl.errors import LabFailed, Missing, NotFound
+from ciliumctl.errors import Exists, LabFailed, Missing, NotFound
 from ciliumctl.lab import kind, kubeconfig, simulated
 from ciliumctl.lab.processes import stop
 from ciliumctl.lab.state import Lab, Labs, Provider, checked_name
@@ -37,13 +37,16 @@ DOWN_SECONDS = 120.0
 Programs = Callable[[Sequence[str]], Mapping[str, Path]]
 
 
+NODES = 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What lab to start."""
+    """What lab to start; `nodes` is None when nobody said how many."""
 
     name: str
     provider: Literal["auto", "kind", "simulated"] = "auto"
-    nodes: int = 3
+    nodes: int | None = None
     kwok_configs: tuple[Path, ...] = ()
 
 
@@ -120,18 +123,21 @@ def up(
     with labs.locked(name):
         known = labs.load(name)
         if known is not None and known.ok:
+            _check_same(known, wanted)
             kubeconfig.add(into, known.kubeconfig, known.context)
             return known, False
         if known is not None:
             report.note(f"lab `{name}` is {known.state}: starting it anew")
             stop(known.processes)
             labs.remove(name)
+        kubeconfig.check(into, name)
+        nodes = wanted.nodes if wanted.nodes is not None else NODES
         choice, engine = provider(wanted.provider, environ)
         if choice == "kind":
             program = programs(["kind"])["kind"]
             lab = kind.up(
                 name,
-                count=wanted.nodes,
+                count=nodes,
                 labs=labs,
                 program=program,
                 with_engine=engine,
@@ -143,7 +149,7 @@ def up(
             found = programs([*simulated.PROGRAMS, "helm"])
             lab = simulated.up(
                 name,
-                count=wanted.nodes,
+                count=nodes,
                 labs=labs,
                 programs=found,
                 helm=helm(found["helm"]),
@@ -153,6 +159,18 @@ def up(
             )
         kubeconfig.add(into, lab.kubeconfig, lab.context)
         return lab, True
+
+
+def _check_same(known: Lab, wanted: Wanted) -> None:
+    """A lab that runs is what was asked for. Raises `Exists`."""
+    other_nodes = wanted.nodes not in {None, known.nodes}
+    other_provider = wanted.provider not in {"auto", known.provider}
+    if other_nodes or other_provider:
+        what = f"{known.nodes} nodes" if other_nodes else f"provider {known.provider}"
+        raise Exists(
+            f"lab `{known.name}` runs already, with {what}",
+            hint=f"end it first with `ciliumctl lab down --name {known.name}`, or start another one with `--name`",
+        )
 
 
 def find(name: str, labs: Labs) -> Lab:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ciliumctl import yaml_files
-from ciliumctl.errors import NoKubeconfig
+from ciliumctl.errors import Exists, Missing, NoKubeconfig
 
 _SECTIONS = ("clusters", "users", "contexts")
 _BEFORE = "ciliumctl.io/previous-context"
@@ -31,12 +31,12 @@ def add(path: Path, source: Path, name: str) -> None:
     merged = _load(path)
     lab = yaml_files.load(source)
     before = str(merged.get("current-context") or "")
+    check(path, name)
     context: dict[str, Any] = {"cluster": name, "user": name}
     if before == name:
         known = [entry for entry in merged.get("contexts") or [] if entry.get("name") == name]
         before = _previous(known[0], merged) if known else ""
-    if before:
-        context["extensions"] = [{"name": _BEFORE, "extension": {"context": before}}]
+    context["extensions"] = [{"name": _BEFORE, "extension": {"context": before}}]
     for section, value in (
         ("clusters", lab["clusters"][0]["cluster"]),
         ("users", lab["users"][0]["user"]),
@@ -48,13 +48,46 @@ def add(path: Path, source: Path, name: str) -> None:
     _save(path, merged)
 
 
+def check(path: Path, name: str) -> None:
+    """Look before a lab is made whether its context can be added.
+
+    Raises:
+        Exists: there is something of that name that no lab put there.
+        Missing: the file cannot be written.
+    """
+    merged = _load(path)
+    known = {section: _named(merged, section, name) for section in _SECTIONS}
+    if any(known.values()) and not _is_ours(known["contexts"]):
+        raise Exists(
+            f"`{path}` has something else of the name `{name}`",
+            hint="give the lab another name with `--name`, or choose another file with `--kubeconfig`",
+        )
+    folder = next(parent for parent in path.resolve().parents if parent.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(path, "no permission")
+
+
+def _named(merged: Mapping[str, Any], section: str, name: str) -> list[Mapping[str, Any]]:
+    return [entry for entry in merged.get(section) or [] if entry.get("name") == name]
+
+
+def _is_ours(contexts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a lab put it there: every context of a lab has this extension."""
+    extensions = [one for entry in contexts for one in (entry.get("context") or {}).get("extensions") or []]
+    return any(extension.get("name") == _BEFORE for extension in extensions)
+
+
+def _unwritable(path: Path, why: str) -> Missing:
+    return Missing(f"`{path}` cannot be written: {why}", hint="choose another file with `--kubeconfig`")
+
+
 def remove(path: Path, name: str) -> None:
     """Take a context out, and make the one current again that was before it."""
     if not path.is_file():
         return
     merged = _load(path)
-    gone = [entry for entry in merged.get("contexts") or [] if entry.get("name") == name]
-    if not gone:
+    gone = _named(merged, "contexts", name)
+    if not _is_ours(gone):
         return
     for section in _SECTIONS:
         merged[section] = [entry for entry in merged.get(section) or [] if entry.get("name") != name]
@@ -87,8 +120,11 @@ def _load(path: Path) -> dict[str, Any]:
 def _save(path: Path, content: Mapping[str, Any]) -> None:
     """Write the whole file or nothing; kubeconfigs hold secrets, so only their owner may read them."""
     path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w") as part:
-        part.write(yaml_files.dump(dict(content)))
-    Path(name).replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "w") as part:
+            part.write(yaml_files.dump(dict(content)))
+        Path(name).replace(path)
+    except OSError as error:
+        raise _unwritable(path, error.strerror or str(error)) from error

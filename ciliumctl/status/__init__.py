@@ -162,7 +162,7 @@ def summary(status: Status) -> str:
 def with_logs(kube: Kube, status: Status) -> Status:
     """Add the last log lines of the worst pod to what is wrong."""
     worst = next((problem for problem in status.problems if problem.severity == "error" and problem.pod), None)
-    log = last_log(kube, status.namespace, worst.pod) if worst is not None else ""
+    log = last_log(kube, status.namespace, worst.pod, worst.container) if worst is not None else ""
     if worst is None or not log:
         return status
     lines = (f"last log lines of {worst.pod}:", *(f"  {line}" for line in log.splitlines()))

@@ -47,7 +47,7 @@ def collect(kube: Kube, *, namespace: str, release_name: str, storage: Resource,
     parts: dict[str, Callable[[], Any]] = {
         "workloads": partial(_workloads, kube, namespace),
         "pods": partial(_pods, kube, namespace),
-        "nodes": partial(_nodes, kube),
+        "nodes": partial(nodes_of, kube),
         "config": partial(_config, kube, namespace),
     }
     if not light:
@@ -209,7 +209,8 @@ def pods_of(table: Table) -> list[Pod]:
     return pods
 
 
-def _nodes(kube: Kube) -> tuple[Node, ...]:
+def nodes_of(kube: Kube) -> tuple[Node, ...]:
+    """The nodes, from one Table."""
     table = kube.table(NODES)
     columns = [
         table.column(name) for name in ("name", "status", "version", "kernel-version", "os-image", "internal-ip")
@@ -240,7 +241,7 @@ def _unmanaged(kube: Kube) -> tuple[int | None, tuple[str, ...]]:
         pods = pods_of(table)
     except Invalid:
         # Before Kubernetes 1.28 hostNetwork cannot be selected by: such pods have their node's address.
-        hosts = {node.address for node in _nodes(kube)}
+        hosts = {node.address for node in nodes_of(kube)}
         pods = [pod for pod in pods_of(kube.table(PODS, fields=running)) if pod.address not in hosts]
     managed = {str(address) for name in ("ipv4", "ipv6") for address in endpoints.column(name) if address}
     networked = [pod for pod in pods if pod.address]

@@ -77,6 +77,13 @@ def _component_problems(name: str, snapshot: Snapshot, troubles: Mapping[str, Se
             message=f"no node is selected for the agent, of {len(snapshot.nodes)}",
             hint="check `nodeSelector` and `affinity` in the values",
         )
+    elif workload.desired == 0 and workload.observed and COMPONENTS[name][0] == "Deployment":
+        yield Problem(
+            severity="error",
+            component=name,
+            message=f"{name}: scaled to 0",
+            hint=f"`kubectl scale deployment {COMPONENTS[name][1]} -n {snapshot.namespace} --replicas 1`",
+        )
     restarting = [pod for pod in snapshot.pods.get(name, ()) if pod.ready and pod.restarts >= _MANY_RESTARTS]
     if restarting:
         yield Problem(
@@ -101,6 +108,7 @@ def _unready(workload: Workload, troubles: Sequence[Trouble], namespace: str) ->
         details=_named(_describe(trouble) for trouble in worst),
         hint=_hint(workload, worst, namespace),
         pod=next((trouble.pod for trouble in worst if trouble.pod), ""),
+        container=next((trouble.container for trouble in worst if trouble.pod), ""),
         terminal=any(trouble.terminal for trouble in troubles),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ciliumctl.clients.kube import EVENTS, PODS, Kube, Manifest, conditions_of, dig, name_of
-from ciliumctl.errors import ClusterError
+from ciliumctl.errors import CiliumctlError
 from ciliumctl.parallel import gather
 from ciliumctl.status.facts import Pod, Workload
 
@@ -159,7 +159,13 @@ def _moment(event: Manifest) -> str:
 
 def of_workload(kube: Kube, namespace: str, workload: Workload) -> Trouble | None:
     """Why a workload's pods cannot even be made: quotas, admission. One request."""
-    events = kube.objects(EVENTS, namespace, fields=f"involvedObject.uid={workload.uid},reason=FailedCreate", limit=50)
+    try:
+        events = kube.objects(
+            EVENTS, namespace, fields=f"involvedObject.uid={workload.uid},reason=FailedCreate", limit=50
+        )
+    except CiliumctlError:
+        # Not everybody may read events: the counts say that pods are missing.
+        return None
     newest = max(events, key=_moment, default=None)
     if newest is None:
         return None
@@ -171,7 +177,8 @@ def last_log(kube: Kube, namespace: str, pod: str, container: str = "") -> str:
     for previous in (False, True):
         try:
             text = kube.logs(namespace, pod, container=container, tail=LOG_LINES, previous=previous)
-        except ClusterError:
+        except CiliumctlError:
+            # A node that is gone does not answer at all: the report must not die of it.
             continue
         if text.strip():
             return text.rstrip()

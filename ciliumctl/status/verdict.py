@@ -15,7 +15,7 @@ Severity = Literal["error", "warning"]
 class Problem:
     """One thing that is wrong: an `error` makes the status unhealthy, a `warning` does not.
 
-    `pod` is the one whose log says most; `terminal` problems do not go away by waiting.
+    `pod` is the one whose log says most, `container` which part of it; `terminal` problems do not go away by waiting.
     """
 
     severity: Severity
@@ -24,6 +24,7 @@ class Problem:
     hint: str = ""
     details: tuple[str, ...] = ()
     pod: str = ""
+    container: str = ""
     terminal: bool = False
 
 

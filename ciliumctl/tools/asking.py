@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from ciliumctl.errors import Missing
 from ciliumctl.tools.catalogue import Tool, version_in
 
 _SECONDS = 10.0
@@ -61,3 +62,17 @@ def is_wanted(tool: Tool, version: str) -> bool:
     import semver
 
     return semver.Version.parse(version) >= semver.Version.parse(tool.minimum)
+
+
+def writable(folder: Path) -> None:
+    """Make the folder of our own programs. Raises `Missing`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error.strerror or str(error)) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(folder, "no permission")
+
+
+def _unwritable(folder: Path, why: str) -> Missing:
+    return Missing(f"`{folder}` cannot be written: {why}", hint="name another folder in `CILIUMCTL_CACHE`")

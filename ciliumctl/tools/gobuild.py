@@ -19,7 +19,7 @@ from typing import IO
 
 from ciliumctl.errors import ChecksumMismatch, DownloadFailed, Missing, TimedOut
 from ciliumctl.report import Reporter, Step
-from ciliumctl.tools.asking import cached_path, in_cache, installed_version
+from ciliumctl.tools.asking import cached_path, in_cache, installed_version, writable
 from ciliumctl.tools.catalogue import Module, Tool, here
 from ciliumctl.wait import Deadline, poll
 
@@ -55,7 +55,7 @@ def build(
     go = toolchain(environ)
     if not go:
         raise Missing("there is no Go toolchain to build it with", hint="install Go, or the program itself")
-    folder.mkdir(parents=True, exist_ok=True)
+    writable(folder)
     names = ", ".join(tool.name for tool in tools)
     with report.step(f"Build {names} {module.version} with Go") as step, _turn(folder, step, deadline):
         left = [tool for tool in tools if in_cache(tool, folder) is None]

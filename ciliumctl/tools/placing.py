@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Literal
 
-from ciliumctl.clients.web import Web, shown
-from ciliumctl.errors import Exists, Missing, UsageError
+from ciliumctl.clients.web import Web, sha256_of, shown
+from ciliumctl.errors import DownloadFailed, Exists, Missing, UsageError
 from ciliumctl.report import Reporter
 from ciliumctl.tools.archives import is_archive
 from ciliumctl.tools.asking import installed_version
-from ciliumctl.tools.catalogue import Platform, Tool, exact_version, here
-from ciliumctl.tools.fetching import Wanted, downloaded, write_program
+from ciliumctl.tools.catalogue import Module, Platform, Tool, exact_version, here
+from ciliumctl.tools.fetching import ATTEMPTS, Wanted, downloaded, write_program
+from ciliumctl.tools.gobuild import build, toolchain
 from ciliumctl.tools.verifying import Local, local
 
 LOOK_UP_SECONDS = 2.0
@@ -70,7 +71,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Origin:
-    """An open published file that was verified, and what is known of it."""
+    """An open file that was verified, and what is known of it: a published one, or a program built from its source."""
 
     file: BinaryIO
     name: str
@@ -91,7 +92,7 @@ def place(
     folder: Path,
     *,
     web: Web,
-    downloads: Path,
+    cache: Path,
     environ: Mapping[str, str],
     report: Reporter,
     force: bool = False,
@@ -99,6 +100,8 @@ def place(
     """Download (or take a local file), verify, unpack and put a program into `folder`, atomically.
 
     What was there stays until the new one is whole. A program of the same version is left alone unless `force`.
+    Downloads lie in `cache` until they are whole. Where the official site cannot be had, a Go toolchain builds the
+    version that we know, of this platform, from its module.
 
     Raises:
         DownloadFailed, ChecksumMismatch, UnsafeArchive: nothing was changed.
@@ -115,7 +118,7 @@ def place(
     before = installed_version(tool, target, environ) if native else ""
     if before and before == version and not force:
         return _result("unchanged", tool, version, where, target, environ)
-    with _verified(given, source, version, web, downloads, report) as origin:
+    with _verified(given, source, version, web, cache, environ, report) as origin:
         target.parent.mkdir(parents=True, exist_ok=True)
         member = tool.member_of(version, where) if is_archive(origin.file, origin.name) else ""
         write_program(origin.file, origin.name, member, target)
@@ -129,24 +132,61 @@ def place(
 
 @contextmanager
 def _verified(
-    given: Local | None, source: Source, version: str, web: Web, downloads: Path, report: Reporter
+    given: Local | None,
+    source: Source,
+    version: str,
+    web: Web,
+    cache: Path,
+    environ: Mapping[str, str],
+    report: Reporter,
 ) -> Iterator[_Origin]:
-    if given is not None:
-        # What was verified is what is unpacked: the same open file.
-        with given.file as file:
+    with ExitStack() as stack:
+        if given is not None:
+            # What was verified is what is unpacked: the same open file.
+            file = stack.enter_context(given.file)
             yield _Origin(
                 file=file, name=given.path.name, source=str(given.path), sha256=given.sha256, against=given.against
             )
-        return
-    wanted = Wanted(tool=source.tool, version=version, where=source.where, base=source.base)
-    with downloaded(wanted, web, downloads, report) as published, published.path.open("rb") as file:
+            return
+        wanted = Wanted(tool=source.tool, version=version, where=source.where, base=source.base)
+        module = _module(source, version) if toolchain(environ) else None
+        try:
+            published = stack.enter_context(
+                downloaded(wanted, web, cache / ".downloads", report, attempts=2 if module is not None else ATTEMPTS)
+            )
+        except DownloadFailed as error:
+            if module is None:
+                raise
+            report.note(f"{error.message}: building with Go instead")
+            yield _built(source.tool, module, cache, web, environ, report, stack)
+            return
         yield _Origin(
-            file=file,
+            file=stack.enter_context(published.path.open("rb")),
             name=wanted.name,
             source=shown(wanted.url),
             sha256=published.sha256,
             against=published.against,
         )
+
+
+def _module(source: Source, version: str) -> Module | None:
+    """What to build it from: only of the version that we know do we know the checksum; a mirror is to be used."""
+    known = version == source.tool.version and source.where == here() and not source.base
+    return source.tool.module if known else None
+
+
+def _built(
+    tool: Tool, module: Module, cache: Path, web: Web, environ: Mapping[str, str], report: Reporter, stack: ExitStack
+) -> _Origin:
+    path = build(module, [tool], cache, environ=environ, report=report, deadline=web.deadline)[tool.name]
+    source = f"{module.name}@v{module.version}"
+    return _Origin(
+        file=stack.enter_context(path.open("rb")),
+        name=path.name,
+        source=source,
+        sha256=sha256_of(path),
+        against=f"built here from {source}, whose checksum ciliumctl knows",
+    )
 
 
 def _asked(source: Source) -> str:
@@ -172,7 +212,8 @@ def _version(source: Source, web: Web, report: Reporter) -> str:
     stable = exact_version(web.glance(address, seconds=LOOK_UP_SECONDS))
     if not stable:
         report.note(
-            f"`{shown(address)}` does not say which {tool.name} is stable; taking {tool.version}, which ciliumctl knows"
+            f"which {tool.name} is stable could not be read from `{shown(address)}`; "
+            f"taking {tool.version}, which ciliumctl knows"
         )
     return stable or tool.version
 

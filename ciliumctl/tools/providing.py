@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ciliumctl.clients.web import Web
 from ciliumctl.errors import CiliumctlError, DownloadFailed, Missing
 from ciliumctl.report import Reporter
-from ciliumctl.tools.asking import cached_path, in_cache, installed_version, is_wanted, on_path, runs
+from ciliumctl.tools.asking import cached_path, in_cache, installed_version, is_wanted, on_path, runs, writable
 from ciliumctl.tools.catalogue import Tool, here, tool
 from ciliumctl.tools.fetching import ATTEMPTS, Wanted, downloaded, write_program
 from ciliumctl.tools.gobuild import build, toolchain
@@ -114,7 +114,7 @@ def _download(
     wanted: Tool, folder: Path, web: Web, report: Reporter, environ: Mapping[str, str], *, attempts: int
 ) -> Path:
     where = here()
-    folder.mkdir(parents=True, exist_ok=True)
+    writable(folder)
     if str(where) not in wanted.platforms:
         raise DownloadFailed(f"nobody publishes it for `{where}`", hint="build it from source")
     request = Wanted(tool=wanted, version=wanted.version, where=where, base=wanted.base_from(environ))

@@ -65,7 +65,8 @@ and `0` or `false`; a repeatable option's variable takes several values separate
 
 """
 _PROGRAMS = """\
-The programs that ciliumctl runs get the whole environment, so their own variables hold too: Helm's (`HELM_*`), Go's
+The programs that ciliumctl runs get the whole environment, so their own variables hold too: Helm's (`HELM_*`, but not
+`HELM_KUBE*` and `HELM_NAMESPACE`: Helm acts on the cluster, and as the user, that ciliumctl looked at), Go's
 (`GOPROXY`, `GOFLAGS`), kind's and the container engine's (`DOCKER_HOST`), those of a kubeconfig's credential plugin.
 
 ## Mirrors
@@ -76,8 +77,8 @@ Each stands for everything before `/VERSION/FILE` in the official address.
 _FILES = """\
 ## Files of defaults
 
-The project's file is `.ciliumctl.yaml` in the current folder or the nearest one above it, up to the top of the Git
-repository. The user's file is `config.yaml` in the configuration folder (`~/.config/ciliumctl` on Linux,
+The project's file is `.ciliumctl.yaml` in the current folder or, inside a Git repository, the nearest one above it, up
+to the repository's top. It may not set `helm`, `kubeconfig` or `yes`: a clone must not decide what runs here. The user's file is `config.yaml` in the configuration folder (`~/.config/ciliumctl` on Linux,
 `~/Library/Application Support/ciliumctl` on macOS), or the one that `CILIUMCTL_CONFIG` names. The keys are the options'
 long names without the dashes in front; those of a command stand under its name:
 

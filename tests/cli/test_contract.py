@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -179,10 +180,35 @@ def test_every_error_has_its_own_code_and_a_documented_exit_code() -> None:
     assert {found.exit_code for found in classes} <= set(errors.EXIT_CODES)
 
 
+def test_global_options_are_taken_after_a_group_too(command: Command) -> None:
+    assert command("hubble", "--context", "nowhere", "status").code == 5
+    assert "`nowhere`" in command("hubble", "--context", "nowhere", "status").err
+
+
+@pytest.mark.parametrize("line", ["helm: ./evil", "kubeconfig: ./evil", "yes: true"])
+def test_a_project_s_file_may_not_name_programs_nor_answer_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    (tmp_path / ".ciliumctl.yaml").write_text(f"{line}\n")
+    monkeypatch.chdir(tmp_path)
+    ran = run("version", "--client", env=quiet_environ(tmp_path))
+    assert ran.code == 2
+    assert "a project's file may not" in ran.err
+
+
+def test_a_file_in_a_folder_above_is_only_read_inside_a_repository(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (tmp_path / ".ciliumctl.yaml").write_text("helm: ./evil\n")
+    assert config_files.project_file(inner) is None
+    (tmp_path / ".git").mkdir()
+    assert config_files.project_file(inner) == tmp_path / ".ciliumctl.yaml"
+
+
 def test_the_help_lists_every_exit_code(tmp_path: Path) -> None:
     shown = run("--help", env=quiet_environ(tmp_path)).out
     for code, meaning in errors.EXIT_CODES.items():
-        assert f"{code} " in shown
+        assert re.search(rf"^ +{code} {{2,}}", shown, re.MULTILINE)
         assert meaning.split(",")[0].split(":")[0] in " ".join(shown.split())
 
 

@@ -98,11 +98,13 @@ def test_ctrl_c_while_helm_works_ends_helm_and_leaves_what_can_be_mended(lab: Cl
     running = lab.start("install", "--chart", str(chart(CHART)), "--wait")
     assert running.stderr is not None
     assert any("Creating the Helm release" in line for line in running.stderr)
+    children = _children_of(running.pid)
+    assert children, "helm is not at work"
     running.send_signal(signal.SIGINT)
     _out, err = running.communicate(timeout=20)
     assert running.returncode == 130, err
     assert "Traceback" not in err
-    assert not _children_of(running.pid)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
     assert lab.kube.find(LEASES, "ciliumctl", "kube-system") is None
     # Whatever state helm was caught in, one of the two commands that the message names ends it.
     ran = lab.run("install", "--chart", str(chart(CHART)), "--wait")

@@ -66,6 +66,16 @@ def test_crds_and_policies_stay_unless_their_end_is_confirmed_by_name(lab: Clust
     assert kube.find(CRDS, POLICIES) is None
 
 
+def test_what_an_uninstallation_kept_can_be_removed_by_a_second_one(lab: Cluster) -> None:
+    kube = lab.kube
+    assert lab.run("install", "--chart", str(chart(CHART)), "--wait").code == 0
+    kube.create(CRDS, crd())
+    assert lab.run("uninstall", "--yes").code == 0
+    ran = lab.run("uninstall", "--yes", "--purge-crds", "--confirm", lab.name)
+    assert ran.code == 0, ran.err
+    assert kube.find(CRDS, POLICIES) is None
+
+
 def test_it_waits_until_the_pods_are_gone(lab: Cluster) -> None:
     assert lab.run("install", "--chart", str(chart(CHART)), "--wait").code == 0
     assert lab.run("uninstall", "--yes").code == 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,15 @@ def test_the_same_version_with_other_templates_is_another_chart(tmp_path: Path) 
 def test_what_is_not_cilium_s_chart_is_refused(tmp_path: Path, files: dict[str, str], words: str) -> None:
     with pytest.raises(BadFile, match=words):
         charts.read(archive(tmp_path / "c.tgz", files))
+
+
+def test_any_damaged_byte_of_an_archive_is_one_of_our_errors_or_harmless(tmp_path: Path) -> None:
+    path = archive(tmp_path / "c.tgz", CHART)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        with suppress(BadFile):
+            charts.read(path)
 
 
 def test_a_damaged_or_missing_archive_is_refused(tmp_path: Path) -> None:

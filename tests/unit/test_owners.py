@@ -18,6 +18,15 @@ def owner(cluster: FakeCluster, folder: Path) -> owners.Owner | None:
     return owners.of_cilium(kube, namespace="kube-system", release_name="cilium")
 
 
+def test_argo_cd_is_known_by_who_wrote_the_fields_too(cluster: FakeCluster, tmp_path: Path) -> None:
+    agent = objects.daemon_set(labels={"app.kubernetes.io/instance": "net"})
+    agent["metadata"]["managedFields"] = [{"manager": "argocd-controller", "operation": "Apply"}]
+    cluster.add(agent)
+    found = owner(cluster, tmp_path)
+    assert found is not None
+    assert found.tool == "Argo CD's application `net`"
+
+
 def test_without_cilium_nobody_owns_it(cluster: FakeCluster, tmp_path: Path) -> None:
     assert owner(cluster, tmp_path) is None
 

@@ -56,9 +56,9 @@ def command(
     )
     kube = session.kube
     found = removal.find(kube, wanted, _installing.storage(session))
-    if found is None:
+    if found is None and not removal.leftovers(kube, wanted):
         session.finish(removal.nothing(kube, wanted), render)
-    ahead = removal.preview(kube, found)
+    ahead = removal.preview(kube, found, wanted)
     if dry_run:
         session.finish(ahead, show_preview)
     if not session.settings.quiet:
@@ -90,11 +90,12 @@ def command(
 
 def show_preview(out: Writer, ahead: Preview) -> None:
     """What goes, what stays, what breaks."""
-    out.line((f"Cilium {ahead.version}", "head"), f" in namespace {ahead.namespace} of {ahead.context}")
+    what = f"Cilium {ahead.version}" if ahead.release else "What an uninstallation left"
+    out.line((what, "head"), f" in namespace {ahead.namespace} of {ahead.context}")
     if ahead.pending:
         out.line(("beware: ", "bad"), f"the release is {ahead.pending}: an operation on it is at work, or was killed")
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(ahead.removes.items()))
-    out.line("goes:  ", f"release {ahead.release}: {counted}")
+    out.line("goes:  ", f"release {ahead.release}: {counted}" if ahead.release else "no release: it is gone already")
     for name in ahead.namespaces:
         out.line("       ", f"namespace {name} with all that is in it")
     for change in ahead.changes:

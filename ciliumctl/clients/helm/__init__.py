@@ -85,6 +85,7 @@ class HelmOptions:
         return [part for flag, value in pairs if value for part in (flag, value)]
 
 
+_ADDRESSING = ("HELM_KUBE", "HELM_NAMESPACE")
 # Seconds: helm never runs longer.
 _LONGEST = 3600.0
 
@@ -96,7 +97,10 @@ class Helm:
         self, options: HelmOptions, *, environ: Mapping[str, str] | None = None, deadline: Deadline | None = None
     ) -> None:
         self._options = options
-        self._environ = os.environ if environ is None else environ
+        given = os.environ if environ is None else environ
+        # Which cluster, whom to act as and where: ours alone to say, or helm would change another cluster than the
+        # one that was looked at.
+        self._environ = {name: value for name, value in given.items() if not name.startswith(_ADDRESSING)}
         #: When the command's time is up, and helm is stopped.
         self.deadline = deadline or Deadline()
         #: Told of each command line.

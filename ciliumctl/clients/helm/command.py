@@ -120,6 +120,6 @@ def _json_object(output: bytes) -> dict[str, Any]:
 def masked(argv: Sequence[str]) -> list[str]:
     """A command line to show: values given with `--set` may be secrets."""
     return [
-        f"{word.split('=')[0]}=…" if before.startswith("--set") else word
+        f"{word.split('=')[0] if '=' in word else ''}=…" if before.startswith("--set") else word
         for before, word in zip(["", *argv], argv, strict=False)
     ]

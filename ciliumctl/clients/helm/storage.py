@@ -13,7 +13,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ciliumctl.errors import HelmFailed
@@ -110,7 +110,8 @@ def unpack_chart(release: Release, folder: Path) -> Path:
     So a change of values needs no repository, and is made with exactly the chart that is installed.
     """
     chart = release.stored_chart
-    top = folder / str(chart["metadata"]["name"])
+    # Its name is what somebody wrote into the cluster: the last part cannot lead out of the folder.
+    top = folder / (PurePosixPath(str(chart["metadata"]["name"])).name or "chart")
     top.mkdir(parents=True)
     (top / "Chart.yaml").write_text(json.dumps(chart["metadata"]), encoding="utf-8")
     (top / "values.yaml").write_text(json.dumps(chart.get("values") or {}), encoding="utf-8")

@@ -14,6 +14,7 @@ from typing import Any
 
 from ciliumctl.clients.kube.forward import Forwarder, PodPort
 from ciliumctl.clients.kube.kubeconfig import ConnectOptions, load
+from ciliumctl.clients.kube.kubeconfig import files as kubeconfig_files
 from ciliumctl.clients.kube.resources import (
     CILIUM_ENDPOINTS,
     CONFIG_MAPS,
@@ -76,6 +77,7 @@ __all__ = [
     "conditions_of",
     "connect",
     "dig",
+    "kubeconfig_files",
     "labels_of",
     "name_of",
     "namespace_of",

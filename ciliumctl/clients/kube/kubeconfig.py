@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from ciliumctl import yaml_files
-from ciliumctl.errors import CredentialPlugin, NoKubeconfig, UnknownContext
+from ciliumctl.errors import CredentialPlugin, NoKubeconfig, UnknownContext, UsageError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 PLUGIN_TIMEOUT = 60.0
@@ -100,13 +100,18 @@ def load(options: ConnectOptions, environ: Mapping[str, str]) -> Context:
     """
     paths = files(options.kubeconfig, environ)
     context = _from_files(paths, options.context) if paths else in_cluster(environ)
+    if context is not None and options.context not in {"", context.name}:
+        raise UnknownContext(
+            f"there is no kubeconfig, so no context `{options.context}`: only the cluster of this pod",
+            hint="leave `--context` out, or point `--kubeconfig` at a file",
+        )
     if context is None:
         raise NoKubeconfig(
             "there is no kubeconfig: neither `--kubeconfig`, nor `KUBECONFIG`, nor `~/.kube/config`",
             hint="point `--kubeconfig` at one, or start a throwaway cluster: `ciliumctl lab up`",
         )
     if not options.as_user and options.as_groups:
-        raise UnknownContext("`--as-group` needs `--as`", hint="add `--as USER`")
+        raise UsageError("`--as-group` needs `--as`", hint="add `--as USER`")
     if options.as_user:
         return replace(context, as_user=options.as_user, as_groups=options.as_groups, as_uid="", as_extra={})
     return context

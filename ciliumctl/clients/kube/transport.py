@@ -30,6 +30,8 @@ from ciliumctl.wait import Deadline
 POOL_SIZE = 32
 CONNECT_TIMEOUT = 10.0
 _RETRIES = 3
+# Seconds for a request that was given no limit.
+_LONGEST = 3600.0
 _READS = {"GET", "HEAD"}
 # What a header's name may hold beside letters and digits (RFC 9110, 5.6.2), without the escape character itself.
 _HEADER_SAFE = "!#$&'*+-.^_`|~"
@@ -132,6 +134,10 @@ class Transport:
     def _set_proxy(self, configuration: Any) -> None:
         """As kubectl: the kubeconfig's proxy in any case, else the one that the session's environment names."""
         proxy = self.context.cluster.get("proxy-url") or proxy_for(configuration.host, self._environ)
+        if proxy and urlsplit(proxy).scheme not in {"http", "https"}:
+            raise ValueError(
+                f"its proxy `{proxy.rpartition('@')[2]}` is not http:// or https://, which is all we speak"
+            )
         configuration.proxy, configuration.no_proxy = proxy or None, ""
         if urlsplit(proxy).username is not None:
             configuration.proxy_headers = {"proxy-authorization": basic_auth(urlsplit(proxy))}
@@ -146,8 +152,8 @@ class Transport:
         headers = {"User-Agent": f"ciliumctl/{__version__}"}
         if self._renewable is not None:
             credential = self._renewable.current()
-            if credential.certificate != self._certificate:
-                with self._lock:
+            with self._lock:
+                if credential.certificate != self._certificate:
                     self._configuration, self._api = self._build()
             if credential.token:
                 headers["Authorization"] = f"Bearer {credential.token}"
@@ -180,7 +186,8 @@ class Transport:
         Raises:
             TimedOut: the command's own deadline has passed.
         """
-        left = self.deadline.left(wanted or self._request_timeout)
+        # 0 is no limit of its own, as with kubectl; yet no request may hang for ever.
+        left = self.deadline.left(wanted or self._request_timeout or _LONGEST)
         if left <= 0:
             raise TimedOut(f"the time is up before {self.target} was asked", hint="raise `--timeout`")
         return left

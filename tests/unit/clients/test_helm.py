@@ -48,6 +48,17 @@ def test_helm_acts_as_the_same_user_on_the_same_cluster(stub: StubHelm) -> None:
     assert "--kubeconfig /k.conf --kube-context prod --kube-as-user jane --kube-as-group a --kube-as-group b" in argv
 
 
+def test_helm_s_own_variables_cannot_lead_it_to_another_cluster(stub: StubHelm) -> None:
+    stub.path.write_text(f"#!/bin/sh\nenv > {stub.path}.env\necho '{{}}'\n")
+    environ = {**os.environ, "HELM_KUBECONTEXT": "other", "HELM_NAMESPACE": "other", "HELM_DRIVER": "secret"}
+    client = Helm(HelmOptions(executable=str(stub.path)), environ=environ, deadline=Deadline.after(20))
+    client.install("cilium", "/c.tgz", Inputs(), namespace="x", dry_run=True)
+    seen = Path(f"{stub.path}.env").read_text()
+    assert "HELM_DRIVER=secret" in seen
+    assert "HELM_KUBECONTEXT" not in seen
+    assert "HELM_NAMESPACE" not in seen
+
+
 def test_a_release_comes_back_from_an_installation(stub: StubHelm) -> None:
     stub.answer_release(version=4)
     release = helm(stub).install("cilium", "/c.tgz", Inputs(), namespace="x", description="why")

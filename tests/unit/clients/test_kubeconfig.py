@@ -9,7 +9,7 @@ import pytest
 
 from ciliumctl import yaml_files
 from ciliumctl.clients.kube.kubeconfig import ConnectOptions, exec_plugin, in_cluster, load, token_file
-from ciliumctl.errors import CredentialPlugin, NoKubeconfig, UnknownContext
+from ciliumctl.errors import CredentialPlugin, NoKubeconfig, UnknownContext, UsageError
 
 
 def config(
@@ -110,7 +110,7 @@ def test_flags_replace_the_kubeconfig_s_impersonation(tmp_path: Path) -> None:
 
 def test_a_group_without_a_user_makes_no_sense(tmp_path: Path) -> None:
     path = str(write(tmp_path / "a.conf", config("one")))
-    with pytest.raises(UnknownContext, match="needs `--as`"):
+    with pytest.raises(UsageError, match="needs `--as`"):
         load(ConnectOptions(kubeconfig=path, as_groups=("ops",)), {})
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ciliumctl import yaml_files
-from ciliumctl.errors import NoKubeconfig
+from ciliumctl.errors import Exists, NoKubeconfig
 from ciliumctl.lab import kubeconfig
 
 LAB = {
@@ -42,6 +42,15 @@ def test_other_contexts_are_kept_and_the_one_before_comes_back(tmp_path: Path, s
     assert [entry["name"] for entry in yaml_files.load(path)["contexts"]] == ["lab", "try"]
     kubeconfig.remove(path, "try")
     assert yaml_files.load(path) == before
+
+
+def test_a_context_that_no_lab_made_is_never_touched(tmp_path: Path, source: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(yaml_files.dump({**LAB, "current-context": "lab"}))
+    with pytest.raises(Exists, match="something else of the name `lab`"):
+        kubeconfig.add(path, source, "lab")
+    kubeconfig.remove(path, "lab")
+    assert yaml_files.load(path) == {**LAB, "current-context": "lab"}
 
 
 def test_a_file_that_held_nothing_else_goes_with_the_lab(tmp_path: Path, source: Path) -> None:

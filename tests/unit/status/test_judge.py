@@ -111,6 +111,12 @@ def test_a_missing_operator_is_a_problem_and_not_disabled() -> None:
     assert operator.state == "missing"
 
 
+def test_an_operator_scaled_to_nothing_is_a_problem() -> None:
+    status = judge(with_workload("operator", desired=0, ready=0, updated=0), {})
+    assert not status.ok
+    assert errors(status) == ["operator: scaled to 0"]
+
+
 def test_a_missing_envoy_is_a_problem_only_where_it_is_wanted() -> None:
     wanted = replace(HEALTHY, config={**CONFIG, "external-envoy-proxy": "true"})
     assert errors(judge(wanted, {})) == ["DaemonSet `cilium-envoy` is missing"]

@@ -35,7 +35,7 @@ def command(
         str,
         choice("auto", "kind", "simulated", flags=("--provider",), help="Kind of cluster (default: auto)"),
     ] = "auto",
-    nodes: Annotated[int, option("--nodes", metavar="N", help="How many nodes (default: 3)")] = 3,
+    nodes: Annotated[int | None, option("--nodes", metavar="N", help="How many nodes (default: 3)")] = None,
     kwok_config: Annotated[
         list[Path] | None, option("--kwok-config", metavar="FILE", help="More configuration for kwok; repeatable")
     ] = None,

@@ -1,7 +1,8 @@
 """Install the official Cilium CLI, the Hubble CLI, Helm and other programs, verified.
 
 The published file is downloaded, or taken from this machine with --file, and compared with its checksum; only the
-program is unpacked, and put in place at once. When anything is wrong, what was there before stays.
+program is unpacked, and put in place at once. When anything is wrong, what was there before stays. Where the official
+site cannot be reached, a Go toolchain builds the program of the version that ciliumctl knows.
 
 A mirror, in --base-url or CILIUMCTL_CILIUM_BASE_URL (_HELM_, _HUBBLE_ …), stands for everything before
 /VERSION/FILE in the official address.
@@ -77,7 +78,7 @@ def command(
         ),
         (dir or (Path() if foreign else tools.default_folder(session.environ))).expanduser(),
         web=session.web,
-        downloads=session.cache / "bin" / ".downloads",
+        cache=session.cache / "bin",
         environ=session.environ,
         report=session.report,
         force=force,
@@ -93,7 +94,7 @@ def render(out: Writer, result: Placed) -> None:
     else:
         instead = f", instead of {result.before}" if result.before and result.before != result.version else ""
         out.line(f"{name} ({result.platform}) is in {result.path} now{instead}")
-        out.line(("checksum: ", "dim"), f"{result.sha256}, as {result.against} says")
+        out.line(("checksum: ", "dim"), f"{result.sha256} ({result.against})")
     if result.path_line:
         out.line(f"{result.path.parent} is not on PATH. Add this line to {result.path_file}:")
         out.line(f"  {result.path_line}")
