@@ -133,8 +133,3 @@ class Reporter:
     def warn(self, text: str, hint: str = "") -> None:
         """Say what may go wrong, and what to do about it."""
         self._sink(Warned(text=text, hint=hint))
-
-
-def silent() -> Reporter:
-    """A reporter nobody listens to."""
-    return Reporter(lambda _event: None)

@@ -66,7 +66,7 @@ def unchanged(plan: Plan) -> bool:
         ways.append(f"chart {there.chart_version} is installed and {plan.chart.version} is asked for")
     if changed:
         listed = ", ".join(f"`{key}`" for key in changed[:5]) + (" …" if len(changed) > 5 else "")
-        ways.append(f"{len(changed)} values differ: {listed}")
+        ways.append(f"{len(changed)} value{' differs' if len(changed) == 1 else 's differ'}: {listed}")
     command = shlex.join(_upgrade(plan, there, same_chart=same_chart))
     raise Exists(
         f"Cilium is installed already, and differs: {'; '.join(ways)}",

@@ -77,10 +77,11 @@ Each stands for everything before `/VERSION/FILE` in the official address.
 _FILES = """\
 ## Files of defaults
 
-The project's file is `.ciliumctl.yaml` in the current folder or, inside a Git repository, the nearest one above it, up
-to the repository's top. It may not set `helm`, `kubeconfig` or `yes`: a clone must not decide what runs here. The user's file is `config.yaml` in the configuration folder (`~/.config/ciliumctl` on Linux,
-`~/Library/Application Support/ciliumctl` on macOS), or the one that `CILIUMCTL_CONFIG` names. The keys are the options'
-long names without the dashes in front; those of a command stand under its name:
+The project's file is `.ciliumctl.yaml` in the current folder or, inside a Git repository, the nearest one above it,
+up to the repository's top. It may not set `helm`, `kubeconfig` or `yes`: a clone must not decide what runs here. The
+user's file is `config.yaml` in the configuration folder (`~/.config/ciliumctl` on Linux, `~/Library/Application
+Support/ciliumctl` on macOS), or the one that `CILIUMCTL_CONFIG` names. The keys are the options' long names without
+the dashes in front; those of a command stand under its name:
 
 ```yaml
 namespace: cilium

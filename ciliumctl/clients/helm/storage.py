@@ -18,7 +18,6 @@ from typing import Any
 
 from ciliumctl.errors import HelmFailed
 
-OWNER_LABELS = "owner=helm"
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
 _GZIP = b"\x1f\x8b\x08"
 

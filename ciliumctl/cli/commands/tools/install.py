@@ -61,7 +61,7 @@ def command(
     session = session_of(ctx)
     session.allow()
     session.deadline(_LIMIT)
-    ctx.meta["ciliumctl.after-interrupt"] = "nothing was installed; run it again, the download goes on where it stopped"
+    session.report.resume = "nothing was installed; run it again, the download goes on where it stopped"
     if checksum and file is None:
         raise UsageError("`--checksum` belongs to `--file`", hint="leave it out: a download is always verified")
     tool = tools.tool(name)
