@@ -40,7 +40,8 @@
     │   └── LabFailed              6   lab
     ├── Partial                    7   partial          a result was written, but some of it failed
     ├── Missing                    8   missing          this machine lacks something
-    └── Interrupted                130 interrupted      Ctrl-C; 143 `terminated` on SIGTERM
+    └── Interrupted                130 interrupted      Ctrl-C
+        └── Ended                  143 terminated       SIGTERM
 
 A bad answer is no error: an unhealthy status or a failed check is a result whose `ok` is false (exit 1).
 """
@@ -322,10 +323,15 @@ class Interrupted(CiliumctlError):
     code = "interrupted"
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived; like `KeyboardInterrupt`, no `except Exception` may swallow it."""
+class Ended(Interrupted):
+    """The system asked us to stop."""
 
-    exit_code: ClassVar[int] = 128 + signal.SIGTERM
+    exit_code = 128 + signal.SIGTERM
+    code = "terminated"
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; like `KeyboardInterrupt`, no `except Exception` may swallow it; `Ended` is what it becomes."""
 
 
 #: What each exit code means: the same table in `--help`, in the docs and in a test.

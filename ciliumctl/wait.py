@@ -24,6 +24,10 @@ class Deadline:
         """The deadline `seconds` from now; none for `None` or 0, as with kubectl."""
         return cls(clock() + seconds if seconds else math.inf, clock)
 
+    def within(self, seconds: float) -> Deadline:
+        """This deadline, or the one `seconds` from now when that is sooner; one that has passed stays passed."""
+        return Deadline(min(self.at, self.clock() + seconds), self.clock)
+
     def left(self, cap: float = math.inf) -> float:
         """Seconds left, at most `cap`, never below 0."""
         return max(0.0, min(cap, self.at - self.clock()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,14 @@ from tests.world.run import Ran, quiet_environ, run
 # Timings are noisy on shared machines: a slow example is no failure.
 settings.register_profile("ciliumctl", deadline=None)
 settings.load_profile("ciliumctl")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_arrives() -> Iterator[None]:
+    """A run in the background of a shell ignores Ctrl-C, and so would every command that the tests interrupt."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

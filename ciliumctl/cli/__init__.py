@@ -16,7 +16,7 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from ciliumctl import __version__
 from ciliumctl.cli.loading import NO_KIND, CommandGroup, folder_of
 from ciliumctl.cli.settings import ENV_PREFIX, global_options, settings_of
-from ciliumctl.errors import EXIT_CODES, CiliumctlError, Interrupted, Terminated, UsageError
+from ciliumctl.errors import EXIT_CODES, CiliumctlError, Ended, Interrupted, Terminated, UsageError
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
@@ -74,8 +74,7 @@ class Root(CommandGroup):
             except KeyboardInterrupt:
                 code = _failed(Interrupted("interrupted"), arguments, None)
             except Terminated:
-                _failed(Interrupted("terminated"), arguments, None)
-                code = Terminated.exit_code
+                code = _failed(Ended("terminated"), arguments, None)
         sys.exit(code)
 
     def invoke(self, ctx: Context) -> Any:
@@ -86,9 +85,8 @@ class Root(CommandGroup):
             stopped: CiliumctlError = Interrupted("interrupted", hint=_after_interrupt(ctx))
             raise typer.Exit(_failed(stopped, [], ctx)) from None
         except Terminated:
-            stopped = Interrupted("terminated", hint=_after_interrupt(ctx))
-            _failed(stopped, [], ctx)
-            raise typer.Exit(Terminated.exit_code) from None
+            stopped = Ended("terminated", hint=_after_interrupt(ctx))
+            raise typer.Exit(_failed(stopped, [], ctx)) from None
         except CiliumctlError as error:
             raise typer.Exit(_failed(error, [], ctx)) from None
         except (typer.Exit, typer.Abort, ClickException):

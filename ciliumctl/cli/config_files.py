@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ciliumctl import defaults
+from ciliumctl.cli.loading import folder_of
+from ciliumctl.discover import summaries
 
 PROJECT_FILE = ".ciliumctl.yaml"
 # What an option is called on the command line, and in Python.
@@ -49,6 +51,7 @@ def default_map(environ: Mapping[str, str]) -> dict[str, Any]:
         found = read(path)
         if path.name == PROJECT_FILE:
             _check_harmless(found, path)
+        _check_sections(found, folder_of("ciliumctl.cli.commands")[1], path)
         _merge(merged, found)
     return merged
 
@@ -63,6 +66,25 @@ def _check_harmless(found: Mapping[str, Any], path: Path) -> None:
                 f"`{path}` sets `{name}`, which a project's file may not: a clone would decide what runs here",
                 hint=f"move it to `{defaults.config_file()}`, or use the option",
             )
+
+
+def _check_sections(found: dict[str, Any], folder: Path, path: Path) -> None:
+    """What stands under a command's name are its options; nothing there is no mistake. Raises `BadFile`."""
+    from ciliumctl.errors import BadFile
+
+    for name, _summary in summaries(folder):
+        command = name.replace("_", "-")
+        if found.get(name, {}) is None or found.get(command, {}) is None:
+            found.pop(name, None)
+            found.pop(command, None)
+        section = found.get(command, found.get(name, {}))
+        if not isinstance(section, dict):
+            raise BadFile(
+                f"`{path}` sets `{command}`, which is a command, to `{section}`",
+                hint=f"write its options below `{command}:`, indented, one `option: value` a line",
+            )
+        if (folder / name).is_dir():
+            _check_sections(section, folder / name, path)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -26,6 +26,9 @@ _STYLES = {
 }
 _ASCII = str.maketrans({"✔": "+", "✗": "x", "⚠": "!", "•": "*", "…": "...", "→": "->", "─": "-", "│": "|", "└": "`"})
 
+# What a pod, a server or a chart says goes to a terminal: an escape sequence in it must not move the cursor or worse.
+_CONTROL = {code: f"\\x{code:02x}" for code in [*range(0x20), *range(0x7F, 0xA0)] if chr(code) not in "\n\t"}
+
 #: A piece of text, or a piece of text with the name of a style.
 Cell = str | tuple[str, str]
 
@@ -77,6 +80,11 @@ def wants_color(choice: str, stream: TextIO, environ: Mapping[str, str]) -> bool
     return stream.isatty()
 
 
+def harmless(text: str) -> str:
+    """`text` with its control characters spelled out, but for line ends and tabs."""
+    return text if text.isprintable() else text.translate(_CONTROL)
+
+
 def plain(text: str, encoding: str | None) -> str:
     """`text` with ASCII signs where the encoding has none of ours."""
     try:
@@ -111,7 +119,7 @@ class Writer:
         if self._color:
             self._styled(cells)
         else:
-            text = "".join(cell if isinstance(cell, str) else cell[0] for cell in cells)
+            text = "".join(map(_text, cells))
             self._stream.write(plain(text.rstrip(), self._encoding) + "\n")
 
     def hint(self, text: str, *, indent: str = "") -> None:
@@ -149,7 +157,7 @@ class Writer:
 
 
 def _text(cell: Cell) -> str:
-    return cell if isinstance(cell, str) else cell[0]
+    return harmless(cell if isinstance(cell, str) else cell[0])
 
 
 def _padded(row: Sequence[Cell], widths: Sequence[int]) -> list[Cell]:

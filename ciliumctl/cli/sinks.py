@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from ciliumctl.cli.output import Cell, Writer, plain
+from ciliumctl.cli.output import Cell, Writer, harmless, plain
 from ciliumctl.report import Event, Note, Sink, StepEnded, StepProgress, StepStarted, Warned
 
 HEARTBEAT = 60.0
@@ -226,11 +226,11 @@ class LiveSink:
             line.append(f"{frame} ", style="cyan" if self._color else "")
             line.append(title)
             if progress is not None and (said := progress.detail or _amount(progress)):
-                line.append(f"  {said}")
+                line.append(f"  {harmless(said)}")
             line.append(f"  {duration(now - started)}", style="dim" if self._color else "")
             drawn.append(line)
             lines = progress.lines if progress is not None else ()
-            drawn += [Text(f"    {text}", no_wrap=True, overflow="ellipsis") for text in lines[:_LIVE_LINES]]
+            drawn += [Text(f"    {harmless(text)}", no_wrap=True, overflow="ellipsis") for text in lines[:_LIVE_LINES]]
             if len(lines) > _LIVE_LINES:
                 drawn.append(Text(f"    and {len(lines) - _LIVE_LINES} more"))
         return Group(*drawn)

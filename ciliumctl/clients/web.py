@@ -142,7 +142,7 @@ class Web:
 
         for url in urls:
             threading.Thread(target=ask, args=(url,), daemon=True).start()
-        end = Deadline.after(self.deadline.left(seconds))
+        end = self.deadline.within(seconds)
         found: dict[str, DownloadFailed | None] = {url: _explain(url, httpx.ConnectTimeout("")) for url in urls}
         for _url in urls:
             try:

@@ -13,7 +13,7 @@ from ciliumctl.clients.kube import Kube
 from ciliumctl.clients.web import Web
 from ciliumctl.report import Reporter
 
-Outcome = Literal["installed", "unchanged", "continued", "dry-run"]
+Outcome = Literal["installed", "unchanged", "continued", "dry-run", "taken-back"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from ciliumctl.errors import (
     Invalid,
     NotFound,
     OutsideError,
-    Refused,
     TimedOut,
     UsageError,
 )
@@ -78,6 +77,9 @@ def _helm_install(plan: Plan, means: Means, *, dry_run: bool = False) -> Release
 
 def _description(plan: Plan) -> str:
     return f"ciliumctl {__version__} install ({plan.fingerprint})"
+
+
+_TAKEN_BACK = "everything was taken back; mend the cause and install again, without `--atomic` to look at what fails"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +182,7 @@ def _install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
         raise
     if how.atomic and not result.ok:
         _take_back(undo, kube, means)
-        raise _failed_and_taken_back(result, how.deadline)
+        return replace(result, outcome="taken-back")
     return result
 
 
@@ -207,17 +209,9 @@ def _with_status(result: Installed, kube: Kube, means: Means, how: How) -> Insta
 
 def late(result: Installed, deadline: Deadline) -> TimedOut | None:
     """The error of an installation that was not healthy in time; `None` for any other end."""
-    return status.unhealthy(result.status, deadline) if result.status is not None else None
-
-
-def _failed_and_taken_back(result: Installed, deadline: Deadline) -> CiliumctlError:
-    said = status.summary(result.status) if result.status is not None else "it did not become healthy"
-    kind = TimedOut if deadline.passed else Refused
-    error = kind(
-        f"Cilium did not become healthy and was taken back (`--atomic`): {said}",
-        hint="mend the cause and install again; without `--atomic` it stays for you to look at",
-    )
-    error.result = result
+    error = status.unhealthy(result.status, deadline) if result.status is not None else None
+    if error is not None and result.outcome == "taken-back":
+        error.hint = _TAKEN_BACK
     return error
 
 

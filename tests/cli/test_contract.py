@@ -196,6 +196,30 @@ def test_a_project_s_file_may_not_name_programs_nor_answer_questions(
     assert "a project's file may not" in ran.err
 
 
+def test_a_command_s_name_in_a_file_takes_options_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    env = quiet_environ(tmp_path, CILIUMCTL_CONFIG=str(file))
+    for content, name in (("install: 5", "install"), ("hubble:\n  port-forward: x", "port-forward")):
+        file.write_text(f"{content}\n")
+        ran = run("version", "--client", env=env)
+        assert ran.code == 2
+        assert f"`{file}` sets `{name}`, which is a command" in ran.err
+    file.write_text("install:\n")
+    assert run("version", "--client", env=env).code == 0
+
+
+def test_what_a_pod_says_cannot_steer_the_terminal(cluster: FakeCluster, command: Command) -> None:
+    message = "boo \x1b]0;pwned\x07\x1b[2J"
+    cluster.add(*objects.healthy_cilium())
+    cluster.add(objects.daemon_set(ready=1))
+    cluster.add(objects.pod("cilium-bbbbb", on="two", ready=False, waiting="CrashLoopBackOff", message=message))
+    for color in ("never", "always"):
+        ran = command("status", "--color", color)
+        assert "\x1b]0" not in ran.out + ran.err
+        assert "\x1b[2J" not in ran.out + ran.err
+        assert r"boo \x1b]0;pwned\x07" in ran.out
+
+
 def test_a_file_in_a_folder_above_is_only_read_inside_a_repository(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()

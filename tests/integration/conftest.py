@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ciliumctl import defaults, tools
-from ciliumctl.clients.kube import ConnectOptions, Kube, connect
+from ciliumctl.clients.kube import LEASES, ConnectOptions, Kube, connect
 from ciliumctl.clients.web import Web
 from ciliumctl.lab.simulated import PROGRAMS
 from ciliumctl.report import Reporter
@@ -141,6 +141,9 @@ class Cluster:
             running.communicate()
         self.running.clear()
         for namespace in ("kube-system", "cilium"):
+            # A command that was killed leaves its lock; the next test must not pay for what failed in this one.
+            if self.kube.find(LEASES, "ciliumctl", namespace):
+                self.kube.delete(LEASES, "ciliumctl", namespace)
             if self.releases(namespace):
                 ran = self.run("uninstall", "--yes", "-n", namespace)
                 assert ran.code == 0, ran.err

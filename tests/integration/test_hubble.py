@@ -133,6 +133,8 @@ def test_the_forward_goes_on_when_the_api_server_comes_back(blinking: Cluster) -
     assert asked(url) == stand_in.PAGE
     with blinking.api_server_gone() as come_back:
         come_back()
+        # How long an API server takes to start is not what this test is about.
+        eventually(lambda: ui_pods(blinking), seconds=120)
         assert asked(url) == stand_in.PAGE
         assert running.poll() is None
         running.kill()

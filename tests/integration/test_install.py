@@ -62,8 +62,9 @@ def test_an_installation_that_does_not_get_healthy_is_taken_back_with_atomic(lab
     crash = "podAnnotations.lab\\.ciliumctl\\.io/behaviour=crash"
     ran = lab.run("install", "--chart", str(chart(CHART)), "--set", crash, "--atomic", "--timeout", "6s")
     assert ran.code == 4, ran.err
-    assert "taken back" in ran.err
-    assert "CrashLoopBackOff" in ran.err
+    assert "was taken back" in ran.out
+    assert "everything was taken back" in ran.err
+    assert "CrashLoopBackOff" in ran.out
     assert lab.releases() == []
     assert lab.kube.find(DAEMON_SETS, "cilium", "kube-system") is None
     assert lab.kube.find(LEASES, "ciliumctl", "kube-system") is None
@@ -98,8 +99,9 @@ def test_ctrl_c_while_helm_works_ends_helm_and_leaves_what_can_be_mended(lab: Cl
     running = lab.start("install", "--chart", str(chart(CHART)), "--wait")
     assert running.stderr is not None
     assert any("Creating the Helm release" in line for line in running.stderr)
+    eventually(lambda: _children_of(running.pid))
     children = _children_of(running.pid)
-    assert children, "helm is not at work"
+    assert children, "helm was done before it could be interrupted"
     running.send_signal(signal.SIGINT)
     _out, err = running.communicate(timeout=20)
     assert running.returncode == 130, err

@@ -32,4 +32,4 @@ def test_the_tree_at_the_top_of_the_module_is_complete_and_true() -> None:
 
 def test_sigterm_is_no_exception_that_a_handler_could_swallow() -> None:
     assert not issubclass(errors.Terminated, Exception)
-    assert errors.Terminated.exit_code == 143
+    assert errors.Ended.exit_code == 143

@@ -53,6 +53,16 @@ def test_no_time_is_left_after_the_deadline() -> None:
     assert deadline.passed
 
 
+def test_a_part_of_a_deadline_is_never_longer_than_the_whole() -> None:
+    clock = Clock()
+    deadline = Deadline.after(3, clock)
+    assert deadline.within(1).left() == 1
+    assert deadline.within(10).left() == 3
+    assert Deadline(clock=clock).within(10).left() == 10
+    clock.sleep(4)
+    assert deadline.within(10).passed
+
+
 def test_overtime_gives_a_client_time_to_tidy_up_and_takes_it_back() -> None:
     client = Client(Deadline.after(0.001))
     before = client.deadline

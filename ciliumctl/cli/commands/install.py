@@ -147,7 +147,12 @@ def _print_plan(plan: object, means: object, export: str, kubernetes_version: st
 
 def render(out: Writer, result: Installed) -> None:
     """Say what there is now, and what to do next."""
-    done = {"installed": "installed", "continued": "installed", "unchanged": "unchanged"}[result.outcome]
+    done = {
+        "installed": "installed",
+        "continued": "installed",
+        "unchanged": "unchanged",
+        "taken-back": "did not become healthy and was taken back",
+    }[result.outcome]
     where = f"namespace {result.namespace} of {result.context}"
     out.line(f"Cilium {result.version} {done} in {where}, release {result.release} revision {result.revision}")
     if result.status is not None:

@@ -432,7 +432,7 @@ class Kube:
         timeout: float = 30.0,
     ) -> ExecResult:
         """Run a command in a container to its end. Raises `TimedOut` after `timeout` seconds."""
-        deadline = Deadline.after(self.deadline.left(timeout))
+        deadline = self.deadline.within(timeout)
         collected = {"stdout": bytearray(), "stderr": bytearray()}
         with self.open_exec(namespace, pod, command, container=container, stdin=bool(stdin)) as running:
             if stdin:
