@@ -15,6 +15,7 @@ from typing import Any
 
 import typer
 from typer._click import Command, Context, HelpFormatter, Parameter
+from typer._click.exceptions import UsageError
 from typer.core import TyperCommand, TyperGroup
 
 from ciliumctl.cli.settings import global_options
@@ -76,6 +77,17 @@ class CommandGroup(_TakesGlobals, TyperGroup):
         found, kind = load(self._package, self._folder, cmd_name)
         ctx.meta["ciliumctl.kind"] = kind
         return found
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """The command that the first word names; a misspelt one is told with what it looks like."""
+        try:
+            return super().resolve_command(ctx, args)
+        except UsageError as error:
+            from difflib import get_close_matches
+
+            if near := get_close_matches(args[0], self._known):
+                error.message = f"{error.message} (Possible commands: {', '.join(near)})"
+            raise
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """List the commands by section, from their files' first lines."""

@@ -93,7 +93,9 @@ def wait(
             except (Unreachable, ApiFailed, TimedOut) as error:
                 if last is None or (deadline.passed and not isinstance(error, TimedOut)):
                     raise
-                step(f"the API server does not answer: {error.message}")
+                # Our own time being up is no word about the server.
+                if not deadline.passed:
+                    step(f"the API server does not answer: {error.message}")
                 return None
             last = status
             since = (since if since is not None else clock()) if status.terminal else None

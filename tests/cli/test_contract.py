@@ -196,6 +196,13 @@ def test_a_project_s_file_may_not_name_programs_nor_answer_questions(
     assert "a project's file may not" in ran.err
 
 
+def test_a_misspelt_command_is_told_with_what_it_looks_like(tmp_path: Path) -> None:
+    ran = run("instal", env=quiet_environ(tmp_path))
+    assert ran.code == 2
+    assert "error: No such command 'instal'. (Possible commands: install, uninstall)" in ran.err
+    assert "(Possible commands: enable" in run("hubble", "enabel", env=quiet_environ(tmp_path)).err
+
+
 def test_a_command_s_name_in_a_file_takes_options_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     env = quiet_environ(tmp_path, CILIUMCTL_CONFIG=str(file))
