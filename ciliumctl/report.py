@@ -27,7 +27,8 @@ class StepStarted:
 class StepProgress:
     """A step moved: `detail` is one short phrase, `lines` say more (one object each).
 
-    `done` and `total` are set for work that can be counted, in bytes or items.
+    `done` and `total` are set for work that can be counted, in bytes or items. `fleeting` is only worth a look where it
+    is redrawn: other lines tell the same.
     """
 
     key: int
@@ -35,6 +36,7 @@ class StepProgress:
     lines: tuple[str, ...] = ()
     done: float | None = None
     total: float | None = None
+    fleeting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,10 @@ class Step:
         self.detail = detail or self.detail
         self._sink(StepProgress(key=self._key, detail=detail, lines=tuple(lines), done=done, total=total))
 
+    def glance(self, detail: str, lines: Sequence[str] = ()) -> None:
+        """Tell what is going on right now, where that is redrawn; nowhere else."""
+        self._sink(StepProgress(key=self._key, detail=detail, lines=tuple(lines), fleeting=True))
+
     def finish(self, detail: str, *, outcome: Outcome = "done") -> None:
         """Set what the step's last line says."""
         self.detail = detail
@@ -125,6 +131,10 @@ class Reporter:
                     seconds=self._clock() - started,
                 )
             )
+
+    def ended(self, title: str, outcome: Outcome, detail: str, seconds: float) -> None:
+        """Report a step of which only the end is worth a line."""
+        self._sink(StepEnded(key=next(self._keys), title=title, outcome=outcome, detail=detail, seconds=seconds))
 
     def note(self, text: str) -> None:
         """Say something worth knowing."""

@@ -101,7 +101,8 @@ class PlainSink:
                 self._started[event.key] = self._spoken[event.key] = self._clock()
                 self._writer.line(("• ", "dim"), event.title)
             elif isinstance(event, StepProgress):
-                self._progress(event)
+                if not event.fleeting:
+                    self._progress(event)
             elif isinstance(event, StepEnded):
                 self._writer.line(*ended(event))
             elif isinstance(event, Note):

@@ -1,0 +1,1 @@
+"""Test what the cluster's network does, with small pods that ask each other."""

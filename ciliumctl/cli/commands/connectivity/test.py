@@ -1,0 +1,135 @@
+"""Test the cluster's network: pods, services, names, hosts, policies.
+
+Makes small pods in namespaces of their own, lets them ask each other, says what does not get through and between which
+nodes, and takes everything away again, also after Ctrl-C. Asks nothing outside the cluster unless `--external` names a
+host. Works with any CNI; what needs Cilium, two nodes, IPv6 or a policy enforcer is skipped where it is not there.
+
+Exit codes: 0 everything gets through, 1 something does not, 4 the time was up.
+
+Examples:
+  ciliumctl connectivity test
+  ciliumctl connectivity test --profile full --report junit=connectivity.xml
+  ciliumctl connectivity test --test 'pod-to-.*' --keep
+  ciliumctl connectivity test --registry registry.example.com/mirror
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ciliumctl.cli import session_of
+from ciliumctl.cli.commands.connectivity import _choosing as choosing
+from ciliumctl.cli.options import option
+from ciliumctl.cli.output import Cell, Writer
+
+if TYPE_CHECKING:
+    from ciliumctl.connectivity import Connectivity, Tested
+
+KIND = "Connectivity"
+_SIGNS: dict[str, Cell] = {
+    "passed": ("✔", "good"),
+    "flaky": ("⚠", "warn"),
+    "failed": ("✗", "bad"),
+    "error": ("✗", "bad"),
+    "skipped": ("•", "dim"),
+}
+_MOST_PROBES = 6
+
+
+def command(
+    ctx: typer.Context,
+    *,
+    profile: choosing.Profile = "smoke",
+    test: choosing.Test = None,
+    skip: choosing.Skip = None,
+    concurrency: Annotated[
+        int, option("--concurrency", metavar="N", min=0, max=16, help="Lanes for policy tests (default: 1 or 3)")
+    ] = 0,
+    retries: Annotated[
+        int, option("--retries", metavar="N", min=0, max=10, help="Try a failed test again; told as flaky (default: 0)")
+    ] = 0,
+    keep: Annotated[bool, option("--keep", help="Leave the pods there, and use those left before")] = False,
+    single_node: choosing.SingleNode = False,
+    external: choosing.External = "",
+    ip_families: choosing.Families = "",
+    image: choosing.Images = None,
+    registry: choosing.Registry = "",
+    image_pull_secret: choosing.PullSecret = "",
+    node_selector: choosing.NodeSelector = None,
+    toleration: choosing.Toleration = None,
+) -> None:
+    """Test, and say what was found."""
+    from ciliumctl import connectivity
+
+    session = session_of(ctx)
+    session.allow("wide", "name")
+    settings = choosing.settings(
+        images=image,
+        registry=registry,
+        pull_secret=image_pull_secret,
+        node_selector=node_selector,
+        tolerations=toleration,
+        single_node=single_node,
+        families=ip_families,
+        external=external,
+    )
+    wanted = connectivity.Wanted(
+        owner=session.holder("connectivity test").who.rpartition(" (")[0],
+        namespace=session.settings.namespace,
+        settings=settings,
+        profile=profile,
+        tests=tuple(test or ()),
+        skips=tuple(skip or ()),
+        lanes=concurrency,
+        retries=retries,
+        keep=keep,
+    )
+    session.deadline(1800)
+    result = connectivity.run(session.kube, wanted, session.report)
+    late = connectivity.late(result, session.kube)
+    if late is not None:
+        session.fail(late, result, render)
+    session.finish(result, render)
+
+
+def render(out: Writer, result: Connectivity) -> None:
+    """Every scenario on a line, what failed in full, and what it has in common."""
+    bad = [scenario for scenario in result.scenarios if scenario.bad]
+    for scenario in result.scenarios:
+        note = f"  {scenario.reason}" if scenario.outcome in {"skipped", "error"} else ""
+        out.line(_SIGNS[scenario.outcome], " ", scenario.name, (note, "dim"))
+    for scenario in bad:
+        out.line()
+        _explain(out, scenario)
+    if result.patterns:
+        out.line()
+        for pattern in result.patterns:
+            out.line(("✗ ", "bad"), pattern)
+    out.line()
+    verdict: Cell = ("the network does what it should", "good") if result.ok else (f"{len(bad)} tests failed", "bad")
+    families = " and ".join(f"IPv{family}" for family in result.families)
+    out.line(verdict, f": {result.count('passed')} passed, {len(bad)} failed, {result.count('skipped')} skipped")
+    took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.seconds.items())
+    out.line((f"{' and '.join(result.nodes)} of {result.context}, {families}; {took}; {result.execs} execs", "dim"))
+    if result.kept:
+        out.line((f"kept: namespace {result.namespace}; `ciliumctl connectivity cleanup` removes it", "dim"))
+
+
+def _explain(out: Writer, scenario: Tested) -> None:
+    out.line(("✗ ", "bad"), (scenario.name, "head"), f": {scenario.about}")
+    if scenario.reason:
+        out.line("    ", scenario.reason)
+    for probe in scenario.failures[:_MOST_PROBES]:
+        where = probe.target + (f" on {probe.target_node}" if probe.target_node else "")
+        address = f" ({probe.address})" if probe.address else ""
+        out.line("    ", probe.name, f": from {probe.source} on {probe.source_node} to {where}{address}")
+        out.line("      expected ", probe.expected, ", seen: ", probe.seen)
+    more = len(scenario.failures) - _MOST_PROBES
+    if more > 0:
+        out.line(f"    and {more} more; `-o json` has them all")
+    if scenario.failures:
+        out.line(("    try: ", "dim"), scenario.failures[0].paste)
+    for line in scenario.evidence:
+        out.line(("    | ", "dim"), line)

@@ -1,0 +1,30 @@
+"""Does the cluster's network do what it should? Small pods ask each other, services and hosts."""
+
+from __future__ import annotations
+
+from ciliumctl.connectivity.bed import Settings
+from ciliumctl.connectivity.deploy import expired, left, remove
+from ciliumctl.connectivity.looking import look
+from ciliumctl.connectivity.model import Scenario, World
+from ciliumctl.connectivity.result import Connectivity, Probed, Tested
+from ciliumctl.connectivity.running import Wanted, late, listed, run, select
+from ciliumctl.connectivity.session import of as run_of
+
+__all__ = [
+    "Connectivity",
+    "Probed",
+    "Scenario",
+    "Settings",
+    "Tested",
+    "Wanted",
+    "World",
+    "expired",
+    "late",
+    "left",
+    "listed",
+    "look",
+    "remove",
+    "run",
+    "run_of",
+    "select",
+]

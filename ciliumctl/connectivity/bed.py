@@ -1,0 +1,202 @@
+"""The objects of a test bed: small pods under the `restricted` Pod Security level, and services before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ciliumctl import templates
+from ciliumctl.clients.kube import Manifest
+from ciliumctl.connectivity.commands import HTTP, OTHER, UDP
+from ciliumctl.connectivity.model import World
+from ciliumctl.connectivity.session import Run
+from ciliumctl.errors import UsageError
+
+#: Ports of the pods in the host's network; Kubernetes' own and common daemons use none of them.
+HOST_HTTP, HOST_UDP, HOST_PORT = 38080, 38081, 38090
+_USER = 65532
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the bed is made. `images` by name, `tolerations` as Kubernetes has them."""
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    registry: str = ""
+    pull_secret: str = ""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: Sequence[Mapping[str, str]] = ()
+    single_node: bool = False
+    families: tuple[int, ...] = (4, 6)
+    external: str = ""
+
+    def image(self, name: str) -> str:
+        """The reference of an image."""
+        if name in self.images:
+            return self.images[name]
+        found: str = templates.load("connectivity/images.yaml")[name]
+        if not self.registry:
+            return found
+        _host, _slash, path = found.partition("/")
+        return f"{self.registry.rstrip('/')}/{path}"
+
+    def check(self) -> None:
+        """Raises `UsageError` for an image that no test uses."""
+        known = templates.load("connectivity/images.yaml")
+        for name in self.images:
+            if name not in known:
+                raise UsageError(f"no test uses an image `{name}`", hint=f"the images are {', '.join(known)}")
+
+
+def namespace(name: str, run: Run, *, level: str = "restricted") -> Manifest:
+    """A namespace with its owner, its expiry and its Pod Security level."""
+    labels = {**run.labels, "pod-security.kubernetes.io/enforce": level}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": labels, "annotations": run.annotations},
+    }
+
+
+def roles(world: World) -> dict[str, str]:
+    """The pods of a lane and the node of each: two that ask and one that answers on the first, two on the second."""
+    first = world.nodes[0].name
+    placed = {"client": first, "other": first, "near": first}
+    if world.two_nodes:
+        second = world.nodes[1].name
+        placed |= {"far-client": second, "far": second}
+    return placed
+
+
+def pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
+    """A pod of a lane: it serves on all ports, and can ask."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": role, "labels": labels(role, run)},
+        "spec": {
+            **_placed(node, settings),
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": _USER,
+                "runAsGroup": _USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+                # Lets a process without rights send ICMP echo requests; a "safe" sysctl.
+                "sysctls": [{"name": "net.ipv4.ping_group_range", "value": "0 2147483647"}],
+            },
+            "containers": [
+                _container("server", settings.image("probe"), HTTP, UDP, names=True),
+                _container("second", settings.image("probe"), OTHER, OTHER + 1),
+            ],
+        },
+    }
+
+
+def labels(role: str, run: Run) -> dict[str, str]:
+    """What policies and services select by."""
+    kind = "server" if role in {"near", "far"} else "client"
+    return {**run.labels, "role": role, "kind": kind}
+
+
+def _placed(node: str, settings: Settings) -> dict[str, Any]:
+    """On that node and nowhere else, by the scheduler: its words are heard when it does not fit."""
+    field_ = {"key": "metadata.name", "operator": "In", "values": [node]}
+    spec: dict[str, Any] = {
+        "affinity": {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": [field_]}]}
+            }
+        },
+        "tolerations": list(settings.tolerations),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 0,
+    }
+    if settings.pull_secret:
+        spec["imagePullSecrets"] = [{"name": settings.pull_secret}]
+    return spec
+
+
+def _container(name: str, image: str, http: int, udp: int, *, names: bool = False) -> dict[str, Any]:
+    ports = [{"containerPort": http, "protocol": "TCP"}, {"containerPort": udp, "protocol": "UDP"}]
+    if names:
+        ports = [{**port, "name": name} for port, name in zip(ports, ("http", "udp"), strict=True)]
+    return {
+        "name": name,
+        "image": image,
+        "args": ["netexec", f"--http-port={http}", f"--udp-port={udp}"],
+        "ports": ports,
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "32Mi"},
+            "limits": {"memory": "192Mi"},
+        },
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        # From inside: whether a node reaches its pods is for the tests to say.
+        "startupProbe": {
+            "exec": {"command": ["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{http}/healthz"]},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 60,
+        },
+    }
+
+
+def host_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
+    """A pod in the host's network, as `host-1`."""
+    container = _container("server", settings.image("probe"), HOST_HTTP, HOST_UDP)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": role, "labels": labels(role, run)},
+        "spec": {**_placed(node, settings), "hostNetwork": True, "containers": [container]},
+    }
+
+
+def host_port_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
+    """A pod with a port of its node, as `port-1`."""
+    container = _container("server", settings.image("probe"), HTTP, UDP)
+    container["ports"] = [{"containerPort": HTTP, "hostPort": HOST_PORT, "protocol": "TCP"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": role, "labels": labels(role, run)},
+        "spec": {**_placed(node, settings), "containers": [container]},
+    }
+
+
+def services(world: World, run: Run, place: str) -> list[Manifest]:
+    """The services of a lane."""
+    backend = "far" if world.two_nodes else "near"
+    found = [
+        _service("near", run, {"role": "near"}),
+        _service("all", run, {"kind": "server"}, type="NodePort"),
+        _service("local", run, {"role": backend}, type="NodePort", externalTrafficPolicy="Local"),
+        _service("sticky", run, {"kind": "server"}, sessionAffinity="ClientIP"),
+        _service("headless", run, {"kind": "server"}, clusterIP="None"),
+        _service("itself", run, {"role": "client"}),
+        _service("nobody", run, {"role": "nobody"}),
+        {
+            **_meta("alias", run),
+            "spec": {"type": "ExternalName", "externalName": f"near.{place}.svc.{world.domain}"},
+        },
+    ]
+    if world.two_nodes:
+        found.append(_service("far", run, {"role": "far"}))
+    return found
+
+
+def _meta(name: str, run: Run) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "labels": run.labels}}
+
+
+def _service(name: str, run: Run, selector: Mapping[str, str], **more: Any) -> Manifest:
+    ports = [
+        {"name": "http", "port": HTTP, "targetPort": HTTP, "protocol": "TCP"},
+        {"name": "udp", "port": UDP, "targetPort": UDP, "protocol": "UDP"},
+    ]
+    chosen = {**run.labels, **selector}
+    return {
+        **_meta(name, run),
+        "spec": {"selector": chosen, "ports": ports, "ipFamilyPolicy": "PreferDualStack", **more},
+    }

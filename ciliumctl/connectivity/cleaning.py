@@ -1,0 +1,38 @@
+"""Remove what runs left behind: those that were killed, and those that were asked to keep their bed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ciliumctl.clients.kube import Kube, name_of
+from ciliumctl.connectivity import deploy, session
+from ciliumctl.report import Reporter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanedUp:
+    """The namespaces that were removed."""
+
+    kind: ClassVar[str] = "ConnectivityCleanup"
+
+    context: str
+    removed: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Always: nothing to do counts, too."""
+        return True
+
+
+def clean(kube: Kube, report: Reporter, consent: Callable[[str], None]) -> CleanedUp:
+    """Remove the namespaces of all runs; `consent` is asked about those that may be in use, and raises for a no."""
+    found = deploy.left(kube)
+    for one in found:
+        if not deploy.expired(one):
+            run = session.of(one)
+            consent(f"Namespace `{name_of(one)}` is of {run.owner} and may be in use until {run.expires:%H:%M} UTC.")
+    names = [name_of(one) for one in found]
+    deploy.remove(kube, names, report)
+    return CleanedUp(context=kube.context, removed=tuple(names))

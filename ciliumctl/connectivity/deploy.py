@@ -1,0 +1,235 @@
+"""Make a test bed, wait for it, read its addresses, take it away again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from ciliumctl.clients.kube import NAMESPACES, PODS, SERVICES, Kube, Manifest, conditions_of, dig, name_of, namespace_of
+from ciliumctl.connectivity import bed as beds
+from ciliumctl.connectivity import session
+from ciliumctl.connectivity.bed import Settings
+from ciliumctl.connectivity.model import Bed, Node, Pod, Service, World
+from ciliumctl.errors import Conflict, Forbidden, Invalid, Refused, TimedOut
+from ciliumctl.parallel import gather, gather_all
+from ciliumctl.report import Reporter, Step
+from ciliumctl.status.trouble import TERMINAL, explain, last_event
+from ciliumctl.wait import overtime, poll
+
+#: A state that will not mend itself must last this long, in seconds: the first pull may fail once.
+GRACE = 10.0
+_SETUP = 300.0
+_CLEANUP = 90.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to make: how many lanes, and whether pods in the host's network belong to it."""
+
+    run: session.Run
+    world: World
+    settings: Settings
+    lanes: int = 1
+    hosts: bool = False
+
+    @property
+    def namespaces(self) -> list[str]:
+        """All of them."""
+        found = [self.run.namespace(lane) for lane in range(self.lanes)]
+        return [*found, self.run.namespace(0, host=True)] if self.hosts else found
+
+
+def make(kube: Kube, wanted: Wanted, report: Reporter) -> list[Bed]:
+    """Make the lanes and wait until every pod answers its own node.
+
+    Raises:
+        Forbidden: this user may not make them. Refused: a pod will never run. TimedOut: not in time.
+    """
+    with report.step("Preparing the test bed") as step:
+        step("namespaces and pods")
+        wanted = _namespaces(kube, wanted, report)
+        pods = _manifests(wanted)
+        gather_all([partial(_create, kube, PODS, manifest, place) for place, manifest in pods])
+        services = gather_all(
+            [
+                partial(_create, kube, SERVICES, manifest, place)
+                for place in wanted.namespaces[: wanted.lanes]
+                for manifest in beds.services(wanted.world, wanted.run, place)
+            ]
+        )
+        ready = _wait(kube, wanted.run, len(pods), step)
+        lanes = [_bed(wanted, lane, ready, services) for lane in range(wanted.lanes)]
+        step.finish(f"{len(pods)} pods on {' and '.join(node.name for node in wanted.world.nodes)}")
+    return lanes
+
+
+def _namespaces(kube: Kube, wanted: Wanted, report: Reporter) -> Wanted:
+    for lane in range(wanted.lanes):
+        _create(kube, NAMESPACES, beds.namespace(wanted.run.namespace(lane), wanted.run), "")
+    if wanted.hosts:
+        try:
+            name = wanted.run.namespace(0, host=True)
+            _create(kube, NAMESPACES, beds.namespace(name, wanted.run, level="privileged"), "")
+        except (Forbidden, Invalid) as error:
+            report.warn(f"nothing is tested from the hosts' network: {error.message}", error.hint)
+            return replace(wanted, hosts=False, world=replace(wanted.world, privileged=False))
+    return wanted
+
+
+def _create(kube: Kube, resource: Any, manifest: Manifest, place: str) -> Manifest:
+    try:
+        return kube.create(resource, manifest, place)
+    except Conflict:
+        # A kept bed is used again.
+        return kube.get(resource, name_of(manifest), place)
+
+
+def _manifests(wanted: Wanted) -> list[tuple[str, Manifest]]:
+    run, settings = wanted.run, wanted.settings
+    found = [
+        (run.namespace(lane), beds.pod(role, node, run, settings))
+        for lane in range(wanted.lanes)
+        for role, node in beds.roles(wanted.world).items()
+    ]
+    if wanted.hosts:
+        place = run.namespace(0, host=True)
+        for number, node in enumerate(wanted.world.nodes, 1):
+            found.append((place, beds.host_pod(f"host-{number}", node.name, run, settings)))
+            found.append((place, beds.host_port_pod(f"port-{number}", node.name, run, settings)))
+    return found
+
+
+def _wait(
+    kube: Kube, run: session.Run, count: int, step: Step, clock: Callable[[], float] = time.monotonic
+) -> list[Manifest]:
+    """Wait until all pods are ready, saying which one waits for what."""
+    since: dict[str, float] = {}
+
+    def look() -> list[Manifest]:
+        pods = list(kube.objects(PODS, labels=f"{session.LABEL}={run.name}"))
+        _tell(kube, pods, since, clock(), step)
+        return pods
+
+    def done(pods: list[Manifest]) -> bool:
+        return len(pods) >= count and all(_ready(pod) for pod in pods)
+
+    pods = poll(look, done, deadline=kube.deadline.within(_SETUP), interval=0.4)
+    if not done(pods):
+        waiting = [f"{name_of(pod)}: {explain(pod).reason}: {explain(pod).message}" for pod in pods if not _ready(pod)]
+        raise TimedOut(
+            f"the test bed was not ready in time: {', '.join(waiting[:3])}",
+            hint="`kubectl describe pod` of one of them says more; raise `--timeout` when it is only slow",
+        )
+    return pods
+
+
+def _ready(pod: Manifest) -> bool:
+    return dig(conditions_of(pod).get("Ready"), "status", default="") == "True"
+
+
+def _tell(kube: Kube, pods: Sequence[Manifest], since: dict[str, float], now: float, step: Step) -> None:
+    """Say which pods wait for what, those that wait for the same together. Raises `Refused` for one that never will."""
+    waiting = [pod for pod in pods if not _ready(pod)]
+    reasons: dict[str, list[str]] = {}
+    for pod in waiting:
+        trouble = explain(pod)
+        key = f"{namespace_of(pod)}/{trouble.pod}"
+        reasons.setdefault(trouble.reason, []).append(f"{trouble.pod} on {trouble.node or 'no node'}")
+        if trouble.reason not in TERMINAL:
+            since.pop(key, None)
+        elif now - since.setdefault(key, now) >= GRACE:
+            event = last_event(kube, namespace_of(pod), dig(pod, "metadata", "uid", default=""))
+            raise Refused(
+                f"pod `{key}` will not run: {trouble.reason}: {trouble.message or event}",
+                hint="`--image probe=REF` or `--registry PREFIX` name another image, `--toleration` other nodes",
+            )
+    lines = [f"{reason}: {', '.join(sorted(set(names)))}" for reason, names in sorted(reasons.items())]
+    step(f"{len(pods) - len(waiting)} of {len(pods)} pods ready", lines)
+
+
+def _bed(wanted: Wanted, lane: int, ready: Sequence[Manifest], services: Sequence[Manifest]) -> Bed:
+    place = wanted.run.namespace(lane)
+    nodes = {node.name: node for node in wanted.world.nodes}
+    places = {place, wanted.run.namespace(0, host=True)}
+    pods = {name_of(pod): _pod(pod, nodes) for pod in ready if namespace_of(pod) in places}
+    common = {4, 6}.intersection(*(pod.addresses for pod in pods.values() if pod.namespace == place))
+    families = tuple(sorted(common & set(wanted.settings.families)))
+    return Bed(
+        namespace=place,
+        world=replace(wanted.world, families=families),
+        pods=pods,
+        services={name_of(one): _service(one) for one in services if namespace_of(one) == place},
+        lane=lane,
+    )
+
+
+def _pod(pod: Manifest, nodes: Mapping[str, Node]) -> Pod:
+    node: str = dig(pod, "spec", "nodeName", default="")
+    listed: list[Manifest] = dig(pod, "status", "podIPs", default=[])
+    return Pod(
+        role=name_of(pod),
+        name=name_of(pod),
+        namespace=namespace_of(pod),
+        node=node,
+        addresses=_families(entry["ip"] for entry in listed),
+        host=nodes[node].addresses if node in nodes else {},
+    )
+
+
+def _families(addresses: Iterable[str]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for address in addresses:
+        if address and address != "None":
+            found.setdefault(6 if ":" in address else 4, address)
+    return found
+
+
+def _service(service: Manifest) -> Service:
+    ports: list[Manifest] = dig(service, "spec", "ports", default=[])
+    return Service(
+        name=name_of(service),
+        namespace=namespace_of(service),
+        addresses=_families(dig(service, "spec", "clusterIPs", default=[])),
+        node_ports={port["name"]: port["nodePort"] for port in ports if port.get("nodePort")},
+    )
+
+
+def left(kube: Kube) -> list[Manifest]:
+    """The namespaces of all beds that are there."""
+    return list(kube.objects(NAMESPACES, labels=session.LABEL))
+
+
+def expired(namespace: Manifest, now: datetime | None = None) -> bool:
+    """Whether nobody can be using it any more."""
+    return session.of(namespace).expires < (now or datetime.now(UTC))
+
+
+def remove(kube: Kube, names: Sequence[str], report: Reporter) -> None:
+    """Delete namespaces and wait until they are gone.
+
+    Raises:
+        TimedOut: something in them does not go.
+    """
+    if not names:
+        return
+    with report.step("Cleaning up") as step, overtime(kube, seconds=_CLEANUP):
+        pods = [pod for place in names for pod in kube.objects(PODS, place)]
+        calls = [partial(kube.delete, PODS, name_of(pod), namespace_of(pod)) for pod in pods]
+        gather([*calls, *(partial(kube.delete, NAMESPACES, name) for name in names)])
+
+        def there() -> list[str]:
+            found = [name for name in names if kube.find(NAMESPACES, name) is not None]
+            step(f"{len(found)} of {len(names)} namespaces left")
+            return found
+
+        stay = poll(there, lambda found: not found, deadline=kube.deadline.within(_CLEANUP), interval=0.4)
+        if stay:
+            raise TimedOut(
+                f"namespace `{stay[0]}` does not go away",
+                hint="`ciliumctl connectivity cleanup` tries again; `kubectl describe namespace` says what holds it",
+            )
+        step.finish(f"{len(names)} namespaces are gone")

@@ -1,0 +1,178 @@
+"""Run one scenario on one bed: its objects made, its probes asked, its policies seen in force, all gone again."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from shlex import quote
+
+from ciliumctl.clients.kube import Kube, dig, name_of
+from ciliumctl.connectivity import shell
+from ciliumctl.connectivity.model import ANSWERED, Applied, Bed, Probe, Scenario
+from ciliumctl.connectivity.result import Probed, Tested
+from ciliumctl.connectivity.shell import ENDED, Answer
+from ciliumctl.errors import CiliumctlError
+from ciliumctl.parallel import gather, gather_all
+from ciliumctl.wait import overtime, poll
+
+#: Seconds in which a change of policies, or of endpoints, must have reached every node.
+SETTLE = 15.0
+_TIDY = 20.0
+
+
+class Engine:
+    """Runs scenarios on beds of one cluster, from several threads; counts the execs."""
+
+    def __init__(self, kube: Kube, *, context: str = "") -> None:
+        self.kube = kube
+        self._context = context
+        self._counter = itertools.count(1)
+        self.execs = 0
+
+    def test(self, scenario: Scenario, bed: Bed) -> Tested:
+        """Run it. What goes wrong in the cluster becomes an `error` outcome: the other scenarios go on."""
+        started = time.monotonic()
+        try:
+            probes = list(scenario.probes(bed))
+            if not probes:
+                return _skipped(scenario, "nothing here to probe")
+            probed, reason = self._judged(scenario, bed, probes)
+        except CiliumctlError as error:
+            return Tested(
+                name=scenario.name,
+                about=scenario.about,
+                category=scenario.category,
+                outcome="error",
+                seconds=time.monotonic() - started,
+                reason=error.message,
+            )
+        good = not reason and all(probe.ok for probe in probed)
+        return Tested(
+            name=scenario.name,
+            about=scenario.about,
+            category=scenario.category,
+            outcome="passed" if good else "failed",
+            seconds=time.monotonic() - started,
+            reason=reason,
+            probes=tuple(probed),
+        )
+
+    def _judged(self, scenario: Scenario, bed: Bed, probes: Sequence[Probe]) -> tuple[list[Probed], str]:
+        with self._applied(scenario.objects(bed)):
+            if scenario.policies is None:
+                patient = bool(scenario.objects(bed))
+                return (self._until(bed, probes) if patient else self.ask(bed, probes)), ""
+            plain = self._until(bed, [_plain(probe) for probe in probes])
+            if not all(probe.ok for probe in plain):
+                return (
+                    [replace(probe, phase="without the policy") for probe in plain],
+                    "it fails without the policy already, so it says nothing about the policy",
+                )
+            with self._applied(scenario.policies(bed)):
+                found = self._until(bed, probes)
+        denied = [probe for probe, asked in zip(found, probes, strict=True) if asked.expect.denied]
+        reason = ""
+        if denied and not any(probe.ok for probe in denied):
+            reason = f"the policy was not enforced within {SETTLE:.0f} s: everything still gets through"
+        return [replace(probe, phase="under the policy") for probe in found], reason
+
+    def _until(self, bed: Bed, probes: Sequence[Probe]) -> list[Probed]:
+        """Ask until everything is as expected: a change is observed, not slept for. The last answers otherwise."""
+        return poll(
+            lambda: self.ask(bed, probes),
+            lambda found: all(probe.ok for probe in found),
+            deadline=self.kube.deadline.within(SETTLE),
+            interval=0.3,
+        )
+
+    @contextmanager
+    def _applied(self, objects: Sequence[Applied]) -> Iterator[None]:
+        """Objects that are there for the block, and surely gone after it."""
+        made: list[Applied] = []
+        try:
+            for one in objects:
+                made.append(one)
+                self.kube.apply(one.resource, one.manifest, _place(one), force=True)
+            yield
+        finally:
+            with overtime(self.kube, seconds=_TIDY):
+                gather([partial(self.kube.delete, one.resource, name_of(one.manifest), _place(one)) for one in made])
+
+    def ask(self, bed: Bed, probes: Sequence[Probe]) -> list[Probed]:
+        """Run probes, all pods at the same time, several probes in one exec."""
+        batches: list[list[int]] = []
+        for _source, numbers in itertools.groupby(
+            sorted(range(len(probes)), key=lambda n: probes[n].source), key=lambda n: probes[n].source
+        ):
+            batches += _batched(list(numbers))
+        answered = gather_all([partial(self._exec, bed, [probes[n] for n in batch]) for batch in batches])
+        by_number = {
+            number: answer
+            for batch, answers in zip(batches, answered, strict=True)
+            for number, answer in zip(batch, answers, strict=True)
+        }
+        return [self._probed(bed, probe, by_number[number]) for number, probe in enumerate(probes)]
+
+    def _exec(self, bed: Bed, probes: Sequence[Probe]) -> list[Answer | None]:
+        pod = bed.pod(probes[0].source)
+        self.execs = next(self._counter)
+        done = self.kube.exec(
+            pod.namespace,
+            pod.name,
+            shell.script(probes),
+            container="server",
+            timeout=shell.longest(probes) + 20,
+        )
+        return shell.answers(done.stdout.decode("utf-8", "replace"), len(probes))
+
+    def _probed(self, bed: Bed, probe: Probe, answer: Answer | None) -> Probed:
+        pod = bed.pod(probe.source)
+        context = f" --context {self._context}" if self._context else ""
+        quoted = quote(probe.command)
+        return Probed(
+            name=probe.name,
+            ok=answer is not None and probe.expect.met(answer.code, answer.said),
+            source=pod.role,
+            source_node=pod.node,
+            target=probe.target.name,
+            target_node=probe.target.node,
+            address=probe.target.address,
+            expected=probe.expect.words,
+            seen=_seen(answer),
+            paste=f"kubectl{context} exec -n {pod.namespace} {pod.name} -c server -- sh -c {quoted}",
+        )
+
+
+def _batched(numbers: list[int]) -> list[list[int]]:
+    return [numbers[start : start + shell.BATCH] for start in range(0, len(numbers), shell.BATCH)]
+
+
+def _place(one: Applied) -> str:
+    place: str = dig(one.manifest, "metadata", "namespace", default="")
+    return place
+
+
+def _plain(probe: Probe) -> Probe:
+    return probe.expecting(ANSWERED) if probe.expect.denied else probe
+
+
+def _seen(answer: Answer | None) -> str:
+    """What a probe said, in a few words."""
+    if answer is None:
+        return "the command did not run to its end"
+    last = answer.said.strip().splitlines()[-1:] or [""]
+    if answer.code == ENDED:
+        return f"no end in time {last[0]}".strip()
+    if answer.code:
+        return f"exit code {answer.code}: {last[0]}" if last[0] else f"exit code {answer.code}"
+    return last[0][:200] or "nothing"
+
+
+def _skipped(scenario: Scenario, reason: str) -> Tested:
+    return Tested(
+        name=scenario.name, about=scenario.about, category=scenario.category, outcome="skipped", reason=reason
+    )

@@ -1,0 +1,116 @@
+"""What the cluster is, before anything is put into it: nodes, families, Cilium and its settings, who enforces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from ciliumctl import cni, templates
+from ciliumctl.clients.kube import (
+    CONFIG_MAPS,
+    DAEMON_SETS,
+    NODES,
+    Kube,
+    Manifest,
+    conditions_of,
+    dig,
+    labels_of,
+    name_of,
+)
+from ciliumctl.connectivity.bed import Settings
+from ciliumctl.connectivity.model import Node, World
+from ciliumctl.errors import Refused
+from ciliumctl.parallel import together
+
+_CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+
+
+def look(kube: Kube, settings: Settings, namespace: str) -> World:
+    """Look at the cluster. Six requests, all at once.
+
+    Raises:
+        Refused: no node takes pods.
+    """
+    nodes, agents, config, kinds, others = together(
+        lambda: list(kube.objects(NODES)),
+        partial(kube.find, DAEMON_SETS, "cilium", namespace),
+        partial(kube.find, CONFIG_MAPS, "cilium-config", namespace),
+        kube.kinds,
+        partial(_others, kube),
+    )
+    chosen = choose(nodes, settings)
+    if not chosen:
+        raise Refused(
+            "no node is ready and takes pods",
+            hint="`kubectl get nodes` shows why; `--toleration KEY` lets the test use tainted nodes",
+        )
+    known: Mapping[str, str] = dig(config, "data", default={})
+    return World(
+        nodes=tuple(chosen),
+        families=tuple(family for family in _families(nodes, chosen) if family in settings.families),
+        cilium=agents is not None,
+        cilium_namespace=namespace if agents is not None else "",
+        config=known,
+        kinds=frozenset(kind for _version, kind in kinds),
+        no_policies=_no_policies(agents, known, others),
+        external=settings.external,
+    )
+
+
+def _others(kube: Kube) -> tuple[cni.OtherCni, ...]:
+    return cni.in_charge(kube)
+
+
+def choose(nodes: Sequence[Manifest], settings: Settings) -> list[Node]:
+    """The nodes that take part, at most two: workers before control planes, in the order of their names."""
+    able = [node for node in nodes if _able(node, settings)]
+    able.sort(key=lambda node: (any(key in labels_of(node) for key in _CONTROL_PLANE), name_of(node)))
+    return [_node(node) for node in able[: 1 if settings.single_node else 2]]
+
+
+def _able(node: Manifest, settings: Settings) -> bool:
+    found = labels_of(node)
+    if any(found.get(key) != value for key, value in settings.node_selector.items()):
+        return False
+    if found.get("kubernetes.io/os", "linux") != "linux" or dig(node, "spec", "unschedulable", default=False):
+        return False
+    if dig(conditions_of(node).get("Ready"), "status", default="") != "True":
+        return False
+    taints: list[Manifest] = dig(node, "spec", "taints", default=[])
+    hard = [taint for taint in taints if taint.get("effect") in {"NoSchedule", "NoExecute"}]
+    return all(any(_tolerates(toleration, taint) for toleration in settings.tolerations) for taint in hard)
+
+
+def _tolerates(toleration: Mapping[str, str], taint: Manifest) -> bool:
+    if toleration.get("key") not in {None, "", taint.get("key")}:
+        return False
+    if toleration.get("effect") not in {None, "", taint.get("effect")}:
+        return False
+    return toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", "")
+
+
+def _node(node: Manifest) -> Node:
+    addresses: dict[int, str] = {}
+    listed: list[Manifest] = dig(node, "status", "addresses", default=[])
+    for entry in listed:
+        if entry.get("type") == "InternalIP":
+            addresses.setdefault(6 if ":" in entry["address"] else 4, entry["address"])
+    return Node(name=name_of(node), addresses=addresses)
+
+
+def _families(nodes: Sequence[Manifest], chosen: Sequence[Node]) -> list[int]:
+    """The families that pods will have, as far as can be known before there is one."""
+    names = {node.name for node in chosen}
+    ranges: list[list[str]] = [dig(node, "spec", "podCIDRs", default=[]) for node in nodes if name_of(node) in names]
+    found = {6 if ":" in entry else 4 for each in ranges for entry in each}
+    return sorted(found or {family for node in chosen for family in node.addresses})
+
+
+def _no_policies(agents: Manifest | None, config: Mapping[str, str], others: Sequence[cni.OtherCni]) -> str:
+    """Why no policy is enforced here, as far as it is known. An unknown CNI is tested: better once too often."""
+    if agents is not None:
+        never = config.get("enable-policy", "default") == "never"
+        return "Cilium enforces no policies (`enable-policy: never`)" if never else ""
+    without = templates.load("connectivity/without-policies.yaml")
+    named = [other.name for other in others if other.name in without]
+    return f"{named[0]} enforces no policies" if named and len(named) == len(others) else ""

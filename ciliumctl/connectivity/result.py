@@ -1,0 +1,112 @@
+"""What came of a run: every probe, every scenario, and what they say together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+Outcome = Literal["passed", "failed", "skipped", "error", "flaky"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """One probe's outcome. `paste` is the command that repeats it by hand; `phase` when in the scenario it ran."""
+
+    name: str
+    ok: bool
+    source: str
+    source_node: str
+    target: str
+    target_node: str
+    address: str
+    expected: str
+    seen: str
+    paste: str
+    phase: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """One scenario's outcome. `reason` says why it was skipped, or what went wrong besides probes."""
+
+    name: str
+    about: str
+    category: str
+    outcome: Outcome
+    seconds: float = 0.0
+    reason: str = ""
+    probes: tuple[Probed, ...] = ()
+    evidence: tuple[str, ...] = ()
+    attempts: int = 1
+
+    @property
+    def failures(self) -> tuple[Probed, ...]:
+        """The probes that did not meet what was expected."""
+        return tuple(probe for probe in self.probes if not probe.ok)
+
+    @property
+    def bad(self) -> bool:
+        """Whether it speaks against the network, or could not be judged."""
+        return self.outcome in {"failed", "error"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connectivity:
+    """The whole run. `seconds` by part: `setup`, `tests`, `cleanup`."""
+
+    kind: ClassVar[str] = "Connectivity"
+
+    context: str
+    namespace: str
+    nodes: tuple[str, ...]
+    families: tuple[int, ...]
+    profile: str
+    scenarios: tuple[Tested, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    execs: int = 0
+    kept: bool = False
+    patterns: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed, and something was tested."""
+        return not any(scenario.bad for scenario in self.scenarios) and self.count("passed") > 0
+
+    def count(self, outcome: Outcome) -> int:
+        """How many scenarios ended so; a flaky one passed."""
+        found = Counter(scenario.outcome for scenario in self.scenarios)
+        return found[outcome] + (found["flaky"] if outcome == "passed" else 0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The scenarios that failed, for `-o name`."""
+        return tuple(scenario.name for scenario in self.scenarios if scenario.bad)
+
+
+def patterns(scenarios: tuple[Tested, ...]) -> tuple[str, ...]:
+    """What the failures of positive probes have in common: a direction between nodes, a node, a family.
+
+    A network is mostly broken in one place; many red lines should say one thing.
+    """
+    probes = [probe for scenario in scenarios for probe in scenario.probes if probe.expected != "no answer"]
+    failed = [probe for probe in probes if not probe.ok]
+    if not failed:
+        return ()
+    said = []
+    directions = Counter((probe.source_node, probe.target_node) for probe in probes if probe.target_node)
+    broken = Counter((probe.source_node, probe.target_node) for probe in failed if probe.target_node)
+    for (source, target), count in sorted(broken.items()):
+        all_of_them = directions[source, target]
+        where = f"from {source} to {target}" if source != target else f"within {source}"
+        if count == all_of_them and count > 1:
+            said.append(f"nothing gets through {where}: all {count} probes failed")
+        else:
+            said.append(f"{where}: {count} of {all_of_them} probes failed")
+    sixes = [probe for probe in failed if ":" in probe.address]
+    if sixes and len(sixes) == len(failed):
+        said.append("only IPv6 is affected")
+    elif not sixes and any(":" in probe.address for probe in probes):
+        said.append("IPv6 is not affected")
+    return tuple(said)

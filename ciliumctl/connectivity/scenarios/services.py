@@ -1,0 +1,227 @@
+"""Services: cluster addresses, headless ones, node ports, affinity, none behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from shlex import quote
+
+from ciliumctl.connectivity.commands import http, service, udp, url
+from ciliumctl.connectivity.model import REFUSED, Bed, Pod, Probe, Scenario, Target, says
+
+
+def _any_server(bed: Bed) -> str:
+    return "|".join(pod.name for pod in bed.servers())
+
+
+def _cluster_ip(bed: Bed) -> Iterator[Probe]:
+    for client in bed.clients():
+        for server in bed.servers():
+            of = bed.services[server.role]
+            for family in bed.families:
+                if family in of.addresses:
+                    target = service(of, family, server.node)
+                    yield http(client.role, target, expect=says(server.name, f"`{server.name}`"))
+                    yield udp(client.role, target)
+
+
+def _balanced(bed: Bed) -> Iterator[Probe]:
+    of = bed.services["all"]
+    for client in bed.clients():
+        for family in bed.families:
+            if family not in of.addresses:
+                continue
+            ask = f"curl -sS -m 4 {url(of.addresses[family])}; echo"
+            names = " ".join(sorted(pod.name for pod in bed.servers()))
+            yield Probe(
+                name="30 requests reach every backend" + (" over IPv6" if family == 6 else ""),
+                source=client.role,
+                target=service(of, family),
+                command=f"for i in $(seq 30); do {ask}; done | sort -u | tr '\\n' ' '",
+                expect=says(names, f"answers of {names}"),
+                seconds=10,
+            )
+
+
+def _sticky(bed: Bed) -> Iterator[Probe]:
+    of = bed.services["sticky"]
+    for client in bed.clients():
+        for family in bed.families:
+            if family not in of.addresses:
+                continue
+            ask = f"curl -sS --fail -m 4 {url(of.addresses[family])} || echo failed; echo"
+            yield Probe(
+                name="12 requests reach one backend" + (" over IPv6" if family == 6 else ""),
+                source=client.role,
+                target=service(of, family),
+                command=f"for i in $(seq 12); do {ask}; done | sort -u | tr '\\n' ' '",
+                expect=says(_any_server(bed), "the answers of one backend"),
+                seconds=10,
+            )
+
+
+def _itself(bed: Bed) -> Iterator[Probe]:
+    of = bed.services["itself"]
+    for family in bed.families:
+        if family in of.addresses:
+            yield http("client", service(of, family, bed.pod("client").node), expect=says("client", "its own name"))
+
+
+def _headless(bed: Bed) -> Iterator[Probe]:
+    for client in bed.clients():
+        yield http(
+            client.role,
+            Target(name="service headless"),
+            host=f"{bed.services['headless'].full_name}.{bed.world.domain}",
+            expect=says(_any_server(bed), "the name of a backend"),
+        )
+
+
+def _nobody(bed: Bed) -> Iterator[Probe]:
+    of = bed.services["nobody"]
+    for client in bed.clients():
+        for family in bed.families:
+            if family in of.addresses:
+                yield http(client.role, service(of, family), expect=REFUSED)
+
+
+def _node_ports(bed: Bed) -> Iterator[Probe]:
+    of = bed.services["all"]
+    for client in bed.clients():
+        for node in bed.world.nodes:
+            for family in bed.families:
+                # A service may have fewer families than a node.
+                if family in node.addresses and family in of.addresses:
+                    where = "its own node" if node.name == client.node else "the other node"
+                    target = Target(name=f"a node port of {where}", address=node.addresses[family], node=node.name)
+                    yield http(
+                        client.role, target, port=of.node_ports["http"], expect=says(_any_server(bed), "a backend")
+                    )
+                    yield udp(client.role, target, port=of.node_ports["udp"])
+
+
+def _local_node_port(bed: Bed) -> Iterator[Probe]:
+    of, server = bed.services["local"], bed.servers()[-1]
+    for client in bed.clients():
+        for family in bed.families:
+            if family in server.host and family in of.addresses:
+                target = Target(name="a node port of the backend's node", address=server.host[family], node=server.node)
+                yield http(client.role, target, port=of.node_ports["http"], expect=says(server.name))
+
+
+def _host_to_node_port(bed: Bed) -> Iterator[Probe]:
+    of = bed.services["all"]
+    for host in _hosts(bed):
+        for node in bed.world.nodes:
+            for family in bed.families:
+                if family in node.addresses and family in of.addresses:
+                    target = Target(name=f"a node port of {node.name}", address=node.addresses[family], node=node.name)
+                    yield http(host.role, target, port=of.node_ports["http"], expect=says(_any_server(bed)))
+
+
+def _host_to_service(bed: Bed) -> Iterator[Probe]:
+    for host in _hosts(bed):
+        for server in bed.servers():
+            of = bed.services[server.role]
+            for family in bed.families:
+                if family in of.addresses and family in host.addresses:
+                    yield http(host.role, service(of, family, server.node), expect=says(server.name))
+
+
+def _hosts(bed: Bed) -> list[Pod]:
+    return [pod for role, pod in sorted(bed.pods.items()) if role.startswith("host-")]
+
+
+def _many(bed: Bed) -> Iterator[Probe]:
+    of = bed.services["all"]
+    for client in bed.clients():
+        for family in bed.families:
+            if family not in of.addresses:
+                continue
+            one = f"curl -sS --fail --connect-timeout 2 -m 6 -o /dev/null -w {quote('%{http_code} ')} "
+            yield Probe(
+                name="100 connections, 20 at a time" + (" over IPv6" if family == 6 else ""),
+                source=client.role,
+                target=service(of, family),
+                command=f"seq 100 | xargs -P 20 -I {{}} {one}{url(of.addresses[family])} | wc -w | tr -d ' '",
+                expect=says("100", "100 answers"),
+                seconds=25,
+            )
+
+
+CLUSTER_IP = Scenario(
+    name="pod-to-service",
+    about="a pod reaches services at their cluster addresses over TCP and UDP, backends here and there",
+    category="services",
+    probes=_cluster_ip,
+    smoke=True,
+    official=("no-policies",),
+)
+BALANCED = Scenario(
+    name="service-balances",
+    about="a service sends requests to each of its backends",
+    category="services",
+    probes=_balanced,
+    official=("no-policies",),
+)
+STICKY = Scenario(
+    name="service-session-affinity",
+    about="a service with session affinity keeps a client at one backend",
+    category="services",
+    probes=_sticky,
+)
+ITSELF = Scenario(
+    name="pod-to-itself-via-service",
+    about="a pod reaches itself through its own service",
+    category="services",
+    probes=_itself,
+    smoke=True,
+    official=("pod-to-itself-via-service",),
+)
+HEADLESS = Scenario(
+    name="pod-to-headless-service",
+    about="a pod reaches the backends of a headless service by its name",
+    category="services",
+    probes=_headless,
+)
+NOBODY = Scenario(
+    name="service-without-endpoints",
+    about="a service with nothing ready behind it refuses at once",
+    category="services",
+    probes=_nobody,
+    official=("no-policies",),
+)
+NODE_PORTS = Scenario(
+    name="pod-to-node-port",
+    about="a pod reaches node ports on its own node and on the other, over TCP and UDP",
+    category="services",
+    probes=_node_ports,
+    smoke=True,
+    official=("no-policies-extra",),
+)
+LOCAL_NODE_PORT = Scenario(
+    name="pod-to-local-node-port",
+    about="a node port with externalTrafficPolicy Local answers on the backend's node",
+    category="services",
+    probes=_local_node_port,
+)
+HOST_TO_SERVICE = Scenario(
+    name="host-to-service",
+    about="the nodes themselves reach services at their cluster addresses",
+    category="services",
+    probes=_host_to_service,
+    hosts=True,
+)
+HOST_TO_NODE_PORT = Scenario(
+    name="host-to-node-port",
+    about="the nodes themselves reach node ports, their own and each other's",
+    category="services",
+    probes=_host_to_node_port,
+    hosts=True,
+    official=("no-policies-extra",),
+)
+MANY = Scenario(
+    name="many-connections",
+    about="a hundred short connections to a service all succeed",
+    category="services",
+    probes=_many,
+)
