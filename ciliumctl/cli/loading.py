@@ -27,7 +27,7 @@ NO_KIND = "Error"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Install and change": ("install", "uninstall", "hubble", "values"),
     "Look": ("status", "connectivity", "detect", "preset", "version", "config"),
-    "This machine": ("tools", "lab", "completion"),
+    "This machine": ("tools", "lab", "ci", "completion"),
 }
 
 

@@ -98,13 +98,13 @@ def _option(name: str, *declarations: str, help: str, **more: Any) -> TyperOptio
         envvar=variables,
         allow_from_autoenv=False,
         expose_value=False,
-        callback=_remember,
+        callback=remember,
         show_default=False,
         **more,
     )
 
 
-def _remember(ctx: Context, param: Parameter, value: Any) -> Any:
+def remember(ctx: Context, param: Parameter, value: Any) -> Any:
     """Keep the value that has the strongest source: the option may stand before and after the command."""
     name = param.name or ""
     source = ctx.get_parameter_source(name)

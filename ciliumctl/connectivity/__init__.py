@@ -6,11 +6,13 @@ from ciliumctl.connectivity.bed import Settings
 from ciliumctl.connectivity.deploy import expired, left, remove
 from ciliumctl.connectivity.looking import look
 from ciliumctl.connectivity.model import Scenario, World
+from ciliumctl.connectivity.reporting import TITLE, failed_in, not_begun, suites
 from ciliumctl.connectivity.result import Connectivity, Probed, Tested
-from ciliumctl.connectivity.running import Wanted, late, listed, run, select
+from ciliumctl.connectivity.running import Wanted, late, run, select
 from ciliumctl.connectivity.session import of as run_of
 
 __all__ = [
+    "TITLE",
     "Connectivity",
     "Probed",
     "Scenario",
@@ -19,12 +21,14 @@ __all__ = [
     "Wanted",
     "World",
     "expired",
+    "failed_in",
     "late",
     "left",
-    "listed",
     "look",
+    "not_begun",
     "remove",
     "run",
     "run_of",
     "select",
+    "suites",
 ]

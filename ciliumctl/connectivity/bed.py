@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +42,11 @@ class Settings:
             return found
         _host, _slash, path = found.partition("/")
         return f"{self.registry.rstrip('/')}/{path}"
+
+    def fingerprint(self, nodes: Sequence[str]) -> str:
+        """What pods on these nodes are like: a kept bed with another one is not used again."""
+        said = json.dumps([list(nodes), self.image("probe"), self.pull_secret, list(self.tolerations)], default=dict)
+        return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     def check(self) -> None:
         """Raises `UsageError` for an image that no test uses."""

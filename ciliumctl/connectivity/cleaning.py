@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ciliumctl.clients.kube import Kube, name_of
+from ciliumctl.clients.kube import Kube, Resource, name_of
 from ciliumctl.connectivity import deploy, session
+from ciliumctl.errors import NotFound
 from ciliumctl.report import Reporter
+
+_CLUSTERWIDE = Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,4 +38,14 @@ def clean(kube: Kube, report: Reporter, consent: Callable[[str], None]) -> Clean
             consent(f"Namespace `{name_of(one)}` is of {run.owner} and may be in use until {run.expires:%H:%M} UTC.")
     names = [name_of(one) for one in found]
     deploy.remove(kube, names, report)
+    _remove_policies(kube)
     return CleanedUp(context=kube.context, removed=tuple(names))
+
+
+def _remove_policies(kube: Kube) -> None:
+    """What a killed run left outside of namespaces; it selects pods of namespaces that are gone."""
+    try:
+        for one in kube.objects(_CLUSTERWIDE, labels=session.LABEL):
+            kube.delete(_CLUSTERWIDE, name_of(one))
+    except NotFound:
+        return

@@ -15,7 +15,7 @@ from ciliumctl.clients.kube import Kube
 from ciliumctl.connectivity import deploy, evidence, looking, scenarios, session
 from ciliumctl.connectivity.bed import Settings
 from ciliumctl.connectivity.engine import Engine
-from ciliumctl.connectivity.model import Bed, Scenario, World
+from ciliumctl.connectivity.model import Bed, Scenario
 from ciliumctl.connectivity.result import Connectivity, Outcome, Tested, patterns
 from ciliumctl.errors import TimedOut, UsageError
 from ciliumctl.parallel import gather
@@ -79,7 +79,7 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Connectivity:
         world = looking.look(kube, wanted.settings, wanted.namespace)
         able = [one for one in chosen if not one.skipped(world)]
         step.finish(f"{len(able)} of {len(chosen)} scenarios can run here")
-    mark = _mark(kube, wanted)
+    mark = _mark(kube, wanted, wanted.settings.fingerprint([node.name for node in world.nodes]))
     lanes = wanted.lanes or (3 if sum(one.policies is not None for one in able) > 6 else 1)
     want = deploy.Wanted(
         run=mark,
@@ -113,14 +113,14 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Connectivity:
     )
 
 
-def _mark(kube: Kube, wanted: Wanted) -> session.Run:
+def _mark(kube: Kube, wanted: Wanted, bed: str) -> session.Run:
     """This run's mark; with `keep`, that of a bed that somebody kept before."""
     if wanted.keep:
         for namespace in deploy.left(kube):
             found = session.of(namespace)
-            if found.owner == wanted.owner and not deploy.expired(namespace):
+            if (found.owner, found.bed) == (wanted.owner, bed) and not deploy.expired(namespace):
                 return found
-    return session.new(wanted.owner)
+    return session.new(wanted.owner, bed)
 
 
 def _all(
@@ -192,11 +192,6 @@ def skipped(scenario: Scenario, reason: str) -> Tested:
     return Tested(
         name=scenario.name, about=scenario.about, category=scenario.category, outcome="skipped", reason=reason
     )
-
-
-def listed(world: World | None, chosen: Sequence[Scenario]) -> list[tuple[Scenario, str]]:
-    """Scenarios with why they cannot run; without a cluster nothing is known about that."""
-    return [(scenario, scenario.skipped(world) if world is not None else "") for scenario in chosen]
 
 
 def late(result: Connectivity, kube: Kube) -> TimedOut | None:

@@ -11,7 +11,7 @@ from ciliumctl.clients.kube import Manifest, annotations_of, labels_of
 LABEL = "ciliumctl.io/connectivity"
 EXPIRES = "ciliumctl.io/expires"
 OWNER = "ciliumctl.io/owner"
-KEPT = "ciliumctl.io/kept"
+BED = "ciliumctl.io/bed"
 PREFIX = "ciliumctl-test"
 #: How long a bed may be in use; what is older was left behind.
 LIFE = timedelta(hours=2)
@@ -19,11 +19,12 @@ LIFE = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run's mark on everything it makes."""
+    """One run's mark on everything it makes. `bed` tells beds apart that another run could not use."""
 
     name: str
     owner: str
     expires: datetime
+    bed: str = ""
 
     def namespace(self, lane: int, *, host: bool = False) -> str:
         """The namespace of a lane, and the one for pods in the host's network."""
@@ -37,12 +38,12 @@ class Run:
     @property
     def annotations(self) -> dict[str, str]:
         """For people who meet it."""
-        return {EXPIRES: self.expires.isoformat(timespec="seconds"), OWNER: self.owner}
+        return {EXPIRES: self.expires.isoformat(timespec="seconds"), OWNER: self.owner, BED: self.bed}
 
 
-def new(owner: str, now: datetime | None = None) -> Run:
+def new(owner: str, bed: str, now: datetime | None = None) -> Run:
     """A run with a name of its own."""
-    return Run(name=secrets.token_hex(3), owner=owner, expires=(now or datetime.now(UTC)) + LIFE)
+    return Run(name=secrets.token_hex(3), owner=owner, expires=(now or datetime.now(UTC)) + LIFE, bed=bed)
 
 
 def of(namespace: Manifest) -> Run:
@@ -52,4 +53,9 @@ def of(namespace: Manifest) -> Run:
         expires = datetime.fromisoformat(annotations.get(EXPIRES, ""))
     except ValueError:
         expires = datetime.fromtimestamp(0, UTC)
-    return Run(name=labels_of(namespace).get(LABEL, ""), owner=annotations.get(OWNER, "somebody"), expires=expires)
+    return Run(
+        name=labels_of(namespace).get(LABEL, ""),
+        owner=annotations.get(OWNER, "somebody"),
+        expires=expires,
+        bed=annotations.get(BED, ""),
+    )

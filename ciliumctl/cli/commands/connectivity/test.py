@@ -15,14 +15,15 @@ Examples:
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ciliumctl.cli import session_of
+from ciliumctl.cli import reporting, session_of
 from ciliumctl.cli.commands.connectivity import _choosing as choosing
 from ciliumctl.cli.options import option
-from ciliumctl.cli.output import Cell, Writer
+from ciliumctl.cli.output import Cell, Writer, envelope
 
 if TYPE_CHECKING:
     from ciliumctl.connectivity import Connectivity, Tested
@@ -59,12 +60,22 @@ def command(
     image_pull_secret: choosing.PullSecret = "",
     node_selector: choosing.NodeSelector = None,
     toleration: choosing.Toleration = None,
+    rerun_failed: Annotated[
+        str, option("--rerun-failed", metavar="FILE", help="Only what failed in the run that wrote this JSON report")
+    ] = "",
+    report: reporting.Reports = None,
 ) -> None:
     """Test, and say what was found."""
     from ciliumctl import connectivity
+    from ciliumctl.errors import CiliumctlError
 
     session = session_of(ctx)
     session.allow("wide", "name")
+    reports = reporting.wanted(report)
+    only = connectivity.failed_in(Path(rerun_failed)) if rerun_failed else frozenset[str]()
+    if rerun_failed and not only:
+        session.report.note(f"nothing failed in `{rerun_failed}`")
+        raise typer.Exit(0)
     settings = choosing.settings(
         images=image,
         registry=registry,
@@ -82,13 +93,21 @@ def command(
         profile=profile,
         tests=tuple(test or ()),
         skips=tuple(skip or ()),
+        only=only,
         lanes=concurrency,
         retries=retries,
         keep=keep,
     )
     session.deadline(1800)
-    result = connectivity.run(session.kube, wanted, session.report)
+    try:
+        result = connectivity.run(session.kube, wanted, session.report)
+    except CiliumctlError as error:
+        data = envelope(KIND, None, error)
+        reporting.publish(reports, connectivity.TITLE, connectivity.not_begun(error), data, session.environ)
+        raise
     late = connectivity.late(result, session.kube)
+    data = envelope(KIND, result, late)
+    reporting.publish(reports, connectivity.TITLE, connectivity.suites(result), data, session.environ, result.patterns)
     if late is not None:
         session.fail(late, result, render)
     session.finish(result, render)

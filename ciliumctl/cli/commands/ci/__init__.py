@@ -1,0 +1,1 @@
+"""Pipelines for CI systems: install Cilium, wait, test the network."""
