@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -37,13 +37,13 @@ _IMAGES = {"kind": "docker:28-dind", "kubeconfig": "python:3.13-slim"}
 class Wanted:
     """What a pipeline is to do.
 
-    `ciliumctl` is a version or a full commit. An empty `cluster` is the system's usual one: `kind`, or for Tekton, whose
-    pods cannot run kind's nodes, `kubeconfig`.
+    `ciliumctl` is a version or a full commit. The `cluster` `auto` is `kind`, or for Tekton, whose pods cannot run
+    kind's nodes, `kubeconfig`.
     """
 
     system: System
     ciliumctl: str
-    cluster: Literal["", "kind", "kubeconfig"] = ""
+    cluster: Literal["auto", "kind", "kubeconfig"] = "auto"
     cilium: str = ""
     chart: str = ""
     presets: tuple[str, ...] = ()
@@ -88,9 +88,11 @@ class ShellStep:
 def generate(wanted: Wanted) -> Pipeline:
     """The pipeline. Raises `UsageError` for what no pipeline can hold."""
     _check(wanted)
-    cluster = wanted.cluster or ("kubeconfig" if wanted.system == "tekton" else "kind")
+    usual = "kubeconfig" if wanted.system == "tekton" else "kind"
+    cluster = usual if wanted.cluster == "auto" else wanted.cluster
     text = templates.path(f"ci/{wanted.system}.yaml").read_text(encoding="utf-8")
-    text = _BLOCK.sub(lambda found: found[2] if found[1] == cluster else "", text)
+    pin = "commit" if _COMMIT.fullmatch(wanted.ciliumctl) else "tag"
+    text = _BLOCK.sub(lambda found: found[2] if found[1] in {cluster, pin} else "", text)
     gaps = _gaps(wanted, cluster)
     text = _GAP.sub(lambda found: gaps[found[1]], text)
     return Pipeline(
@@ -166,7 +168,7 @@ def write(pipeline: Pipeline, path: Path, consent: Callable[[Path], None]) -> Pi
     """
     before = _content(path)
     if before == pipeline.text:
-        return _with(pipeline, path, "unchanged")
+        return replace(pipeline, file=str(path), outcome="unchanged")
     if before is not None:
         consent(path)
     try:
@@ -176,19 +178,7 @@ def write(pipeline: Pipeline, path: Path, consent: Callable[[Path], None]) -> Pi
         raise Missing(
             f"`{path}` cannot be written: {error.strerror}", hint="name another file with `--output`"
         ) from error
-    return _with(pipeline, path, "written")
-
-
-def _with(pipeline: Pipeline, path: Path, outcome: Outcome) -> Pipeline:
-    return Pipeline(
-        system=pipeline.system,
-        ciliumctl=pipeline.ciliumctl,
-        cluster=pipeline.cluster,
-        needs=pipeline.needs,
-        file=str(path),
-        outcome=outcome,
-        text=pipeline.text,
-    )
+    return replace(pipeline, file=str(path), outcome="written")
 
 
 def _content(path: Path) -> str | None:

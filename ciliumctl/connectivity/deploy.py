@@ -14,7 +14,7 @@ from ciliumctl.connectivity import bed as beds
 from ciliumctl.connectivity import session
 from ciliumctl.connectivity.bed import Settings
 from ciliumctl.connectivity.model import Bed, Node, Pod, Service, World
-from ciliumctl.errors import Conflict, Forbidden, Invalid, Refused, TimedOut
+from ciliumctl.errors import Conflict, Forbidden, Invalid, OutsideError, TimedOut
 from ciliumctl.parallel import gather, gather_all
 from ciliumctl.report import Reporter, Step
 from ciliumctl.status.trouble import TERMINAL, explain, last_event
@@ -47,7 +47,7 @@ def make(kube: Kube, wanted: Wanted, report: Reporter) -> list[Bed]:
     """Make the lanes and wait until every pod answers its own node.
 
     Raises:
-        Forbidden: this user may not make them. Refused: a pod will never run. TimedOut: not in time.
+        Forbidden: this user may not make them. OutsideError: a pod will never run. TimedOut: not in time.
     """
     with report.step("Preparing the test bed") as step:
         step("namespaces and pods")
@@ -132,7 +132,7 @@ def _ready(pod: Manifest) -> bool:
 
 
 def _tell(kube: Kube, pods: Sequence[Manifest], since: dict[str, float], now: float, step: Step) -> None:
-    """Say which pods wait for what, those that wait for the same together. Raises `Refused` for one that never will."""
+    """Say which pods wait for what, grouped by that. Raises `OutsideError` for one that will never run."""
     waiting = [pod for pod in pods if not _ready(pod)]
     reasons: dict[str, list[str]] = {}
     for pod in waiting:
@@ -143,7 +143,7 @@ def _tell(kube: Kube, pods: Sequence[Manifest], since: dict[str, float], now: fl
             since.pop(key, None)
         elif now - since.setdefault(key, now) >= GRACE:
             event = last_event(kube, namespace_of(pod), dig(pod, "metadata", "uid", default=""))
-            raise Refused(
+            raise OutsideError(
                 f"pod `{key}` will not run: {trouble.reason}: {trouble.message or event}",
                 hint="`--image probe=REF` or `--registry PREFIX` name another image, `--toleration` other nodes",
             )

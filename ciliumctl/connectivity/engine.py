@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ class Engine:
         self._context = context
         self._counter = itertools.count(1)
         self.execs = 0
+        #: Set when the run was interrupted: its threads go on for a moment, and must neither test nor speak.
+        self.stopped = threading.Event()
 
     def test(self, scenario: Scenario, bed: Bed) -> Tested:
         """Run it. What goes wrong in the cluster becomes an `error` outcome: the other scenarios go on."""

@@ -12,6 +12,7 @@ from ciliumctl.clients.kube import (
     NODES,
     Kube,
     Manifest,
+    annotations_of,
     conditions_of,
     dig,
     labels_of,
@@ -20,6 +21,7 @@ from ciliumctl.clients.kube import (
 from ciliumctl.connectivity.bed import Settings
 from ciliumctl.connectivity.model import Node, World
 from ciliumctl.errors import Refused
+from ciliumctl.lab.nodes import ANNOTATION as SIMULATED
 from ciliumctl.parallel import together
 
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
@@ -39,6 +41,11 @@ def look(kube: Kube, settings: Settings, namespace: str) -> World:
         partial(_others, kube),
     )
     chosen = choose(nodes, settings)
+    if not chosen and any(_simulated(node) for node in nodes):
+        raise Refused(
+            "the nodes are simulated: nothing runs there, and no traffic flows",
+            hint="`ciliumctl lab up --provider kind` makes a lab whose pods do run",
+        )
     if not chosen:
         raise Refused(
             "no node is ready and takes pods",
@@ -68,8 +75,14 @@ def choose(nodes: Sequence[Manifest], settings: Settings) -> list[Node]:
     return [_node(node) for node in able[: 1 if settings.single_node else 2]]
 
 
+def _simulated(node: Manifest) -> bool:
+    return SIMULATED in annotations_of(node)
+
+
 def _able(node: Manifest, settings: Settings) -> bool:
     found = labels_of(node)
+    if _simulated(node):
+        return False
     if any(found.get(key) != value for key, value in settings.node_selector.items()):
         return False
     if found.get("kubernetes.io/os", "linux") != "linux" or dig(node, "spec", "unschedulable", default=False):

@@ -96,9 +96,10 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Connectivity:
         tested = _all(engine, chosen, beds, wanted, report)
         ended = time.monotonic()
     finally:
+        engine.stopped.set()
         if not wanted.keep:
             deploy.remove(kube, want.namespaces, report)
-    report.resume = ""
+            report.resume = ""
     return Connectivity(
         context=kube.context,
         namespace=mark.namespace(0),
@@ -141,10 +142,11 @@ def _all(
     def one(scenario: Scenario, bed: Bed) -> None:
         with board.running(scenario):
             found = _tried(engine, scenario, bed, wanted.retries)
-            if found.bad:
+            if found.bad and not engine.stopped.is_set():
                 found = replace(found, evidence=evidence.gather(engine.kube, bed, found))
         results[scenario.name] = found
-        board.ended(found)
+        if not engine.stopped.is_set():
+            board.ended(found)
 
     with report.step(f"Testing {len(able)} scenarios") as step:
         board.step = step
@@ -175,7 +177,7 @@ def _raise_first(results: Sequence[object]) -> None:
 
 def _tried(engine: Engine, scenario: Scenario, bed: Bed, retries: int) -> Tested:
     """Run it, and again when it failed: one that passes then is told as flaky."""
-    if engine.kube.deadline.passed:
+    if engine.stopped.is_set() or engine.kube.deadline.passed:
         return replace(skipped(scenario, ""), outcome="error", reason="the time was up before it began")
     found = engine.test(scenario, bed)
     for attempt in range(2, retries + 2):

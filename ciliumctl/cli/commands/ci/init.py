@@ -4,7 +4,8 @@ It installs ciliumctl in the version pinned, starts a kind cluster without a CNI
 waits until it is healthy, tests the network and keeps the report as JUnit. Without a file it is printed. A file that is
 as wanted is left alone; another one is only replaced with a yes.
 
-What else `install` is to do stands in `.ciliumctl.yaml` in the repository, which the pipeline's commands read.
+What else `install` is to do stands in `.ciliumctl.yaml` in the repository, which the pipeline's commands read; Tekton's
+has no repository.
 
 Examples:
   ciliumctl ci init github --output .github/workflows/cilium.yml
@@ -60,12 +61,13 @@ def command(
     cluster: Annotated[
         str,
         choice(
+            "auto",
             "kind",
             "kubeconfig",
             flags=("--cluster",),
-            help="A throwaway one by kind, or the one of a secret kubeconfig (default: kind; tekton: kubeconfig)",
+            help="A throwaway one by kind, or that of a secret kubeconfig (default: kind; tekton: kubeconfig)",
         ),
-    ] = "",
+    ] = "auto",
     version: Annotated[
         str,
         option(
@@ -115,5 +117,5 @@ def render(out: Writer, result: Pipeline) -> None:
         out.text(result.text)
         return
     out.line((result.outcome, "good" if result.outcome == "written" else ""), f": {result.file}")
-    for need in result.needs:
+    for need in result.needs if result.outcome == "written" else ():
         out.line(("needs: ", "head"), need)
