@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nox
@@ -45,6 +47,18 @@ def tests(session: nox.Session) -> None:
     """Everything that can be tested on this machine: unit, commands, and the real control plane with real Helm."""
     _install(session, "dev")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Tests with real nodes and real traffic; needs root. Where that cannot be, it says why and exits with 8."""
+    _install(session, "dev")
+    # Not through `session.run`: its failures all end as 1.
+    python = str(Path(session.bin) / "python")
+    code = subprocess.run([python, "-m", "tests.cluster", "check"], cwd=HERE, check=False).returncode
+    if code:
+        sys.exit(code)
+    session.run("pytest", "tests/e2e", *session.posargs)
 
 
 @nox.session

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs.generating import commands, environment, exit_codes, presets, results
+from docs.generating import commands, connectivity, environment, exit_codes, presets, results
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -42,6 +42,7 @@ def pages() -> dict[str, str]:
     """Every generated file's text, by its name in `docs/reference`."""
     return {
         "commands.md": commands.page(),
+        "connectivity-tests.md": connectivity.page(),
         "exit-codes.md": exit_codes.page(),
         "json.md": results.page(),
         "presets.md": presets.page(),

@@ -24,6 +24,7 @@ _ABOUT = {
     "CILIUMCTL_CACHE": "Folder of downloads, indexes and labs, instead of the user's cache folder",
     "CILIUMCTL_CONFIG": "File of the user's defaults, instead of `config.yaml` in the user's configuration folder",
     "GITHUB_ACTIONS": "When `true`, errors and warnings are written as GitHub's annotations too",
+    "GITHUB_STEP_SUMMARY": "File that GitHub shows as the step's summary: a connectivity test is added to it",
     "GOFLAGS": "Kept for Go builds, but for the flags that ciliumctl sets itself",
     "HELM_DRIVER": "Where Helm keeps releases: `secret` (the default) or `configmap`; anything else is refused",
     "HOME": "Where `~/.local/bin` is",

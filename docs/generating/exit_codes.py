@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 
-from ciliumctl.errors import EXIT_CODES, CiliumctlError, Interrupted
+from ciliumctl.errors import EXIT_CODES, CiliumctlError
 from docs.generating.text import NOTICE, first_paragraph, prose, table
 
 
@@ -29,6 +29,5 @@ def page() -> str:
     for error in errors():
         parent = error.__mro__[1]
         kind = f"`{parent.code}`" if issubclass(parent, CiliumctlError) and parent is not CiliumctlError else ""
-        exits = f"`{error.exit_code}`" + (", `143` on SIGTERM" if error is Interrupted else "")
-        rows.append((f"`{error.code}`", exits, kind, prose(first_paragraph(error))))
+        rows.append((f"`{error.code}`", f"`{error.exit_code}`", kind, prose(first_paragraph(error))))
     return text + table(("code", "exit code", "a kind of", "meaning"), rows).rstrip() + "\n"

@@ -1,45 +1,75 @@
-"""Try it by hand: `python -m tests.cluster up|down [--nodes N] [--folder DIR]`."""
+"""Try it by hand: `python -m tests.cluster check|up|down|enforce [--nodes N] [--name NAME] [--folder DIR] [--chart FILE]`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from ciliumctl import defaults
 from ciliumctl.cli.sinks import choose
 from ciliumctl.errors import CiliumctlError
 from ciliumctl.report import Reporter
-from tests.cluster import cluster, images
+from tests.cluster import cluster, enforcer, leftovers, machine
+
+CHARTS = Path(__file__).parents[3] / "shared" / "data" / "charts"
+#: The charts whose images are there as stand-ins, when nobody names others: the oldest and the newest we test.
+VERSIONS = ("1.15.6", "1.20.0")
 
 
 def main() -> int:
     """Start or end a cluster of real nodes."""
     parser = argparse.ArgumentParser(description="A cluster of real nodes.")
-    parser.add_argument("what", choices=["up", "down"])
+    parser.add_argument("what", choices=["check", "up", "down", "enforce"])
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--name", default="e2e")
-    parser.add_argument("--folder", type=Path, default=Path("/var/tmp/ciliumctl-e2e"))  # noqa: S108
+    parser.add_argument("--folder", type=Path, help="where its files are (/var/tmp/ciliumctl-NAME)")
+    parser.add_argument("--chart", type=Path, action="append", help="a chart of Cilium to have stand-in images for")
     options = parser.parse_args()
-    if options.what == "down":
-        cluster.down(options.name, options.folder)
-        return 0
-    sink = choose("plain", quiet=False, stream=sys.stderr, color=False, environ=os.environ)
-    bins = Path(os.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder()) / "bin"
+    folder = options.folder or cluster.folder_of(options.name)
     try:
-        made = cluster.up(
-            options.name,
-            options.folder,
-            count=options.nodes,
-            bins=bins,
-            pictures=images.stand_ins(),
-            report=Reporter(sink),
-        )
+        return _do(options.what, options.name, folder, options.nodes, options.chart or default_charts())
     except CiliumctlError as error:
         print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
         return error.exit_code
+
+
+def default_charts() -> list[Path]:
+    """The charts beside the checkout that stand-ins are made for."""
+    return [file for version in VERSIONS if (file := CHARTS / f"cilium-{version}.tgz").is_file()]
+
+
+def _do(what: str, name: str, folder: Path, nodes: int, charts: Sequence[Path]) -> int:
+    if what == "check":
+        machine.check()
+        return 0
+    if what == "down":
+        cluster.down(name, folder)
+        left = leftovers.traces(name, folder)
+        print("\n".join(f"still there: {line}" for line in left), end="\n" if left else "", file=sys.stderr)
+        return 1 if left else 0
+    if what == "enforce":
+        return _enforce(folder)
+    sink = choose("plain", quiet=False, stream=sys.stderr, color=False, environ=os.environ)
+    bins = Path(os.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder()) / "bin"
+    made = cluster.up(name, folder, count=nodes, bins=bins, charts=charts, report=Reporter(sink))
     print(made.kubeconfig)
+    return 0
+
+
+def _enforce(folder: Path) -> int:
+    """Enforce policies until Ctrl-C or SIGTERM; then every rule is taken away."""
+    ending = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: ending.set())
+    running = enforcer.Enforcer.start(cluster.load(folder))
+    enforcer.say("enforcing until Ctrl-C")
+    ending.wait()
+    running.stop()
     return 0
 
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ciliumctl import tools
 from ciliumctl.clients.helm import Helm, HelmOptions
 from ciliumctl.clients.kube import NODES, ConnectOptions, Kube, connect
 from ciliumctl.clients.web import Web
+from ciliumctl.errors import LabFailed, NotFound
 from ciliumctl.lab import control_plane, pki
-from ciliumctl.lab.processes import Process, stop
+from ciliumctl.lab.processes import Process, start
 from ciliumctl.report import Reporter
 from ciliumctl.wait import Deadline, poll
-from tests.cluster import addresses, images, machine, network, node
+from tests.cluster import addresses, dns, images, leftovers, machine, network, node
+from tests.cluster.addresses import Segment
+from tests.world import agnhost
 
 PROGRAMS = (*control_plane.PROGRAMS, "kubelet", "kube-proxy", "coredns", "helm")
+_UP_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +35,53 @@ class Cluster:
     nodes: tuple[str, ...]
     kubeconfig: Path
     server: str
+    segment: Segment
     processes: tuple[Process, ...] = ()
+    programs: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def kube(self) -> Kube:
         """A client with every right."""
         return connect(ConnectOptions(kubeconfig=str(self.kubeconfig)), os.environ)
 
+    def running(self, node_name: str, program: str) -> list[Process]:
+        """The processes of a node's `kubelet`, `kube-proxy` or `containerd`, to be stopped or killed by a test."""
+        return leftovers.serving(program, self.folder / node_name)
 
-def up(
-    name: str, folder: Path, *, count: int, bins: Path, pictures: Sequence[images.Image], report: Reporter
-) -> Cluster:
+    def inside(self, node_name: str, *argv: str, stdin: str = "", check: bool = True) -> str:
+        """Run a program in the network namespace of a node, or of `outside`; returns what it said."""
+        return network.inside(self.name, node_name, *argv, stdin=stdin, check=check)
+
+
+def folder_of(name: str) -> Path:
+    """Where a cluster's files are unless somebody says otherwise: always the same, so that `down` finds them."""
+    return Path("/var/tmp") / f"ciliumctl-{name}"  # noqa: S108
+
+
+def load(folder: Path) -> Cluster:
+    """The cluster whose files are in `folder`. Raises `NotFound`."""
+    try:
+        state = json.loads((folder / "cluster.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFound(
+            f"there is no cluster in `{folder}`", hint="start one with `python -m tests.cluster up`"
+        ) from None
+    return Cluster(
+        name=state["name"],
+        folder=folder,
+        nodes=tuple(state["nodes"]),
+        kubeconfig=Path(state["kubeconfig"]),
+        server=state["server"],
+        segment=Segment(**state["segment"]),
+        processes=leftovers.recorded(state),
+        programs={name: Path(path) for name, path in state["programs"].items()},
+    )
+
+
+def up(name: str, folder: Path, *, count: int, bins: Path, charts: Sequence[Path], report: Reporter) -> Cluster:
     """Start a cluster of `count` real nodes without a CNI; what a killed run left under this name goes first.
+
+    The images that `charts` of Cilium name are there as stand-ins.
 
     Raises:
         Missing: this machine cannot do it.
@@ -53,100 +91,124 @@ def up(
         step.finish(", ".join(machine.install_packages()) or "all there")
     down(name, folder)
     folder.mkdir(parents=True)
-    web = Web(environ=os.environ)
-    programs = tools.programs(PROGRAMS, folder=bins, web=web, report=report, environ=os.environ)
-    with report.step("Building images out of Debian's files"):
-        pause = images.Image(tags=(node.SANDBOX,), entrypoint=("/usr/bin/sleep", "infinity"))
-        picture = images.archive(folder / "images.tar", [pause, *pictures])
-    cluster = Cluster(name=name, folder=folder, nodes=(), kubeconfig=folder / "nodes.conf", server="")
+    programs = tools.programs(PROGRAMS, folder=bins, web=Web(environ=os.environ), report=report, environ=os.environ)
+    programs["agnhost"] = agnhost.build(bins, environ=os.environ, report=report)
+    cluster = Cluster(
+        name=name,
+        folder=folder,
+        nodes=(),
+        kubeconfig=folder / "nodes.conf",
+        server="",
+        segment=network.free_segment(),
+        programs=programs,
+    )
+    try:
+        return _bring_up(cluster, count, charts, report)
+    except BaseException:
+        down(name, folder)
+        raise
 
+
+def _bring_up(cluster: Cluster, count: int, charts: Sequence[Path], report: Reporter) -> Cluster:
     def keep(process: Process) -> None:
         nonlocal cluster
         cluster = replace(cluster, processes=(*cluster.processes, process))
         _save(cluster)
 
-    try:
-        network.bridge_up(name)
-        with report.step("Starting the control plane"):
-            cluster = _control_plane(cluster, count, programs, keep, report)
-        names = []
-        with report.step(f"Starting {count} nodes"):
-            for number in range(1, count + 1):
-                wanted = node.Wanted(
-                    cluster=name,
-                    number=number,
-                    folder=folder / f"node-{number}",
-                    kubeconfig=cluster.kubeconfig,
-                    cert=folder / "pki" / "server.crt",
-                    key=folder / "pki" / "server.key",
-                    programs=programs,
-                    images=[picture],
-                )
-                node.up(wanted, keep)
-                names.append(wanted.name)
-            cluster = replace(cluster, nodes=tuple(names))
-            _save(cluster)
-            _wait_for_nodes(cluster)
-    except BaseException:
-        down(name, folder)
-        raise
+    _save(cluster)
+    network.bridge_up(cluster.name, cluster.segment)
+    network.outside_up(cluster.name, cluster.segment)
+    outside = ["ip", "netns", "exec", network.namespace(cluster.name, network.OUTSIDE), sys.executable]
+    start(
+        "outside",
+        [*outside, str(Path(__file__).with_name("outside.py"))],
+        log=cluster.folder / "outside.log",
+        started=keep,
+    )
+    with report.step("Building images out of Debian's files"):
+        picture = _pictures(cluster, charts)
+    with report.step("Starting the control plane"):
+        cluster = _control_plane(cluster, count, keep)
+    with report.step(f"Starting {count} nodes"):
+        for number in range(1, count + 1):
+            wanted = _node(cluster, number, picture)
+            node.up(wanted, keep)
+            cluster = replace(cluster, nodes=(*cluster.nodes, wanted.name))
+        _save(cluster)
+        _wait_for_nodes(cluster)
+    dns.apply(cluster.kube, cluster.segment, replicas=min(count, 2))
     return cluster
 
 
-def _control_plane(
-    cluster: Cluster,
-    count: int,
-    programs: dict[str, Path],
-    keep: Callable[[Process], None],
-    report: Reporter,
-) -> Cluster:
+def _pictures(cluster: Cluster, charts: Sequence[Path]) -> Path:
+    pause = images.Image(tags=(node.SANDBOX,), entrypoint=("/usr/bin/sleep", "infinity"))
+    stand_ins = images.stand_ins(charts, cluster.programs["helm"])
+    pictures = [pause, images.probe(cluster.programs["agnhost"]), images.dns(cluster.programs["coredns"]), *stand_ins]
+    return images.archive(cluster.folder / "images.tar", pictures)
+
+
+def _node(cluster: Cluster, number: int, picture: Path) -> node.Wanted:
+    return node.Wanted(
+        cluster=cluster.name,
+        number=number,
+        segment=cluster.segment,
+        folder=cluster.folder / f"node-{number}",
+        kubeconfig=cluster.kubeconfig,
+        cert=cluster.folder / "pki" / "server.crt",
+        key=cluster.folder / "pki" / "server.key",
+        programs=cluster.programs,
+        images=[picture],
+    )
+
+
+def _control_plane(cluster: Cluster, count: int, keep: Callable[[Process], None]) -> Cluster:
+    gateway = cluster.segment.gateway.v4
     settings = control_plane.Settings(
         name=cluster.name,
         nodes=count,
         bind="0.0.0.0",  # noqa: S104 - the nodes are in other network namespaces
-        advertise=addresses.GATEWAY,
+        advertise=gateway,
         service_range=f"{addresses.SERVICES},{addresses.SERVICES6}",
         pod_range=f"{addresses.PODS},{addresses.PODS6}",
         controller_flags=("--node-cidr-mask-size-ipv4=24", "--node-cidr-mask-size-ipv6=64"),
     )
-    names = [addresses.node(number).v4 for number in range(1, count + 1)]
     keys = pki.make(
-        Helm(HelmOptions(executable=str(programs["helm"])), environ=os.environ),
+        Helm(HelmOptions(executable=str(cluster.programs["helm"])), environ=os.environ),
         cluster.folder / "pki",
-        addresses=[*settings.addresses, *names],
+        addresses=[*settings.addresses, *(cluster.segment.node(number).v4 for number in range(1, count + 1))],
         names=settings.names,
     )
     plane = control_plane.bring_up(
-        settings, cluster.folder, programs, keys, deadline=Deadline.after(120), started=keep, say=lambda _text: None
+        settings,
+        cluster.folder,
+        cluster.programs,
+        keys,
+        deadline=Deadline.after(_UP_SECONDS),
+        started=keep,
+        say=lambda _text: None,
     )
-    del report
     # The nodes reach the API server through the bridge, this machine through loopback.
-    server = plane.server.replace("127.0.0.1", addresses.GATEWAY)
+    server = plane.server.replace("127.0.0.1", gateway)
     text = plane.kubeconfig.read_text(encoding="utf-8").replace(plane.server, server)
     cluster.kubeconfig.touch(mode=0o600)
     cluster.kubeconfig.write_text(text, encoding="utf-8")
-    state = json.loads((cluster.folder / "cluster.json").read_text())
-    return replace(
-        cluster,
-        server=server,
-        processes=tuple(Process(**{**entry, "log": Path(entry["log"])}) for entry in state["processes"]),
-    )
+    return replace(load(cluster.folder), server=server)
 
 
 def _wait_for_nodes(cluster: Cluster) -> None:
     kube = cluster.kube
-    poll(
-        lambda: len(list(kube.objects(NODES))),
-        lambda n: n >= len(cluster.nodes),
-        deadline=Deadline.after(120),
-        interval=0.5,
-    )
-    poll(
-        lambda: all((cluster.folder / name / "images-ready").exists() for name in cluster.nodes),
-        bool,
-        deadline=Deadline.after(120),
-        interval=0.2,
-    )
+
+    def missing() -> list[str]:
+        known = {manifest["metadata"]["name"] for manifest in kube.objects(NODES)}
+        return [
+            name for name in cluster.nodes if name not in known or not (cluster.folder / name / "images-ready").exists()
+        ]
+
+    late = poll(missing, lambda names: not names, deadline=Deadline.after(_UP_SECONDS), interval=0.2)
+    if late:
+        raise LabFailed(
+            f"these nodes did not join in time: {', '.join(late)}", hint=f"their logs are below `{cluster.folder}`"
+        )
 
 
 def _save(cluster: Cluster) -> None:
@@ -156,18 +218,5 @@ def _save(cluster: Cluster) -> None:
 
 
 def down(name: str, folder: Path) -> None:
-    """End everything of this cluster's: processes, mounts, namespaces, links, files."""
-    try:
-        state = json.loads((folder / "cluster.json").read_text())
-    except FileNotFoundError:
-        state = {"processes": []}
-    stop([Process(**{**entry, "log": Path(entry["log"])}) for entry in state["processes"]], grace=1.0)
-    network.down(name)
-    for mount in reversed(_mounts_below(folder)):
-        subprocess.run(["umount", "-l", mount], check=False)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _mounts_below(folder: Path) -> list[str]:
-    lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-    return [line.split()[1] for line in lines if line.split()[1].startswith(f"{folder}/")]
+    """End everything of this cluster's: processes, mounts, namespaces, links, control groups, files."""
+    leftovers.remove(name, folder)

@@ -16,6 +16,7 @@ PACKAGES = {
     "containernetworking-plugins": "/usr/lib/cni/bridge",
     "busybox-static": "busybox",
     "nftables": "nft",
+    "iptables": "iptables",
     "conntrack": "conntrack",
     "iproute2": "ip",
     "bash": "bash",
@@ -26,8 +27,12 @@ PACKAGES = {
     "socat": "socat",
     "iperf3": "iperf3",
     "tcpdump": "tcpdump",
+    "python3": "/usr/bin/python3",
+    "netcat-openbsd": "nc.openbsd",
     "python3-grpcio": "/usr/lib/python3/dist-packages/grpc/__init__.py",
 }
+
+_NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--fork", "true")
 
 
 def check() -> None:
@@ -35,7 +40,7 @@ def check() -> None:
     why = []
     if os.geteuid() != 0:
         why.append("this user is not root")
-    elif subprocess.run(["unshare", "--mount", "--net", "--pid", "--fork", "true"], check=False).returncode:
+    elif subprocess.run(_NAMESPACES, check=False, capture_output=True).returncode:
         why.append("this machine allows no namespaces of one's own")
     lacking = missing()
     if lacking and not (os.geteuid() == 0 and shutil.which("apt-get")):

@@ -9,6 +9,7 @@ from pathlib import Path
 from ciliumctl import yaml_files
 from ciliumctl.lab.processes import Process, start
 from tests.cluster import addresses, network
+from tests.cluster.addresses import Segment
 
 HERE = Path(__file__).parent
 SANDBOX = "registry.k8s.io/pause:3.10"
@@ -20,6 +21,7 @@ class Wanted:
 
     cluster: str
     number: int
+    segment: Segment
     folder: Path
     kubeconfig: Path
     cert: Path
@@ -36,11 +38,11 @@ class Wanted:
 def up(wanted: Wanted, started: Callable[[Process], None]) -> Process:
     """Start a node; it joins by itself."""
     wanted.folder.mkdir(parents=True, exist_ok=True)
-    network.node_up(wanted.cluster, wanted.name, wanted.number)
+    network.node_up(wanted.cluster, wanted.name, wanted.number, wanted.segment)
     (wanted.folder / "containerd.toml").write_text(_containerd(wanted.folder), encoding="utf-8")
     (wanted.folder / "kubelet.yaml").write_text(yaml_files.dump(_kubelet(wanted)), encoding="utf-8")
     (wanted.folder / "kube-proxy.yaml").write_text(yaml_files.dump(_proxy(wanted)), encoding="utf-8")
-    address = addresses.node(wanted.number)
+    address = wanted.segment.node(wanted.number)
     environ = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "NODE": wanted.name,
@@ -73,6 +75,7 @@ state = "{folder}/containerd-state"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{SANDBOX}"
   restrict_oom_score_adj = true
+  enable_unprivileged_icmp = true
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]

@@ -2,6 +2,9 @@
 # Wants: NODE its name, HOME_ its folder, SANDBOX the image of pods' sandboxes, ADDRESSES its addresses, PROGRAMS.
 set -eu
 mount --make-rprivate /
+# containerd's and the network plugins' sockets, locks and names.
+mount -t tmpfs tmpfs /run
+mkdir -p /run/netns
 own() { mkdir -p "$2" "$1"; mount --bind "$2" "$1"; }
 own /etc/cni/net.d "$HOME_/cni/net.d"
 own /opt/cni/bin "$HOME_/cni/bin"
@@ -10,8 +13,6 @@ own /var/run/cilium "$HOME_/run-cilium"
 own /var/log/pods "$HOME_/log-pods"
 own /var/log/containers "$HOME_/log-containers"
 cp -n /usr/lib/cni/* /opt/cni/bin/
-mkdir -p /run/netns
-mount -t tmpfs tmpfs /run/netns
 mount -t bpf bpf /sys/fs/bpf
 # The chart mounts with Bidirectional propagation.
 mount --make-rshared /

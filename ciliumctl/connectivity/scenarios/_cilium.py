@@ -1,0 +1,57 @@
+"""What the scenarios with Cilium's own policies share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ciliumctl.clients.kube import Resource
+from ciliumctl.connectivity import needs
+from ciliumctl.connectivity.model import Applied, Bed, Need, Probe, Scenario
+
+POLICIES = Resource("cilium.io", "v2", "ciliumnetworkpolicies")
+SERVER = {"matchLabels": {"kind": "server"}}
+CLIENT = {"matchLabels": {"role": "client"}}
+EVERYBODY: list[dict[str, Any]] = [{"fromEntities": ["all"]}]
+EVERYWHERE: list[dict[str, Any]] = [{"toEntities": ["all"]}]
+
+
+def policy(name: str, **spec: Any) -> Callable[[Bed], Sequence[Applied]]:
+    """A CiliumNetworkPolicy in the lane's namespace; values that are functions are called with the bed."""
+
+    def made(bed: Bed) -> Sequence[Applied]:
+        filled = {key: value(bed) if callable(value) else value for key, value in spec.items()}
+        manifest = {
+            "apiVersion": "cilium.io/v2",
+            "kind": "CiliumNetworkPolicy",
+            "metadata": {"name": name, "namespace": bed.namespace},
+            "spec": filled,
+        }
+        return [Applied(POLICIES, manifest)]
+
+    return made
+
+
+def ports(*wanted: tuple[int | str, str], end: int = 0) -> list[dict[str, Any]]:
+    """`toPorts` with these ports, as numbers or names, and their protocols; `end` makes each a range."""
+    listed = [{"port": str(port), "protocol": protocol} | ({"endPort": end} if end else {}) for port, protocol in wanted]
+    return [{"ports": listed}]
+
+
+def scenario(
+    name: str,
+    about: str,
+    probes: Callable[[Bed], Iterable[Probe]],
+    policies: Callable[[Bed], Sequence[Applied]],
+    *official: str,
+    more_needs: tuple[Need, ...] = (),
+) -> Scenario:
+    return Scenario(
+        name=f"cilium-policy-{name}",
+        about=about,
+        category="policy",
+        probes=probes,
+        policies=policies,
+        needs=(needs.cilium_policies, *more_needs),
+        official=official,
+    )

@@ -1,0 +1,67 @@
+"""A bed as the suite sees it, without a cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ciliumctl.connectivity.bed import roles, services
+from ciliumctl.connectivity.model import Bed, Node, Pod, Service, World
+from ciliumctl.connectivity.session import new
+
+NODES = (
+    Node(name="one", addresses={4: "192.0.2.1", 6: "2001:db8::1"}),
+    Node(name="two", addresses={4: "192.0.2.2", 6: "2001:db8::2"}),
+)
+
+
+def world(**more: Any) -> World:
+    """Two nodes with Cilium and both families."""
+    given: dict[str, Any] = {
+        "nodes": NODES,
+        "families": (4, 6),
+        "cilium": True,
+        "cilium_namespace": "kube-system",
+        "config": {"enable-l7-proxy": "true"},
+        "kinds": frozenset({"CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy"}),
+        "external": "198.51.100.7",
+    }
+    return World(**{**given, **more})
+
+
+def bed(**more: Any) -> Bed:
+    """A lane with all its pods and services."""
+    here = world(**more)
+    run = new("somebody", "")
+    pods = {role: _pod(role, node, number) for number, (role, node) in enumerate(roles(here).items(), 1)}
+    for number, node in enumerate(here.nodes, 1):
+        addresses = {family: node.addresses[family] for family in here.families}
+        pods[f"host-{number}"] = Pod(
+            role=f"host-{number}",
+            name=f"host-{number}",
+            namespace="hosts",
+            node=node.name,
+            addresses=addresses,
+            host=node.addresses,
+        )
+        pods[f"port-{number}"] = _pod(f"port-{number}", node.name, 20 + number)
+    made = {
+        manifest["metadata"]["name"]: Service(
+            name=manifest["metadata"]["name"],
+            namespace="lane",
+            addresses={4: f"198.51.100.{number}", 6: f"2001:db8:2::{number}"},
+            node_ports={"http": 30000 + number, "udp": 31000 + number},
+        )
+        for number, manifest in enumerate(services(here, run, "lane"), 1)
+    }
+    return Bed(namespace="lane", world=here, pods=pods, services=made)
+
+
+def _pod(role: str, node: str, number: int) -> Pod:
+    return Pod(
+        role=role,
+        name=role,
+        namespace="lane",
+        node=node,
+        addresses={4: f"203.0.113.{number}", 6: f"2001:db8:1::{number}"},
+        host=next(one.addresses for one in NODES if one.name == node),
+    )
