@@ -311,11 +311,11 @@ def _labels_match(item: Object, selector: str) -> bool:
             if (labels.get(inside[1]) in values) is (inside[2] == "notin"):
                 return False
             continue
-        key, _equals, value = part.replace("==", "=").partition("=")
+        key, equals, value = part.replace("==", "=").partition("=")
         if key.endswith("!"):
             if labels.get(key[:-1]) == value:
                 return False
-        elif labels.get(key) != value:
+        elif key not in labels if not equals else labels.get(key) != value:
             return False
     return True
 

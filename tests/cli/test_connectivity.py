@@ -1,0 +1,105 @@
+"""`ciliumctl connectivity` against an API server in this process; traffic is for tests/e2e."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.conftest import Command
+from tests.world import objects
+from tests.world.cluster import FakeCluster
+
+
+def test_the_tests_are_listed_without_asking_the_cluster(cluster: FakeCluster, command: Command) -> None:
+    ran = command("connectivity", "list", "--profile", "smoke")
+    assert ran.code == 0
+    assert ran.out.splitlines()[0].split()[:3] == ["TEST", "PROFILE", "CATEGORY"]
+    smoke = command("connectivity", "list", "--profile", "smoke", "-o", "name").out.split()
+    full = command("connectivity", "list", "-o", "name").out.split()
+    assert set(smoke) < set(full)
+    assert "pod-to-pod" in smoke
+    assert command("connectivity", "list", "--test", "^pod-to-pod$", "-o", "name").out == "pod-to-pod\n"
+    left = command("connectivity", "list", "--skip", "policy", "-o", "name").out.split()
+    assert left == [name for name in full if "policy" not in name]
+    assert cluster.seen == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--test", "("), "`(` is no regular expression"),
+        (("--test", "no-such-thing"), "no test has such a name"),
+        (("--image", "probe"), "`--image probe` has no `=`"),
+        (("--image", "other=x"), "no test uses an image `other`"),
+        (("--external", "http://x"), "`http://x` is no host"),
+        (("--external", "$(reboot)"), "`$(reboot)` is no host"),
+        (("--ip-families", "ipv5"), "`ipv5` is no family of addresses"),
+        (("--node-selector", "zone"), "`--node-selector zone` has no `=`"),
+        (("--report", "html=x"), "`--report html=x` is not a report"),
+        (("--report", "junit=/"), "`/` is a folder"),
+        (("--rerun-failed", "/none.json"), "`/none.json` cannot be read"),
+        (("--profile", "most"), "most"),
+        (("--retries", "11"), "11"),
+    ],
+)
+def test_what_makes_no_sense_is_told_before_anything_is_made(
+    cluster: FakeCluster, command: Command, arguments: tuple[str, ...], words: str
+) -> None:
+    ran = command("connectivity", "test", *arguments)
+    assert ran.code == 2, ran.err
+    assert words in ran.err
+    assert {seen.method for seen in cluster.seen} <= {"GET"}
+
+
+def test_nodes_that_take_no_pods_are_told_and_reports_are_written(
+    cluster: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    cluster.add(objects.node("one", ready=False))
+    junit, page, data = tmp_path / "j.xml", tmp_path / "r.md", tmp_path / "r.json"
+    reports = [f"junit={junit}", f"markdown={page}", f"json={data}"]
+    ran = command("connectivity", "test", *[part for report in reports for part in ("--report", report)])
+    assert ran.code == 3, ran.err
+    assert "no node is ready and takes pods" in ran.err
+    assert ET.parse(junit).getroot().get("errors") == "1"  # noqa: S314 - our own
+    assert "no node is ready" in page.read_text()
+    written = json.loads(data.read_text())
+    assert (written["kind"], written["ok"], written["error"]["code"]) == ("Connectivity", False, "refused")
+
+
+def test_nothing_to_run_again_is_said_and_no_cluster_is_asked(
+    cluster: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps({"kind": "Connectivity", "data": {"scenarios": [{"name": "a", "outcome": "passed"}]}}))
+    ran = command("connectivity", "test", "--rerun-failed", str(file))
+    assert ran.code == 0
+    assert cluster.seen == []
+    assert f"nothing failed in `{file}`" in ran.err
+
+
+def test_cleanup_removes_what_is_old_and_asks_about_what_may_be_in_use(cluster: FakeCluster, command: Command) -> None:
+    assert "nothing of a connectivity test is there" in command("connectivity", "cleanup").out
+    cluster.add(_namespace("ciliumctl-test-old-0", "2020-01-01T00:00:00+00:00"))
+    ran = command("connectivity", "cleanup")
+    assert ran.code == 0, ran.err
+    assert ran.out == "removed: namespace ciliumctl-test-old-0\n"
+    cluster.add(_namespace("ciliumctl-test-new-0", "2999-01-01T00:00:00+00:00"))
+    ran = command("connectivity", "cleanup")
+    assert ran.code == 3
+    assert "`ciliumctl-test-new-0` is of jane@there and may be in use" in ran.err
+    assert command("connectivity", "cleanup", "--yes").code == 0
+
+
+def _namespace(name: str, expires: str) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": name,
+            "labels": {"ciliumctl.io/connectivity": "abc"},
+            "annotations": {"ciliumctl.io/expires": expires, "ciliumctl.io/owner": "jane@there"},
+        },
+    }
