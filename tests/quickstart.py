@@ -1,8 +1,12 @@
 """The main job, end to end: each command is printed, then run. `nox -s quickstart` runs this file.
 
 A throwaway cluster without a CNI; Cilium on it, waited for and judged; a look at its values; Hubble and its page; all
-of it gone again. Where no container engine answers, the cluster's nodes are simulated: the control plane, Helm and the
-chart are real, Cilium's pods are not, and the page that answers behind the forward is a stand-in.
+of it gone again.
+
+As root on a machine that has what `tests/cluster` needs, with a chart at hand, the nodes are real: kubelets in namespaces
+of their own, whose network `connectivity test` tries with real traffic. Elsewhere the nodes are a lab's, and where no
+container engine answers they are simulated. In both cases the control plane, Helm and the chart are real, and what runs in
+Cilium's pods are stand-ins.
 """
 
 from __future__ import annotations
@@ -20,6 +24,13 @@ import time
 import urllib.request
 from pathlib import Path
 
+from ciliumctl import defaults
+from ciliumctl.cli.sinks import choose
+from ciliumctl.clients.kube import NODES, conditions_of, dig, name_of
+from ciliumctl.errors import Missing
+from ciliumctl.report import Reporter
+from ciliumctl.wait import Deadline
+from tests.cluster import cluster, dns, enforcer, images, machine
 from tests.world import stand_in
 
 HERE = Path(__file__).parent
@@ -35,7 +46,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ciliumctl-quickstart-") as scratch, stand_in.page() as port:
         tour = Tour(Path(scratch), port)
         try:
-            tour.run(options.chart or os.environ.get("CILIUMCTL_CHART", ""), options.nodes)
+            tour.run(options.chart or os.environ.get("CILIUMCTL_CHART", ""), options.nodes, simulated=options.simulated)
         except subprocess.CalledProcessError as error:
             say(f"this command ended with {error.returncode}; the quickstart stops here")
             return error.returncode
@@ -50,6 +61,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--chart", default="", help="chart folder or archive (default: Cilium's repository)")
     parser.add_argument("--nodes", default=3, type=int, help="how many nodes (default: 3)")
+    parser.add_argument("--simulated", action="store_true", help="a lab also where real nodes could run")
     return parser.parse_args()
 
 
@@ -61,19 +73,71 @@ class Tour:
         self.port = port
         self.name = f"quickstart-{os.getpid()}"
         self.up = False
+        self.real: cluster.Cluster | None = None
         self.environ = {**os.environ, "KUBECONFIG": str(scratch / "kubeconfig")}
         # What this tour shows must not hang on what somebody has set for other work.
         for name in [name for name in self.environ if name.startswith("CILIUMCTL_") and name != "CILIUMCTL_CACHE"]:
             del self.environ[name]
 
-    def run(self, chart: str, nodes: int) -> None:
+    def run(self, chart: str, nodes: int, *, simulated: bool) -> None:
         """Every step. Raises `CalledProcessError` when a command fails."""
+        source = self.chart(chart)
+        why = "`--simulated` was asked for" if simulated else self.why_no_real_nodes(source)
+        say(f"the nodes are those of a lab: {why}" if why else "the nodes are real; what runs in Cilium's pods is not")
+        if why:
+            self.on_a_lab(source, nodes)
+        else:
+            self.on_real_nodes(Path(source[1]))
+
+    def why_no_real_nodes(self, source: list[str]) -> str:
+        """Why they cannot run here; empty when they can. Nothing is installed for them."""
+        try:
+            machine.check()
+        except Missing as error:
+            return error.message
+        lacking = machine.missing()
+        if lacking:
+            return f"real ones need Debian's {', '.join(lacking)}"
+        if not source or not Path(source[1]).is_file():
+            return "stand-ins for Cilium's images are made for a chart archive only"
+        return ""
+
+    def on_real_nodes(self, chart: Path) -> None:
+        """Two kubelets with real traffic, and stand-ins for Cilium's programs."""
+        bins = Path(self.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder()) / "bin"
+        sink = choose("auto", quiet=False, stream=sys.stderr, color=False, environ=os.environ)
+        folder = self.scratch / "nodes"
+        self.real = cluster.up("quickstart", folder, count=2, bins=bins, charts=[chart], report=Reporter(sink))
+        self.environ["KUBECONFIG"] = str(self.real.kubeconfig)
+        self.show_nodes()
+        values = str(HERE / "cluster" / "values.yaml")
+        self.call("install", "--chart", str(chart), "-f", values, "--wait")
+        self.show_nodes()
+        self.call("status", "--wait")
+        dns.wait(self.real.kube, Deadline.after(60))
+        policies = enforcer.Enforcer.start(self.real)
+        try:
+            self.call("connectivity", "test", "--image", f"probe={images.PROBE}")
+        finally:
+            policies.stop()
+        self.call("hubble", "enable", "--ui")
+        self.ask_the_page()
+        self.call("uninstall", "--yes")
+
+    def show_nodes(self) -> None:
+        """Which nodes are ready."""
+        assert self.real is not None
+        for node in self.real.kube.objects(NODES):
+            ready = dig(conditions_of(node).get("Ready"), "status", default="")
+            say(f"{name_of(node)}: {'Ready' if ready == 'True' else 'NotReady'}")
+
+    def on_a_lab(self, source: list[str], nodes: int) -> None:
+        """A lab of ciliumctl's own."""
         forwards = self.scratch / "kwok.yaml"
         forwards.write_text(stand_in.forwarded_to(self.port), encoding="utf-8")
         self.up = True
         self.call("lab", "up", "--name", self.name, "--nodes", str(nodes), "--kwok-config", str(forwards))
         self.call("detect")
-        source = self.chart(chart)
         self.call("install", "--version", VERSION, *source, "--wait")
         self.call("status", "--wait")
         self.call("values", "--version", VERSION, *source)
@@ -83,6 +147,10 @@ class Tour:
 
     def end(self) -> None:
         """Whatever happened, leave nothing running."""
+        if self.real is not None:
+            say("ending the nodes")
+            cluster.down("quickstart", self.scratch / "nodes")
+            self.real = None
         if self.up:
             self.up = False
             self.call("lab", "down", "--name", self.name, "--yes")

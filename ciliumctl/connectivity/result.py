@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -94,6 +94,9 @@ def patterns(scenarios: tuple[Tested, ...]) -> tuple[str, ...]:
     failed = [probe for probe in probes if not probe.ok]
     if not failed:
         return ()
+    family = _family(probes, failed)
+    if family is not None:
+        probes = [probe for probe in probes if not probe.address or (":" in probe.address) is family]
     said = []
     directions = Counter((probe.source_node, probe.target_node) for probe in probes if probe.target_node)
     broken = Counter((probe.source_node, probe.target_node) for probe in failed if probe.target_node)
@@ -104,9 +107,13 @@ def patterns(scenarios: tuple[Tested, ...]) -> tuple[str, ...]:
             said.append(f"nothing gets through {where}: all {count} probes failed")
         else:
             said.append(f"{where}: {count} of {all_of_them} probes failed")
-    sixes = [probe for probe in failed if ":" in probe.address]
-    if sixes and len(sixes) == len(failed):
-        said.append("only IPv6 is affected")
-    elif not sixes and any(":" in probe.address for probe in probes):
-        said.append("IPv6 is not affected")
+    if family is not None:
+        said.append("only IPv6 is affected" if family else "IPv6 is not affected")
     return tuple(said)
+
+
+def _family(probes: Sequence[Probed], failed: Sequence[Probed]) -> bool | None:
+    """Whether IPv6 (or only IPv4) is what fails; `None` when it is both, or when only one was asked."""
+    asked = {":" in probe.address for probe in probes if probe.address}
+    affected = {":" in probe.address for probe in failed if probe.address}
+    return affected.pop() if len(asked) == 2 and len(affected) == 1 else None

@@ -33,8 +33,10 @@ def policy(name: str, **spec: Any) -> Callable[[Bed], Sequence[Applied]]:
 
 
 def ports(*wanted: tuple[int | str, str], end: int = 0) -> list[dict[str, Any]]:
-    """`toPorts` with these ports, as numbers or names, and their protocols; `end` makes each a range."""
-    listed = [{"port": str(port), "protocol": protocol} | ({"endPort": end} if end else {}) for port, protocol in wanted]
+    """`toPorts` with these ports (numbers or names) and their protocols; `end` makes each a range."""
+    listed = [
+        {"port": str(port), "protocol": protocol} | ({"endPort": end} if end else {}) for port, protocol in wanted
+    ]
     return [{"ports": listed}]
 
 

@@ -15,6 +15,7 @@ Examples:
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,13 +30,6 @@ if TYPE_CHECKING:
     from ciliumctl.connectivity import Connectivity, Tested
 
 KIND = "Connectivity"
-_SIGNS: dict[str, Cell] = {
-    "passed": ("✔", "good"),
-    "flaky": ("⚠", "warn"),
-    "failed": ("✗", "bad"),
-    "error": ("✗", "bad"),
-    "skipped": ("•", "dim"),
-}
 _MOST_PROBES = 6
 
 
@@ -70,7 +64,7 @@ def command(
     from ciliumctl.errors import CiliumctlError
 
     session = session_of(ctx)
-    session.allow("wide", "name")
+    session.allow("name")
     reports = reporting.wanted(report)
     only = connectivity.failed_in(Path(rerun_failed)) if rerun_failed else frozenset[str]()
     if rerun_failed and not only:
@@ -114,11 +108,9 @@ def command(
 
 
 def render(out: Writer, result: Connectivity) -> None:
-    """Every scenario on a line, what failed in full, and what it has in common."""
+    """The counts, what failed in full, and what the failures have in common."""
     bad = [scenario for scenario in result.scenarios if scenario.bad]
-    for scenario in result.scenarios:
-        note = f"  {scenario.reason}" if scenario.outcome in {"skipped", "error"} else ""
-        out.line(_SIGNS[scenario.outcome], " ", scenario.name, (note, "dim"))
+    _counts(out, result)
     for scenario in bad:
         out.line()
         _explain(out, scenario)
@@ -134,6 +126,29 @@ def render(out: Writer, result: Connectivity) -> None:
     out.line((f"{' and '.join(result.nodes)} of {result.context}, {families}; {took}; {result.execs} execs", "dim"))
     if result.kept:
         out.line((f"kept: namespace {result.namespace}; `ciliumctl connectivity cleanup` removes it", "dim"))
+
+
+def _counts(out: Writer, result: Connectivity) -> None:
+    """How many of each kind; by name what was skipped, and why, and what was flaky."""
+    kinds = list(dict.fromkeys(scenario.category for scenario in result.scenarios))
+    rows = []
+    for kind in kinds:
+        found = Counter(one.outcome for one in result.scenarios if one.category == kind)
+        failed = found["failed"] + found["error"]
+        passed = found["passed"] + found["flaky"]
+        sign: Cell = ("✗ ", "bad") if failed else ("✔ ", "good") if passed else ("• ", "dim")
+        rows.append((sign, kind, str(passed), str(failed), str(found["skipped"])))
+    out.table(("", "tests", "passed", "failed", "skipped"), rows)
+    reasons: dict[str, list[str]] = {}
+    for scenario in result.scenarios:
+        if scenario.outcome == "skipped":
+            reasons.setdefault(scenario.reason, []).append(scenario.name)
+        elif scenario.outcome == "flaky":
+            reasons.setdefault(f"passed at attempt {scenario.attempts}", []).append(scenario.name)
+    if reasons:
+        out.line()
+    for reason, names in reasons.items():
+        out.line(("• ", "dim"), reason, (f": {', '.join(names)}", "dim"))
 
 
 def _explain(out: Writer, scenario: Tested) -> None:
