@@ -43,6 +43,7 @@ def check(ran: Ran, name: str) -> None:
         ("HubbleChange", ("hubble", "disable", "--no-wait")),
         ("LabList", ("lab", "status")),
         ("Preset", ("preset", "show", "talos")),
+        ("Pipeline", ("ci", "init", "github")),
         ("PresetList", ("preset", "list")),
         ("RemovalPreview", ("uninstall", "--dry-run")),
         ("Settings", ("config", "explain")),
