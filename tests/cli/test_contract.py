@@ -116,7 +116,14 @@ def test_an_unknown_command_is_exit_2(tmp_path: Path) -> None:
 
 
 def needs_a_cluster(words: tuple[str, ...]) -> bool:
-    return words != ("connectivity", "list") and words[0] not in {"ci", "completion", "config", "lab", "preset", "tools"}
+    return words != ("connectivity", "list") and words[0] not in {
+        "ci",
+        "completion",
+        "config",
+        "lab",
+        "preset",
+        "tools",
+    }
 
 
 def arguments_of(command: Click) -> list[str]:

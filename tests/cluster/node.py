@@ -103,6 +103,8 @@ def _kubelet(wanted: Wanted) -> dict[str, object]:
         "tlsPrivateKeyFile": str(wanted.key),
         "nodeStatusUpdateFrequency": "4s",
         "evictionHard": {},
+        # Without control groups by quality of service, kubelet 1.34 dies of a nil pointer when it resizes a pod in place.
+        "featureGates": {"InPlacePodVerticalScaling": False},
         "imageGCHighThresholdPercent": 100,
     }
 
