@@ -43,8 +43,8 @@ def ended(name: str, outcome: Outcome, *probes: Probed, reason: str = "", attemp
     )
 
 
-def parsed(text: str) -> Xml.Element:
-    return Xml.fromstring(text.encode())
+def parsed(text: str) -> ET.Element:
+    return ET.fromstring(text.encode())  # noqa: S314 - it is our own
 
 
 def run(*scenarios: results.Tested) -> Connectivity:
@@ -100,7 +100,7 @@ def test_junit_tells_failures_from_errors_skips_and_flakes() -> None:
         ended("left out", "skipped", reason="one node"),
         ended("odd", "flaky", attempts=2),
     )
-    root = ET.fromstring(junit("run", suites(result)))
+    root = parsed(junit("run", suites(result)))
     assert (root.get("tests"), root.get("failures"), root.get("errors"), root.get("skipped")) == ("5", "1", "1", "1")
     (suite,) = root
     assert suite.get("name") == "pods"
@@ -125,7 +125,7 @@ def test_markdown_says_the_sum_first_and_what_failed_in_full() -> None:
 
 def test_a_run_that_could_not_begin_is_an_error_in_the_reports() -> None:
     text = junit("run", not_begun(Forbidden("user `jane` may not create `namespaces`", hint="ask")))
-    root = ET.fromstring(text)
+    root = parsed(text)
     assert (root.get("tests"), root.get("errors")) == ("1", "1")
     assert "may not create" in text
 
