@@ -123,13 +123,17 @@ class Engine:
     def _exec(self, bed: Bed, probes: Sequence[Probe]) -> list[Answer | None]:
         pod = bed.pod(probes[0].source)
         self.execs = next(self._counter)
-        done = self.kube.exec(
-            pod.namespace,
-            pod.name,
-            shell.script(probes),
-            container="server",
-            timeout=shell.longest(probes) + 20,
-        )
+        try:
+            done = self.kube.exec(
+                pod.namespace,
+                pod.name,
+                shell.script(probes),
+                container="server",
+                timeout=shell.longest(probes) + 20,
+            )
+        except CiliumctlError as error:
+            error.message = f"pod `{pod.name}` on {pod.node} cannot be asked: {error.message}"
+            raise
         return shell.answers(done.stdout.decode("utf-8", "replace"), len(probes))
 
     def _probed(self, bed: Bed, probe: Probe, answer: Answer | None) -> Probed:

@@ -68,8 +68,12 @@ class Enforcer:
         self.settle()
 
     def enforce(self) -> None:
-        """End that fault: do as the policies say."""
+        """End those faults: do as the policies say."""
         self._denying = False
+        if not self._thread.is_alive():
+            self._ending.clear()
+            self._thread = threading.Thread(target=self._follow, name="enforcer", daemon=True)
+            self._thread.start()
         self.settle()
 
     def freeze(self) -> None:

@@ -247,6 +247,8 @@ def _no_portmap(nodes: Nodes) -> Iterator[None]:
 
 @contextmanager
 def _no_enforcer(nodes: Nodes) -> Iterator[None]:
+    # Not with the rules of a policy that was taken away just now.
+    nodes.enforcer.settle()
     nodes.enforcer.freeze()
     try:
         yield
