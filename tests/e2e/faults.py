@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
 from ciliumctl.clients.kube import CONFIG_MAPS, DEPLOYMENTS, NODES, PODS, dig, name_of
 from ciliumctl.connectivity.session import LABEL
+from ciliumctl.lab.processes import Process
 from ciliumctl.wait import Deadline
 from tests.cluster import addresses, dns, network
 from tests.e2e.conftest import Nodes
@@ -209,13 +210,18 @@ def _serve(nodes: Nodes, corefile: str) -> None:
 def _proxy_stopped(nodes: Nodes) -> Iterator[None]:
     processes = nodes.cluster.running(ONE, "kube-proxy")
     assert processes
-    for process in processes:
-        os.kill(process.pid, signal.SIGSTOP)
+    _signal(processes, signal.SIGSTOP)
     try:
         yield
     finally:
-        for process in processes:
-            os.kill(process.pid, signal.SIGCONT)
+        _signal(processes, signal.SIGCONT)
+
+
+def _signal(processes: Iterable[Process], sign: signal.Signals) -> None:
+    """Send a signal; a child that was about to become another program may be gone."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, sign)
 
 
 @contextmanager
