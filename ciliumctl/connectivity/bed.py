@@ -11,13 +11,17 @@ from typing import Any
 from ciliumctl import templates
 from ciliumctl.clients.kube import Manifest
 from ciliumctl.connectivity.commands import HTTP, OTHER, UDP
-from ciliumctl.connectivity.model import World
+from ciliumctl.connectivity.model import Group, World
 from ciliumctl.connectivity.session import Run
 from ciliumctl.errors import UsageError
 
 #: Ports of the pods in the host's network; Kubernetes' own and common daemons use none of them.
 HOST_HTTP, HOST_UDP, HOST_PORT = 38080, 38081, 38090
+#: What the pod `limited` may send, in Mbit/s.
+LIMIT = 10
 _USER = 65532
+#: Groups of pods that need a namespace of the `privileged` level.
+IN_HOST_NAMESPACE: frozenset[Group] = frozenset({"hosts", "sniffers", "outside"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,8 @@ class Settings:
 
     def fingerprint(self, nodes: Sequence[str]) -> str:
         """What pods on these nodes are like: a kept bed with another one is not used again."""
-        said = json.dumps([list(nodes), self.image("probe"), self.pull_secret, list(self.tolerations)], default=dict)
+        images = [self.image("probe"), self.image("tools")]
+        said = json.dumps([list(nodes), images, self.pull_secret, list(self.tolerations)], default=dict)
         return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     def check(self) -> None:
@@ -170,6 +175,52 @@ def host_port_pod(role: str, node: str, run: Run, settings: Settings) -> Manifes
         "metadata": {"name": role, "labels": labels(role, run)},
         "spec": {**_placed(node, settings), "containers": [container]},
     }
+
+
+def sniffer_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
+    """A pod that sees what is on its node's wire, as `sniffer-1`; it captures only while it is asked to."""
+    container = {
+        "name": "server",
+        "image": settings.image("tools"),
+        "command": ["sleep", "infinity"],
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "192Mi"}},
+        "securityContext": {"runAsUser": 0, "capabilities": {"drop": ["ALL"], "add": ["NET_RAW", "NET_ADMIN"]}},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": role, "labels": labels(role, run)},
+        "spec": {**_placed(node, settings), "hostNetwork": True, "containers": [container]},
+    }
+
+
+def outside_pod(node: str, run: Run, settings: Settings) -> Manifest:
+    """A pod in the network of a node that the CNI leaves alone: what it asks comes from outside."""
+    manifest = host_pod("outside", node, run, settings)
+    # Such a node is tainted, and without a CNI it is not Ready.
+    manifest["spec"]["tolerations"] = [{"operator": "Exists"}]
+    return manifest
+
+
+def limited_pod(node: str, run: Run, settings: Settings) -> Manifest:
+    """A client that may send no more than `LIMIT` Mbit/s."""
+    manifest = pod("limited", node, run, settings)
+    manifest["metadata"]["annotations"] = {"kubernetes.io/egress-bandwidth": f"{LIMIT}M"}
+    return manifest
+
+
+def host_pods(world: World, groups: frozenset[Group], run: Run, settings: Settings) -> list[Manifest]:
+    """The pods of the namespace for the hosts' network, and those that are asked from another namespace."""
+    found: list[Manifest] = []
+    for number, node in enumerate(world.nodes, 1):
+        if "hosts" in groups:
+            found.append(host_pod(f"host-{number}", node.name, run, settings))
+            found.append(host_port_pod(f"port-{number}", node.name, run, settings))
+        if "sniffers" in groups:
+            found.append(sniffer_pod(f"sniffer-{number}", node.name, run, settings))
+    if "outside" in groups and world.outside is not None:
+        found.append(outside_pod(world.outside.name, run, settings))
+    return found
 
 
 def services(world: World, run: Run, place: str) -> list[Manifest]:

@@ -13,7 +13,7 @@ from ciliumctl.clients.kube import NAMESPACES, PODS, SERVICES, Kube, Manifest, c
 from ciliumctl.connectivity import bed as beds
 from ciliumctl.connectivity import session
 from ciliumctl.connectivity.bed import Settings
-from ciliumctl.connectivity.model import Bed, Node, Pod, Service, World
+from ciliumctl.connectivity.model import Bed, Group, Node, Pod, Service, World
 from ciliumctl.errors import Conflict, Forbidden, Invalid, OutsideError, TimedOut
 from ciliumctl.parallel import gather, gather_all
 from ciliumctl.report import Reporter, Step
@@ -28,13 +28,18 @@ _CLEANUP = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What to make: how many lanes, and whether pods in the host's network belong to it."""
+    """What to make: how many lanes, and which groups of pods besides."""
 
     run: session.Run
     world: World
     settings: Settings
     lanes: int = 1
-    hosts: bool = False
+    groups: frozenset[Group] = frozenset()
+
+    @property
+    def hosts(self) -> bool:
+        """Whether there is a namespace for the hosts' network."""
+        return bool(self.groups & beds.IN_HOST_NAMESPACE)
 
     @property
     def namespaces(self) -> list[str]:
@@ -62,7 +67,8 @@ def make(kube: Kube, wanted: Wanted, report: Reporter) -> list[Bed]:
             ]
         )
         ready = _wait(kube, wanted.run, len(pods), step)
-        lanes = [_bed(wanted, lane, ready, services) for lane in range(wanted.lanes)]
+        agents = _agents(kube, wanted) if "agents" in wanted.groups else {}
+        lanes = [_bed(wanted, lane, ready, services, agents) for lane in range(wanted.lanes)]
         step.finish(f"{len(pods)} pods on {' and '.join(node.name for node in wanted.world.nodes)}")
     return lanes
 
@@ -76,7 +82,8 @@ def _namespaces(kube: Kube, wanted: Wanted, report: Reporter) -> Wanted:
             _create(kube, NAMESPACES, beds.namespace(name, wanted.run, level="privileged"), "")
         except (Forbidden, Invalid) as error:
             report.warn(f"nothing is tested from the hosts' network: {error.message}", error.hint)
-            return replace(wanted, hosts=False, world=replace(wanted.world, privileged=False))
+            rest = wanted.groups - beds.IN_HOST_NAMESPACE
+            return replace(wanted, groups=rest, world=replace(wanted.world, privileged=False))
     return wanted
 
 
@@ -95,12 +102,10 @@ def _manifests(wanted: Wanted) -> list[tuple[str, Manifest]]:
         for lane in range(wanted.lanes)
         for role, node in beds.roles(wanted.world).items()
     ]
-    if wanted.hosts:
-        place = run.namespace(0, host=True)
-        for number, node in enumerate(wanted.world.nodes, 1):
-            found.append((place, beds.host_pod(f"host-{number}", node.name, run, settings)))
-            found.append((place, beds.host_port_pod(f"port-{number}", node.name, run, settings)))
-    return found
+    if "limited" in wanted.groups:
+        found.append((run.namespace(0), beds.limited_pod(wanted.world.nodes[0].name, run, settings)))
+    place = run.namespace(0, host=True)
+    return [*found, *((place, one) for one in beds.host_pods(wanted.world, wanted.groups, run, settings))]
 
 
 def _wait(
@@ -151,7 +156,24 @@ def _tell(kube: Kube, pods: Sequence[Manifest], since: dict[str, float], now: fl
     step(f"{len(pods) - len(waiting)} of {len(pods)} pods ready", lines)
 
 
-def _bed(wanted: Wanted, lane: int, ready: Sequence[Manifest], services: Sequence[Manifest]) -> Bed:
+def _agents(kube: Kube, wanted: Wanted) -> dict[str, Pod]:
+    """Cilium's agents on the nodes that take part, as `agent-1`; they are asked, and never changed."""
+    nodes = {node.name: node for node in wanted.world.nodes}
+    running = {
+        pod.node: pod
+        for one in kube.objects(PODS, wanted.world.cilium_namespace, labels="k8s-app=cilium")
+        if _ready(one) and (pod := _pod(one, nodes)).node in nodes
+    }
+    return {
+        f"agent-{number}": replace(running[name], role=f"agent-{number}", container="cilium-agent")
+        for number, name in enumerate(nodes, 1)
+        if name in running
+    }
+
+
+def _bed(
+    wanted: Wanted, lane: int, ready: Sequence[Manifest], services: Sequence[Manifest], agents: Mapping[str, Pod]
+) -> Bed:
     place = wanted.run.namespace(lane)
     nodes = {node.name: node for node in wanted.world.nodes}
     places = {place, wanted.run.namespace(0, host=True)}
@@ -161,7 +183,7 @@ def _bed(wanted: Wanted, lane: int, ready: Sequence[Manifest], services: Sequenc
     return Bed(
         namespace=place,
         world=replace(wanted.world, families=families),
-        pods=pods,
+        pods={**pods, **agents},
         services={name_of(one): _service(one) for one in services if namespace_of(one) == place},
         lane=lane,
     )

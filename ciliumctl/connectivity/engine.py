@@ -22,6 +22,8 @@ from ciliumctl.wait import overtime, poll
 
 #: Seconds in which a change of policies, or of endpoints, must have reached every node.
 SETTLE = 15.0
+#: Seconds after which a scenario's changes come: its connections stand by then.
+BEFORE_CHANGE = 2.0
 _TIDY = 20.0
 
 
@@ -67,8 +69,7 @@ class Engine:
     def _judged(self, scenario: Scenario, bed: Bed, probes: Sequence[Probe]) -> tuple[list[Probed], str]:
         with self._applied(scenario.objects(bed)):
             if scenario.policies is None:
-                patient = bool(scenario.objects(bed))
-                return (self._until(bed, probes) if patient else self.ask(bed, probes)), ""
+                return self._unhindered(scenario, bed, probes), ""
             plain = self._until(bed, [_plain(probe) for probe in probes])
             if not all(probe.ok for probe in plain):
                 return (
@@ -83,6 +84,26 @@ class Engine:
             reason = f"the policy was not enforced within {SETTLE:.0f} s: everything still gets through"
         return [replace(probe, phase="under the policy") for probe in found], reason
 
+    def _unhindered(self, scenario: Scenario, bed: Bed, probes: Sequence[Probe]) -> list[Probed]:
+        """Ask once; patiently where the scenario brought objects that must first reach every node."""
+        changes = scenario.changes(bed)
+        if changes:
+            return self._meanwhile(bed, probes, changes)
+        return self._until(bed, probes) if scenario.objects(bed) else self.ask(bed, probes)
+
+    def _meanwhile(self, bed: Bed, probes: Sequence[Probe], changes: Sequence[Applied]) -> list[Probed]:
+        """Ask, and change something while the probes run; `stopped` ends the wait at once."""
+
+        def change() -> list[Probed]:
+            if not self.stopped.wait(BEFORE_CHANGE):
+                for one in changes:
+                    self.kube.apply(one.resource, one.manifest, _place(one), force=True)
+            return []
+
+        with self._applied([], changes):
+            asked, _nothing = gather_all([lambda: self.ask(bed, probes), change])
+        return asked
+
     def _until(self, bed: Bed, probes: Sequence[Probe]) -> list[Probed]:
         """Ask until everything is as expected: a change is observed, not slept for. The last answers otherwise."""
         return poll(
@@ -93,9 +114,9 @@ class Engine:
         )
 
     @contextmanager
-    def _applied(self, objects: Sequence[Applied]) -> Iterator[None]:
-        """Objects that are there for the block, and surely gone after it."""
-        made: list[Applied] = []
+    def _applied(self, objects: Sequence[Applied], later: Sequence[Applied] = ()) -> Iterator[None]:
+        """Objects that are there for the block, and surely gone after it; those that come `later`, too."""
+        made: list[Applied] = [*later]
         try:
             for one in objects:
                 made.append(one)
@@ -128,7 +149,7 @@ class Engine:
                 pod.namespace,
                 pod.name,
                 shell.script(probes),
-                container="server",
+                container=pod.container,
                 timeout=shell.longest(probes) + 20,
             )
         except CiliumctlError as error:
@@ -150,7 +171,7 @@ class Engine:
             address=probe.target.address,
             expected=probe.expect.words,
             seen=_seen(answer),
-            paste=f"kubectl{context} exec -n {pod.namespace} {pod.name} -c server -- sh -c {quoted}",
+            paste=f"kubectl{context} exec -n {pod.namespace} {pod.name} -c {pod.container} -- sh -c {quoted}",
         )
 
 

@@ -24,6 +24,8 @@ from ciliumctl.errors import Refused
 from ciliumctl.lab.nodes import ANNOTATION as SIMULATED
 from ciliumctl.parallel import together
 
+#: The official CLI's mark of a node that Cilium leaves alone: traffic from it comes from outside.
+_ALONE = "cilium.io/no-schedule"
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
@@ -61,6 +63,7 @@ def look(kube: Kube, settings: Settings, namespace: str) -> World:
         kinds=frozenset(kind for _version, kind in kinds),
         no_policies=_no_policies(agents, known, others),
         external=settings.external,
+        outside=next((_node(node) for node in nodes if _leaves_alone(node)), None),
     )
 
 
@@ -79,9 +82,15 @@ def _simulated(node: Manifest) -> bool:
     return SIMULATED in annotations_of(node)
 
 
+def _leaves_alone(node: Manifest) -> bool:
+    """Whether it is outside of the CNI's network, and its kubelet answers; without a CNI it is never Ready."""
+    status = dig(conditions_of(node).get("Ready"), "status", default="")
+    return labels_of(node).get(_ALONE) == "true" and status in {"True", "False"} and not _simulated(node)
+
+
 def _able(node: Manifest, settings: Settings) -> bool:
     found = labels_of(node)
-    if _simulated(node):
+    if _simulated(node) or found.get(_ALONE) == "true":
         return False
     if any(found.get(key) != value for key, value in settings.node_selector.items()):
         return False

@@ -11,6 +11,8 @@ from ciliumctl.clients.kube import Manifest, Resource
 
 Category = Literal["pods", "services", "hosts", "dns", "transfer", "policy", "cilium", "outside"]
 Family = Literal[4, 6]
+#: Pods beyond those of a lane, made (or, for `agents`, looked up) only when a scenario that runs wants them.
+Group = Literal["hosts", "sniffers", "outside", "limited", "agents"]
 
 #: Seconds that a probe waits for an answer; a network that needs more does not do what it should.
 ANSWER = 2
@@ -96,7 +98,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """A pod of the bed. `addresses` by family; `host` are its node's."""
+    """A pod of the bed. `addresses` by family; `host` are its node's; `container` is the one that is asked."""
 
     role: str
     name: str
@@ -104,6 +106,7 @@ class Pod:
     node: str
     addresses: Mapping[int, str]
     host: Mapping[int, str]
+    container: str = "server"
 
     def target(self, family: int, name: str = "") -> Target:
         """This pod as the end of a probe."""
@@ -135,7 +138,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What the cluster is, as far as scenarios care. `policies` says why no policy is enforced; empty when one is."""
+    """What the cluster is, as far as scenarios care.
+
+    `no_policies` says why no policy is enforced; empty when one is. `outside` is a node that the CNI leaves alone.
+    """
 
     nodes: tuple[Node, ...]
     families: tuple[int, ...]
@@ -147,6 +153,7 @@ class World:
     no_policies: str = ""
     privileged: bool = True
     external: str = ""
+    outside: Node | None = None
 
     @property
     def two_nodes(self) -> bool:
@@ -181,6 +188,10 @@ class Bed:
         """The pods that ask: one a node."""
         return [self.pods[role] for role in ("client", "far-client") if role in self.pods]
 
+    def group(self, prefix: str) -> list[Pod]:
+        """The pods whose role is this word and a number, such as `host`: one a node, in the nodes' order."""
+        return [pod for role, pod in sorted(self.pods.items()) if role.rpartition("-")[0] == prefix]
+
 
 #: Tells why a scenario cannot run on a cluster; empty when it can.
 Need = Callable[[World], str]
@@ -196,9 +207,10 @@ def _nothing(_bed: Bed) -> Sequence[Applied]:
 class Scenario:
     """One thing that the network must do.
 
-    `objects` are there while the probes run. With `policies`, every probe must first be answered without them, then
-    meet its expectation under them: a policy test that would pass without its policy proves nothing. `official` names
-    the tests of the official CLI that it stands for.
+    `objects` are there while the probes run; `changes` come two seconds after the probes began. With `policies`,
+    every probe must first be answered without them, then meet its expectation under them: a policy test that would
+    pass without its policy proves nothing. `groups` are pods that it wants beyond those of a lane. `official` names the
+    tests of the official CLI that it stands for.
     """
 
     name: str
@@ -206,10 +218,11 @@ class Scenario:
     category: Category
     probes: Probes
     objects: Objects = _nothing
+    changes: Objects = _nothing
     policies: Objects | None = None
     needs: tuple[Need, ...] = ()
     smoke: bool = False
-    hosts: bool = False
+    groups: tuple[Group, ...] = ()
     official: tuple[str, ...] = ()
 
     def skipped(self, world: World) -> str:

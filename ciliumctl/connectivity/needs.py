@@ -49,6 +49,13 @@ def external(world: World) -> str:
     return "" if world.external else "no host outside was named (`--external HOST`)"
 
 
+def outside_node(world: World) -> str:
+    """A node that the CNI leaves alone, from which traffic comes from outside."""
+    if world.outside is None:
+        return "no node is outside of the CNI's network (label `cilium.io/no-schedule=true`)"
+    return privileged(world)
+
+
 def l7(world: World) -> str:
     """Cilium's proxy."""
     return cilium(world) or switched_on("enable-l7-proxy", "Cilium's L7 proxy is off")(world)

@@ -86,7 +86,7 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Connectivity:
         world=world,
         settings=wanted.settings,
         lanes=lanes,
-        hosts=any(one.hosts for one in able),
+        groups=frozenset(group for one in able for group in one.groups),
     )
     report.resume = "`ciliumctl connectivity cleanup` removes what is left of the test"
     engine = Engine(kube, context=kube.context)

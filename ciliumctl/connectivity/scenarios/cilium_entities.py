@@ -40,7 +40,7 @@ def _to_outside(bed: Bed) -> list[dict[str, Any]]:
 
 def _from_host(bed: Bed) -> Iterator[Probe]:
     for server in bed.servers():
-        for host in (pod for role, pod in bed.pods.items() if role.startswith("host-") and pod.node == server.node):
+        for host in (pod for pod in bed.group("host") if pod.node == server.node):
             for family in set(bed.families) & host.addresses.keys():
                 yield http(host.role, server.target(family))
     for client in bed.clients():
@@ -118,6 +118,6 @@ FROM_HOST = Scenario(
     probes=_from_host,
     policies=policy("from-host", endpointSelector=SERVER, ingress=[{"fromEntities": ["host"]}]),
     needs=(needs.cilium_policies, needs.privileged),
-    hosts=True,
+    groups=("hosts",),
     official=("host-entity-ingress",),
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.bed import HOST_HTTP, HOST_PORT
 from ciliumctl.connectivity.commands import http, ping, tls
-from ciliumctl.connectivity.model import Bed, Pod, Probe, Scenario, Target, says
+from ciliumctl.connectivity.model import Bed, Probe, Scenario, Target, says
 
 
 def _pod_to_host(bed: Bed) -> Iterator[Probe]:
@@ -21,14 +21,14 @@ def _pod_to_host(bed: Bed) -> Iterator[Probe]:
 
 def _pod_to_host_tcp(bed: Bed) -> Iterator[Probe]:
     for client in bed.clients():
-        for host in _of(bed, "host-"):
+        for host in bed.group("host"):
             for family in bed.families:
                 if family in host.addresses:
                     yield http(client.role, host.target(family, "a port of the host"), port=HOST_HTTP)
 
 
 def _host_to_pod(bed: Bed) -> Iterator[Probe]:
-    for host in _of(bed, "host-"):
+    for host in bed.group("host"):
         for server in bed.servers():
             for family in bed.families:
                 if family in host.addresses:
@@ -36,7 +36,7 @@ def _host_to_pod(bed: Bed) -> Iterator[Probe]:
 
 
 def _host_to_host(bed: Bed) -> Iterator[Probe]:
-    hosts = _of(bed, "host-")
+    hosts = bed.group("host")
     for host in hosts:
         for other in hosts:
             for family in bed.families:
@@ -46,7 +46,7 @@ def _host_to_host(bed: Bed) -> Iterator[Probe]:
 
 def _host_port(bed: Bed) -> Iterator[Probe]:
     for client in bed.clients():
-        for port in _of(bed, "port-"):
+        for port in bed.group("port"):
             for family in bed.families:
                 if family in port.host:
                     target = Target(name=f"the host port of {port.node}", address=port.host[family], node=port.node)
@@ -74,10 +74,6 @@ def _api_server_address(bed: Bed) -> Iterator[Probe]:
         )
 
 
-def _of(bed: Bed, prefix: str) -> list[Pod]:
-    return [pod for role, pod in sorted(bed.pods.items()) if role.startswith(prefix)]
-
-
 POD_TO_HOST = Scenario(
     name="pod-to-host",
     about="a pod pings its own node and the other",
@@ -91,7 +87,7 @@ POD_TO_HOST_TCP = Scenario(
     about="a pod reaches a program in the network of its own node and of the other",
     category="hosts",
     probes=_pod_to_host_tcp,
-    hosts=True,
+    groups=("hosts",),
     needs=(needs.privileged,),
     official=("no-policies",),
 )
@@ -100,7 +96,7 @@ HOST_TO_POD = Scenario(
     about="a node reaches pods of its own and of the other node",
     category="hosts",
     probes=_host_to_pod,
-    hosts=True,
+    groups=("hosts",),
     needs=(needs.privileged,),
     official=("no-policies",),
 )
@@ -109,7 +105,7 @@ HOST_TO_HOST = Scenario(
     about="the nodes reach each other",
     category="hosts",
     probes=_host_to_host,
-    hosts=True,
+    groups=("hosts",),
     needs=(needs.privileged, needs.two_nodes),
     official=("health",),
 )
@@ -118,7 +114,7 @@ HOST_PORT_OF_POD = Scenario(
     about="a pod reaches a port that another pod has of its node",
     category="hosts",
     probes=_host_port,
-    hosts=True,
+    groups=("hosts",),
     needs=(needs.privileged,),
     official=("no-policies",),
 )

@@ -17,6 +17,7 @@ from ciliumctl.connectivity.model import (
     Applied,
     Bed,
     Expect,
+    Group,
     Need,
     Pod,
     Probe,
@@ -166,7 +167,7 @@ def _scenario(
     policies: Callable[[Bed], Sequence[Applied]],
     *official: str,
     smoke: bool = False,
-    hosts: bool = False,
+    groups: tuple[Group, ...] = (),
     more_needs: tuple[Need, ...] = (),
 ) -> Scenario:
     return Scenario(
@@ -176,7 +177,7 @@ def _scenario(
         probes=probes,
         policies=policies,
         needs=(needs.policies, *more_needs),
-        hosts=hosts,
+        groups=groups,
         smoke=smoke,
         official=official,
     )
@@ -225,7 +226,7 @@ IN_OF_NAMESPACE = _scenario(
     "pods of the allowed namespace reach the servers, those of the servers' own namespace do not",
     _by_namespace,
     policy("of-namespace", podSelector=_SERVER["podSelector"], ingress=_host_namespace),
-    hosts=True,
+    groups=("hosts",),
     more_needs=(needs.privileged,),
 )
 IN_BY_CIDR = _scenario(

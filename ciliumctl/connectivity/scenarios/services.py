@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from shlex import quote
 
 from ciliumctl.connectivity.commands import http, service, udp, url
-from ciliumctl.connectivity.model import REFUSED, Bed, Pod, Probe, Scenario, Target, says
+from ciliumctl.connectivity.model import REFUSED, Bed, Probe, Scenario, Target, says
 
 
 def _any_server(bed: Bed) -> str:
@@ -110,7 +110,7 @@ def _local_node_port(bed: Bed) -> Iterator[Probe]:
 
 def _host_to_node_port(bed: Bed) -> Iterator[Probe]:
     of = bed.services["all"]
-    for host in _hosts(bed):
+    for host in bed.group("host"):
         for node in bed.world.nodes:
             for family in bed.families:
                 if family in node.addresses and family in of.addresses:
@@ -119,16 +119,12 @@ def _host_to_node_port(bed: Bed) -> Iterator[Probe]:
 
 
 def _host_to_service(bed: Bed) -> Iterator[Probe]:
-    for host in _hosts(bed):
+    for host in bed.group("host"):
         for server in bed.servers():
             of = bed.services[server.role]
             for family in bed.families:
                 if family in of.addresses and family in host.addresses:
                     yield http(host.role, service(of, family, server.node), expect=says(server.name))
-
-
-def _hosts(bed: Bed) -> list[Pod]:
-    return [pod for role, pod in sorted(bed.pods.items()) if role.startswith("host-")]
 
 
 def _many(bed: Bed) -> Iterator[Probe]:
@@ -209,14 +205,14 @@ HOST_TO_SERVICE = Scenario(
     about="the nodes themselves reach services at their cluster addresses",
     category="services",
     probes=_host_to_service,
-    hosts=True,
+    groups=("hosts",),
 )
 HOST_TO_NODE_PORT = Scenario(
     name="host-to-node-port",
     about="the nodes themselves reach node ports, their own and each other's",
     category="services",
     probes=_host_to_node_port,
-    hosts=True,
+    groups=("hosts",),
     official=("no-policies-extra",),
 )
 MANY = Scenario(

@@ -25,4 +25,4 @@ def test_names_are_unique_and_are_told_in_a_sentence() -> None:
 
 
 def test_a_smoke_test_needs_no_pod_in_the_hosts_network() -> None:
-    assert not [scenario.name for scenario in all_of_them() if scenario.smoke and scenario.hosts]
+    assert not [scenario.name for scenario in all_of_them() if scenario.smoke and scenario.groups]
