@@ -120,4 +120,4 @@ def test_an_exec_that_was_cut_leaves_what_came_before() -> None:
 @given(st.text())
 def test_no_output_whatever_breaks_the_reading(text: str) -> None:
     lines = commands(ASKED)
-    assert read(ASKED, lines, answers(text, len(lines)))
+    assert read(ASKED, lines, answers(text, len(lines))).failed
