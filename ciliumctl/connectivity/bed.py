@@ -89,6 +89,7 @@ def pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "metadata": {"name": role, "labels": labels(role, run)},
         "spec": {
             **_placed(node, settings),
+            "serviceAccountName": account_of(role),
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": _USER,
@@ -109,6 +110,24 @@ def labels(role: str, run: Run) -> dict[str, str]:
     """What policies and services select by."""
     kind = "server" if role in {"near", "far"} else "client"
     return {**run.labels, "role": role, "kind": kind}
+
+
+def account_of(role: str) -> str:
+    """The service account of a lane's pod: policies can select by it. No pod gets its token."""
+    return "server" if role in {"near", "far"} else role if role == "client" else "others"
+
+
+def accounts(run: Run) -> list[Manifest]:
+    """The service accounts of a lane; pods cannot be made before them."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": name, "labels": run.labels},
+            "automountServiceAccountToken": False,
+        }
+        for name in ("server", "client", "others")
+    ]
 
 
 def _placed(node: str, settings: Settings) -> dict[str, Any]:

@@ -9,7 +9,18 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ciliumctl.clients.kube import NAMESPACES, PODS, SERVICES, Kube, Manifest, conditions_of, dig, name_of, namespace_of
+from ciliumctl.clients.kube import (
+    NAMESPACES,
+    PODS,
+    SERVICES,
+    Kube,
+    Manifest,
+    Resource,
+    conditions_of,
+    dig,
+    name_of,
+    namespace_of,
+)
 from ciliumctl.connectivity import bed as beds
 from ciliumctl.connectivity import session
 from ciliumctl.connectivity.bed import Settings
@@ -22,6 +33,7 @@ from ciliumctl.wait import overtime, poll
 
 #: A state that will not mend itself must last this long, in seconds: the first pull may fail once.
 GRACE = 10.0
+ACCOUNTS = Resource("", "v1", "serviceaccounts")
 _SETUP = 300.0
 _CLEANUP = 90.0
 
@@ -57,12 +69,16 @@ def make(kube: Kube, wanted: Wanted, report: Reporter) -> list[Bed]:
     with report.step("Preparing the test bed") as step:
         step("namespaces and pods")
         wanted = _namespaces(kube, wanted, report)
+        lanes_of = wanted.namespaces[: wanted.lanes]
+        gather_all(
+            [partial(_create, kube, ACCOUNTS, one, place) for place in lanes_of for one in beds.accounts(wanted.run)]
+        )
         pods = _manifests(wanted)
         gather_all([partial(_create, kube, PODS, manifest, place) for place, manifest in pods])
         services = gather_all(
             [
                 partial(_create, kube, SERVICES, manifest, place)
-                for place in wanted.namespaces[: wanted.lanes]
+                for place in lanes_of
                 for manifest in beds.services(wanted.world, wanted.run, place)
             ]
         )

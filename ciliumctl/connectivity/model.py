@@ -148,6 +148,7 @@ class World:
     domain: str = "cluster.local"
     cilium: bool = False
     cilium_namespace: str = ""
+    version: tuple[int, ...] = ()
     config: Mapping[str, str] = field(default_factory=dict)
     kinds: frozenset[str] = frozenset()
     no_policies: str = ""

@@ -61,6 +61,17 @@ def l7(world: World) -> str:
     return cilium(world) or switched_on("enable-l7-proxy", "Cilium's L7 proxy is off")(world)
 
 
+def since(major: int, minor: int) -> Need:
+    """A Cilium of this version or newer; of a version that cannot be told, nothing is held against it."""
+
+    def need(world: World) -> str:
+        if not world.version or world.version >= (major, minor):
+            return ""
+        return f"needs Cilium {major}.{minor}; this is {world.version[0]}.{world.version[1]}"
+
+    return need
+
+
 def switched_on(key: str, reason: str, *, default: bool = False) -> Need:
     """A feature of Cilium, by its key in `cilium-config`."""
 

@@ -88,10 +88,9 @@ class Nodes:
 
 
 def up(name: str, folder: Path) -> real.Cluster:
-    """Two nodes without a CNI."""
-    return real.up(
-        name, folder, count=2, bins=_CACHE / "bin", charts=default_charts(), report=Reporter(lambda _event: None)
-    )
+    """Two nodes without a CNI, and one outside that will never have one."""
+    silent = Reporter(lambda _event: None)
+    return real.up(name, folder, count=2, bins=_CACHE / "bin", charts=default_charts(), report=silent, outside=True)
 
 
 def environ_for(cluster: real.Cluster) -> dict[str, str]:

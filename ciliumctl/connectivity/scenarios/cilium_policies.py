@@ -164,6 +164,7 @@ OUT_BY_RANGE = scenario(
         egress=[{"toEndpoints": [SERVER], "toPorts": ports((HTTP - 10, "TCP"), end=OTHER - 1)}],
     ),
     "client-egress-expression-port-range",
+    more_needs=(needs.since(1, 16),),
 )
 
 DENY_OTHER = scenario(
@@ -210,7 +211,6 @@ DENY_PORT = scenario(
         egress=EVERYWHERE,
         egressDeny=[{"toEndpoints": [SERVER], "toPorts": ports((HTTP, "TCP"))}],
     ),
-    "client-egress-to-echo-deny-port-range",
 )
 
 DENY_NAMED_PORT = scenario(
@@ -240,4 +240,37 @@ NO_PING = scenario(
     _no_icmp,
     policy("no-icmp", endpointSelector=SERVER, ingress=EVERYBODY, ingressDeny=[{"icmps": _ICMP}]),
     "client-ingress-from-other-client-icmp-deny",
+)
+
+DENY_RANGE = scenario(
+    "deny-egress-by-port-range",
+    "a deny rule closes a range of ports, the port above it stays open",
+    _not_that_port,
+    policy(
+        "deny-range",
+        endpointSelector=CLIENT,
+        egress=EVERYWHERE,
+        egressDeny=[{"toEndpoints": [SERVER], "toPorts": ports((HTTP - 10, "TCP"), end=OTHER - 1)}],
+    ),
+    "client-egress-to-echo-deny-port-range",
+    more_needs=(needs.since(1, 16),),
+)
+
+DENY_EXPRESSION_RANGE = scenario(
+    "deny-egress-by-expression-and-port-range",
+    "a deny rule with an expression closes a range of ports, the port above it stays open",
+    _not_that_port,
+    policy(
+        "deny-expression-range",
+        endpointSelector=CLIENT,
+        egress=EVERYWHERE,
+        egressDeny=[
+            {
+                "toEndpoints": [{"matchExpressions": [{"key": "kind", "operator": "In", "values": ["server"]}]}],
+                "toPorts": ports((HTTP - 10, "TCP"), end=OTHER - 1),
+            }
+        ],
+    ),
+    "client-egress-to-echo-expression-deny-port-range",
+    more_needs=(needs.since(1, 16),),
 )

@@ -14,6 +14,9 @@ NODES = (
 )
 
 
+OUTSIDE = Node(name="outside", addresses={4: "192.0.2.9", 6: "2001:db8::9"})
+
+
 def world(**more: Any) -> World:
     """Two nodes with Cilium and both families."""
     given: dict[str, Any] = {
@@ -21,7 +24,15 @@ def world(**more: Any) -> World:
         "families": (4, 6),
         "cilium": True,
         "cilium_namespace": "kube-system",
-        "config": {"enable-l7-proxy": "true"},
+        "config": {
+            "enable-l7-proxy": "true",
+            "enable-wireguard": "true",
+            "encrypt-node": "true",
+            "enable-ipv4-masquerade": "true",
+            "enable-ipv6-masquerade": "true",
+        },
+        "version": (1, 20),
+        "outside": OUTSIDE,
         "kinds": frozenset({"CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy"}),
         "external": "198.51.100.7",
     }
@@ -35,15 +46,10 @@ def bed(**more: Any) -> Bed:
     pods = {role: _pod(role, node, number) for number, (role, node) in enumerate(roles(here).items(), 1)}
     for number, node in enumerate(here.nodes, 1):
         addresses = {family: node.addresses[family] for family in here.families}
-        pods[f"host-{number}"] = Pod(
-            role=f"host-{number}",
-            name=f"host-{number}",
-            namespace="hosts",
-            node=node.name,
-            addresses=addresses,
-            host=node.addresses,
-        )
+        for role in (f"host-{number}", f"sniffer-{number}", f"agent-{number}"):
+            pods[role] = _on_host(role, node, addresses)
         pods[f"port-{number}"] = _pod(f"port-{number}", node.name, 20 + number)
+    pods["outside"] = _on_host("outside", OUTSIDE, {family: OUTSIDE.addresses[family] for family in here.families})
     made = {
         manifest["metadata"]["name"]: Service(
             name=manifest["metadata"]["name"],
@@ -54,6 +60,10 @@ def bed(**more: Any) -> Bed:
         for number, manifest in enumerate(services(here, run, "lane"), 1)
     }
     return Bed(namespace="lane", world=here, pods=pods, services=made)
+
+
+def _on_host(role: str, node: Node, addresses: dict[int, str]) -> Pod:
+    return Pod(role=role, name=role, namespace="hosts", node=node.name, addresses=addresses, host=node.addresses)
 
 
 def _pod(role: str, node: str, number: int) -> Pod:

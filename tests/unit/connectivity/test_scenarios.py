@@ -42,7 +42,7 @@ def test_one_node_and_one_family_are_enough_or_it_says_so(scenario: Scenario) ->
     bed = beds.bed(**single)
     for probe in scenario.probes(bed):
         assert ":" not in probe.target.address, "an IPv6 address where pods have none"
-        assert probe.target.node in {"", "one"}
+        assert probe.target.node in {"", "one", "outside"}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,19 @@ def test_one_node_and_one_family_are_enough_or_it_says_so(scenario: Scenario) ->
             "policy-deny-egress-to-cidr",
             {"external": "example.com"},
             "no address outside was given (`--external ADDRESS`)",
+        ),
+        (
+            "outside-to-node-port",
+            {"outside": None},
+            "no node is outside of the CNI's network (label `cilium.io/no-schedule=true`)",
+        ),
+        ("outside-to-node-port", {"privileged": False}, "pods in the host's network are not allowed here"),
+        ("cilium-pod-to-pod-encryption", {"config": {}}, "encryption is off"),
+        ("cilium-policy-deny-egress-by-port-range", {"version": (1, 15)}, "needs Cilium 1.16; this is 1.15"),
+        (
+            "pod-to-outside-masqueraded",
+            {"config": {"enable-ipv4-masquerade": "true"}},
+            "Cilium does not masquerade here (`enable-ipv6-masquerade` is off)",
         ),
         ("host-to-pod", {"privileged": False}, "pods in the host's network are not allowed here"),
     ],
