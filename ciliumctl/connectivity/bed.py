@@ -203,7 +203,11 @@ def sniffer_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "image": settings.image("tools"),
         "command": ["sleep", "infinity"],
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "192Mi"}},
-        "securityContext": {"runAsUser": 0, "capabilities": {"drop": ["ALL"], "add": ["NET_RAW", "NET_ADMIN"]}},
+        # SETUID and SETGID: some builds of tcpdump give up root by themselves.
+        "securityContext": {
+            "runAsUser": 0,
+            "capabilities": {"drop": ["ALL"], "add": ["NET_RAW", "NET_ADMIN", "SETUID", "SETGID"]},
+        },
     }
     return {
         "apiVersion": "v1",
