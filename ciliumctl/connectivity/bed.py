@@ -203,10 +203,10 @@ def sniffer_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "image": settings.image("tools"),
         "command": ["sleep", "infinity"],
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "192Mi"}},
-        # SETUID and SETGID: some builds of tcpdump give up root by themselves.
+        # Some builds of tcpdump become another user by themselves, whom only KILL lets the shell end.
         "securityContext": {
             "runAsUser": 0,
-            "capabilities": {"drop": ["ALL"], "add": ["NET_RAW", "NET_ADMIN", "SETUID", "SETGID"]},
+            "capabilities": {"drop": ["ALL"], "add": ["NET_RAW", "NET_ADMIN", "SETUID", "SETGID", "KILL"]},
         },
     }
     return {

@@ -48,7 +48,7 @@ def _sniff(bed: Bed, word: str, pairs: list[tuple[str, str]]) -> Iterator[Probe]
             f"$(ip -o route get {quote(next(iter(peer.addresses.values())))} | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p')"
         )
         lines = [
-            f'f=$(mktemp) && d={device} && [ -n "$d" ] || exit 3',
+            f'f=/tmp/wire-$$; d={device} && [ -n "$d" ] || exit 3',
             f"timeout {_LOOK} tcpdump -i \"$d\" -U -s 400 -c 50000 -w - '{peers} or {ends}' >$f 2>$f.err",
             "[ -s $f ] || { tail -1 $f.err; rm -f $f $f.err; exit 1; }",
             f"c=$(grep -a -c {quote(word)} $f); e=$(tcpdump -nr $f '{_ENCRYPTED}' 2>/dev/null | wc -l)",
