@@ -103,3 +103,13 @@ def _namespace(name: str, expires: str) -> dict[str, object]:
             "annotations": {"ciliumctl.io/expires": expires, "ciliumctl.io/owner": "jane@there"},
         },
     }
+
+
+def test_what_would_run_is_listed_without_making_anything(cluster: FakeCluster, command: Command) -> None:
+    cluster.add(objects.node("one"))
+    ran = command("connectivity", "test", "--list", "--profile", "full")
+    assert ran.code == 0, ran.err
+    assert "skipped here: there is only one node for it" in ran.out
+    names = command("connectivity", "test", "--list", "-o", "name").out.split()
+    assert names == command("connectivity", "list", "--profile", "smoke", "-o", "name").out.split()
+    assert {seen.method for seen in cluster.seen} == {"GET"}
