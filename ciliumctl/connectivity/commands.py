@@ -70,7 +70,7 @@ def ping(source: str, target: Target, *, count: int = 1, expect: Expect = _ANSWE
         target=target,
         command=command,
         expect=expect,
-        seconds=6 + count // 2,
+        seconds=10 + count // 2,
     )
 
 

@@ -74,7 +74,7 @@ class Probe:
     target: Target
     command: str
     expect: Expect = ANSWERED
-    seconds: int = 6
+    seconds: int = 10
 
     def expecting(self, expect: Expect) -> Probe:
         """The same probe with another expectation."""
