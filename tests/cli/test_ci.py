@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,7 @@ class Runner:
             "GITHUB_PATH": str(folder / "path"),
             "RUNNER_TEMP": str(folder / "temp"),
             "ACTION": str(HERE),
+            "CACHE": "true",
             "PYTHON": sys.executable,
             **environ,
         }
@@ -290,13 +292,51 @@ def test_the_action_keeps_the_folder_that_ciliumctl_downloads_into(runner: Runne
 def test_another_set_of_dependencies_is_another_key(runner: Runner, tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "templates").mkdir(parents=True)
-    (other / "constraints.txt").write_text("a==1\n")
+    (other / "requirements.txt").write_text("a==1\n")
     shutil.copy(HERE / "templates" / "tools.yaml", other / "templates")
     keys = []
     for folder in (HERE, other):
         assert runner.step("Look for what was downloaded before", ACTION=str(folder)).code == 0
         keys.append(runner.outputs["key"])
     assert keys[0] != keys[1]
+
+
+def test_beside_a_kubeconfig_no_program_comes_out_of_a_cache(runner: Runner, tmp_path: Path) -> None:
+    place = "Look for what was downloaded before"
+    assert runner.step(place).code == 0
+    key = runner.outputs["key"]
+    assert runner.step(place, CACHE="packages").code == 0
+    assert runner.outputs["programs"] == ""
+    assert runner.outputs["key"] != key, "a cache that has programs in it must not be found"
+    ran = runner.step(place, CACHE="yes")
+    assert (ran.code, ran.out) == (2, "::error title=ciliumctl::`cache` is neither `true`, `packages` nor `false`\n")
+    text = init(tmp_path, "github", "--cluster", "kubeconfig").out
+    (step,) = [step for step in yaml.safe_load(text)["jobs"]["connectivity"]["steps"] if "ciliumctl/" in str(step)]
+    assert step["with"] == {"cache": "packages"}
+    text = init(tmp_path, "gitlab", "--cluster", "kubeconfig").out
+    assert yaml.safe_load(text)["cilium"]["cache"]["paths"] == [".cache/pip"]
+
+
+def requirements() -> dict[str, str]:
+    """What the action and the pipelines install, with its version."""
+    text = (HERE / "requirements.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+
+
+def test_what_is_installed_has_hashes_and_the_versions_that_are_tested() -> None:
+    text = (HERE / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", "")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    for line in lines:
+        assert re.fullmatch(r"[\w.-]+==[\w.]+( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+", line), line
+    found = requirements()
+    assert len(found) == len(lines)
+    tested = dict(line.split("==") for line in (HERE / "constraints.txt").read_text().splitlines() if "==" in line)
+    # What builds the wheel is no part of an environment.
+    building = {"hatchling", "tomlkit", "trove-classifiers"}
+    assert {name: found[name] for name in found if name not in building}.items() <= tested.items()
+    project = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    assert {re.match(r"[\w-]+", line)[0].lower() for line in wanted} <= set(found)  # type: ignore[index]
 
 
 def test_the_action_names_a_python_that_is_too_old_or_not_there(runner: Runner) -> None:
@@ -340,9 +380,8 @@ def test_the_action_installs_this_checkout_with_the_exact_dependencies(runner: R
         text=True,
         check=True,
     ).stdout
-    pinned = {line.lower().replace("_", "-") for line in (HERE / "constraints.txt").read_text().splitlines()}
-    installed = {line.lower().replace("_", "-") for line in frozen.splitlines()}
+    installed = dict(line.lower().replace("_", "-").split("==") for line in frozen.splitlines())
     assert installed
-    assert installed <= pinned
+    assert installed.items() <= requirements().items()
     ran = runner.step("Run ciliumctl", PROGRAM=str(program), ARGS="ci init github")
     assert (ran.code, ran.out) == (0, init(runner.folder, "github").out)
