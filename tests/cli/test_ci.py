@@ -183,6 +183,13 @@ def test_github_s_linter_finds_nothing_in_a_workflow(
     assert lint(actionlint, init(tmp_path, "github", "--cluster", cluster, *options).out, tmp_path / "repo") == ""
 
 
+def test_gitlab_s_scripts_are_ones_that_a_small_shell_can_read(tmp_path: Path) -> None:
+    """The image that runs kind has no bash."""
+    for step in shell_steps(init(tmp_path, "gitlab", *FULL).out):
+        done = subprocess.run(["sh", "-n"], input=step.script, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), step.name
+
+
 def test_the_linter_looks(actionlint: Path, tmp_path: Path) -> None:
     text = init(tmp_path, "github").out
     assert "property" in lint(actionlint, text.replace("${{ github.ref }}", "${{ github.reff }}"), tmp_path / "repo")
@@ -357,6 +364,23 @@ def test_the_action_hands_arguments_on_as_they_are_and_ends_with_the_program_s_c
     assert ran.code == 3
     words = ["install", "--set", "a=b c", "$(id)", ";", "id", "`id`"]
     assert ran.out.splitlines() == [f"<{word}>" for word in words]
+
+
+def test_no_module_of_the_repository_runs_in_the_action(runner: Runner) -> None:
+    for name in ("hashlib", "importlib", "os", "platform", "shlex"):
+        (runner.folder / f"{name}.py").write_text("raise SystemExit('this came out of the workspace')\n")
+    ran = runner.step("Look for what was downloaded before")
+    assert (ran.code, ran.err) == (0, "")
+    ran = runner.step("Run ciliumctl", PROGRAM=shutil.which("true") or "", ARGS="status")
+    assert (ran.code, ran.err) == (0, "")
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
+def test_python_is_never_run_with_the_repository_on_its_path(way: tuple[str, ...], tmp_path: Path) -> None:
+    steps = [*shell_steps(init(tmp_path, *way).out), *shell_steps(ACTION.read_text(encoding="utf-8"))]
+    found = [line for step in steps for line in re.findall(r'(?:python3?|"\$PYTHON")"? -.*', step.script)]
+    assert len(found) >= 5
+    assert all(re.match(r"\S+ -I -[cm] ", line) for line in found), found
 
 
 @pytest.mark.integration
