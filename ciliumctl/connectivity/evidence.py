@@ -1,13 +1,18 @@
-"""What can be gathered cheaply when a scenario failed: who would know, and what they say."""
+"""What can be gathered cheaply when a scenario failed: who would know, and what they say.
+
+Each line begins with what it is about. A source that does not answer costs one line that says so.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from ciliumctl.clients.kube import (
-    DAEMON_SETS,
     ENDPOINT_SLICES,
+    NAMESPACES,
     NODES,
     PODS,
     Kube,
@@ -18,40 +23,110 @@ from ciliumctl.clients.kube import (
     labels_of,
     name_of,
 )
-from ciliumctl.connectivity.model import Bed
-from ciliumctl.connectivity.result import Tested
+from ciliumctl.connectivity import asking
+from ciliumctl.connectivity.model import Bed, Pod, Scenario
+from ciliumctl.connectivity.result import Probed, Tested
+from ciliumctl.connectivity.selecting import NAMESPACE, NAMESPACE_LABELS, described
+from ciliumctl.errors import CiliumctlError, NotFound
 from ciliumctl.parallel import gather as at_once
 
-_NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies")
-_CILIUM_POLICIES = Resource("cilium.io", "v2", "ciliumnetworkpolicies")
-_MOST = 12
+_POLICIES = {
+    "NetworkPolicy": Resource("networking.k8s.io", "v1", "networkpolicies"),
+    "CiliumNetworkPolicy": Resource("cilium.io", "v2", "ciliumnetworkpolicies"),
+    "CiliumClusterwideNetworkPolicy": Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False),
+}
+#: Lines of one kind.
+_MOST = 8
+# Flows from a little before the scenario began until now.
+_MARGIN = 5.0
+# The start of a line that says what could not be gathered.
+MISSING = "could not "
 
 
-def gather(kube: Kube, bed: Bed, tested: Tested) -> tuple[str, ...]:
-    """Lines that say what is there; a source that does not answer is left out. A handful of requests."""
-    pods = {probe.source for probe in tested.failures} & bed.pods.keys()
-    calls = [
-        partial(_pods, bed, pods),
-        partial(_nodes, kube, {bed.pod(role).node for role in pods} | {p.target_node for p in tested.failures}),
-        partial(_endpoints, kube, bed, tested),
-        partial(_policies, kube, bed),
-        partial(_agents, kube, bed, {bed.pod(role).node for role in pods}),
-    ]
-    lines = [line for found in at_once(calls) if not isinstance(found, Exception) for line in found]
-    return tuple(lines[:_MOST])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """A failure, its place, and the pods at both ends of it."""
+
+    kube: Kube
+    bed: Bed
+    tested: Tested
+    scenario: Scenario
+    sources: tuple[Pod, ...]
+    targets: tuple[Pod, ...]
+
+    @property
+    def pods(self) -> tuple[Pod, ...]:
+        """Those at either end, each once."""
+        return tuple({pod.name: pod for pod in (*self.sources, *self.targets)}.values())
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that were asked."""
+        named = [probe.target for probe in self.tested.failures if probe.target.startswith("service ")]
+        return tuple(dict.fromkeys(target.removeprefix("service ") for target in named))
 
 
-def _pods(bed: Bed, roles: Iterable[str]) -> list[str]:
+def gather(kube: Kube, bed: Bed, tested: Tested, scenario: Scenario) -> tuple[str, ...]:
+    """Lines that say what is there: a handful of requests, one exec on each of the nodes at both ends."""
+    failed = tested.failures
+    targets = [pod for probe in failed if (pod := _target(bed, probe)) is not None]
+    case = _Case(
+        kube=kube,
+        bed=bed,
+        tested=tested,
+        scenario=scenario,
+        sources=_once(bed.pods[probe.source] for probe in failed if probe.source in bed.pods),
+        targets=_once(targets),
+    )
+    calls: dict[str, Callable[[], list[str]]] = {
+        "read the nodes": partial(_nodes, case),
+        "read the services' endpoints": partial(_endpoints, case),
+        "read the policies": partial(_policies, case),
+        "find Cilium's agents": partial(_agents, case),
+    }
+    lines = [*_pods("source", case.sources), *_pods("target", case.targets)]
+    for what, found in zip(calls, at_once(list(calls.values())), strict=True):
+        if isinstance(found, CiliumctlError):
+            lines.append(f"{MISSING}{what}: {found.message}")
+        elif isinstance(found, Exception):
+            raise found
+        else:
+            lines += found
+    # Last of all what could not be had.
+    return tuple(sorted(lines, key=lambda line: line.startswith(MISSING)))
+
+
+def _once(pods: Iterable[Pod]) -> tuple[Pod, ...]:
+    return tuple({pod.name: pod for pod in pods}.values())
+
+
+def _target(bed: Bed, probe: Probed) -> Pod | None:
+    """The pod that a probe went to: by its name or by an address that is the pod's alone."""
+    named = bed.pods.get(probe.target.removeprefix("pod "))
+    if named is not None:
+        return named
+    has = (pod for pod in bed.pods.values() if probe.address and probe.address in pod.addresses.values())
+    return next(has, None)
+
+
+def _hosted(pod: Pod) -> bool:
+    """Whether it is in its host's network: no policy selects it, no flow has its name."""
+    return bool(pod.addresses) and set(pod.addresses.values()) <= set(pod.host.values())
+
+
+def _pods(end: str, pods: Sequence[Pod]) -> list[str]:
     return [
-        f"pod {bed.pod(role).name}: {', '.join(bed.pod(role).addresses.values())} on {bed.pod(role).node}"
-        for role in sorted(roles)
+        f"{end}: pod {pod.namespace}/{pod.name} on {pod.node}, {', '.join(pod.addresses.values())}"
+        for pod in pods[:_MOST]
     ]
 
 
-def _nodes(kube: Kube, names: set[str]) -> list[str]:
+def _nodes(case: _Case) -> list[str]:
+    """The nodes that are not well, of those at both ends."""
+    names = {name for probe in case.tested.failures for name in (probe.source_node, probe.target_node)} - {""}
     lines = []
-    for name in sorted(names - {""}):
-        node = kube.find(NODES, name)
+    for name in sorted(names):
+        node = case.kube.find(NODES, name)
         ready: Manifest = conditions_of(node or {}).get("Ready", {})
         if node is None:
             lines.append(f"node {name}: it is not there any more")
@@ -60,33 +135,140 @@ def _nodes(kube: Kube, names: set[str]) -> list[str]:
     return lines
 
 
-def _endpoints(kube: Kube, bed: Bed, tested: Tested) -> list[str]:
-    asked = {probe.target.removeprefix("service ") for probe in tested.failures if probe.target.startswith("service ")}
-    if not asked:
+def _endpoints(case: _Case) -> list[str]:
+    """The endpoints of the services that were asked, with their nodes; those of the test's own are gone with it."""
+    if not case.services:
         return []
-    found: dict[str, list[str]] = {name: [] for name in asked}
-    for one in kube.objects(ENDPOINT_SLICES, bed.namespace):
-        name = labels_of(one).get("kubernetes.io/service-name", "")
-        if name in found:
-            endpoints: list[Manifest] = dig(one, "endpoints", default=[])
-            found[name] += [address for endpoint in endpoints for address in endpoint.get("addresses", ())]
-    return [f"service {name}: endpoints {', '.join(sorted(ends)) or 'none'}" for name, ends in sorted(found.items())]
-
-
-def _policies(kube: Kube, bed: Bed) -> list[str]:
-    names = [f"NetworkPolicy {name_of(one)}" for one in kube.objects(_NETWORK_POLICIES, bed.namespace)]
-    if "CiliumNetworkPolicy" in bed.world.kinds:
-        names += [f"CiliumNetworkPolicy {name_of(one)}" for one in kube.objects(_CILIUM_POLICIES, bed.namespace)]
-    return [f"policies in namespace {bed.namespace}: {', '.join(names)}"] if names else []
-
-
-def _agents(kube: Kube, bed: Bed, nodes: set[str]) -> list[str]:
-    """Whether the CNI's agents run on those nodes; for Cilium only, whose agents we know."""
-    if not bed.world.cilium or kube.find(DAEMON_SETS, "cilium", bed.world.cilium_namespace) is None:
-        return []
+    found = _slices(case)
     lines = []
-    for pod in kube.objects(PODS, bed.world.cilium_namespace, labels="k8s-app=cilium"):
-        ready = dig(conditions_of(pod).get("Ready"), "status", default="")
-        if dig(pod, "spec", "nodeName", default="") in nodes and ready != "True":
-            lines.append(f"agent {name_of(pod)} on {dig(pod, 'spec', 'nodeName', default='')}: not ready")
+    for name in case.services[:_MOST]:
+        if name not in case.bed.services:
+            lines.append(f"service {name}: it was the test's own, and its endpoints are gone with it")
+            continue
+        at = ", ".join(case.bed.services[name].addresses.values()) or "no address"
+        lines.append(f"service {name} at {at}: endpoints {', '.join(found.get(name, ())) or 'none'}")
     return lines
+
+
+def _slices(case: _Case) -> dict[str, list[str]]:
+    """Every service's endpoints in words."""
+    found: dict[str, list[str]] = {}
+    for one in case.kube.objects(ENDPOINT_SLICES, case.bed.namespace):
+        name = labels_of(one).get("kubernetes.io/service-name", "")
+        endpoints: list[Manifest] = dig(one, "endpoints", default=[])
+        for endpoint in endpoints:
+            # No word about it counts as ready (discovery.k8s.io/v1).
+            ready = "" if dig(endpoint, "conditions", "ready", default=True) else " (not ready)"
+            node = dig(endpoint, "nodeName", default="")
+            where = f" on {node}" if node else ""
+            addresses: list[str] = dig(endpoint, "addresses", default=[])
+            found.setdefault(name, []).extend(f"{address}{where}{ready}" for address in addresses)
+    return {name: sorted(said) for name, said in found.items()}
+
+
+def _policies(case: _Case) -> list[str]:
+    """The policies that select the pods: what is there now, and what the scenario had in force and took away."""
+    pods = [pod for pod in case.pods if not _hosted(pod)]
+    labels = _labels(case.kube, pods)
+    if not labels:
+        return []
+    there = [policy for kind in _POLICIES for policy in _there(case, kind)]
+    own = _own(case)
+    with_namespaces = any(NAMESPACE_LABELS in str(policy.get("spec")) for policy in (*there, *own))
+    if with_namespaces:
+        labels = _with_namespaces(case.kube, pods, labels)
+    lines = [f"policy: {text}, while it was tested" for policy in own if (text := described(policy, labels))]
+    lines += [f"policy: {text}" for policy in there if (text := described(policy, labels))]
+    more = len(lines) - _MOST
+    return lines[:_MOST] + ([f"policy: and {more} more select these pods"] if more > 0 else [])
+
+
+def _own(case: _Case) -> list[Manifest]:
+    """The scenario's own policies, when they were in force as the probes failed."""
+    if case.scenario.policies is None or not any(probe.phase == "under the policy" for probe in case.tested.failures):
+        return []
+    made = (one.manifest for one in case.scenario.policies(case.bed))
+    return [policy for policy in made if policy.get("kind") in _POLICIES]
+
+
+def _there(case: _Case, kind: str) -> list[Manifest]:
+    """The policies of a kind: of the bed's namespace, or of the cluster."""
+    if kind != "NetworkPolicy" and kind not in case.bed.world.kinds:
+        return []
+    try:
+        found = case.kube.objects(_POLICIES[kind], case.bed.namespace)
+        return [{**policy, "kind": kind} for policy in found]
+    except NotFound:
+        return []
+
+
+def _labels(kube: Kube, pods: Sequence[Pod]) -> dict[str, Mapping[str, str]]:
+    """The pods' labels as they are now, by name, with the namespace as Cilium's selectors have it."""
+    found: dict[str, Mapping[str, str]] = {}
+    for place in sorted({pod.namespace for pod in pods}):
+        names = {pod.name for pod in pods if pod.namespace == place}
+        for one in kube.objects(PODS, place, metadata_only=True):
+            if name_of(one) in names:
+                found[name_of(one)] = {**labels_of(one), NAMESPACE: place}
+    return found
+
+
+def _with_namespaces(
+    kube: Kube, pods: Sequence[Pod], labels: Mapping[str, Mapping[str, str]]
+) -> dict[str, Mapping[str, str]]:
+    """The same with the labels of the pods' namespaces."""
+    places = {place: labels_of(kube.find(NAMESPACES, place) or {}) for place in {pod.namespace for pod in pods}}
+    return {
+        name: {**known, **{f"{NAMESPACE_LABELS}{key}": value for key, value in places[known[NAMESPACE]].items()}}
+        for name, known in labels.items()
+    }
+
+
+def _agents(case: _Case) -> list[str]:
+    """What Cilium's agents at both ends know. Other CNIs' are not known to us."""
+    world = case.bed.world
+    if not world.cilium:
+        return []
+    agents = {
+        dig(pod, "spec", "nodeName", default=""): pod
+        for pod in case.kube.objects(PODS, world.cilium_namespace, labels="k8s-app=cilium")
+    }
+    lines = []
+    wanted = []
+    for node, addresses in _paths(case).items():
+        agent = agents.get(node)
+        if agent is None:
+            lines.append(f"agent on {node}: there is none")
+            continue
+        if dig(conditions_of(agent).get("Ready"), "status", default="") != "True":
+            lines.append(f"agent {name_of(agent)} on {node}: not ready")
+        wanted.append(_asked(case, node, name_of(agent), addresses))
+    return lines + asking.ask(case.kube, world.cilium_namespace, wanted)
+
+
+def _asked(case: _Case, node: str, agent: str, addresses: Sequence[str]) -> asking.Asked:
+    hubble = case.bed.world.config.get("enable-hubble") == "true"
+    pods = [f"{pod.namespace}/{pod.name}" for pod in case.pods if not _hosted(pod)]
+    return asking.Asked(
+        node=node,
+        agent=agent,
+        addresses=tuple(addresses),
+        pods=tuple(pods[:_MOST]) if hubble else (),
+        seconds=math.ceil(case.tested.seconds + _MARGIN),
+    )
+
+
+def _paths(case: _Case) -> dict[str, list[str]]:
+    """The addresses to look up routes to, by node: there from the source's, back from the target's."""
+    found: dict[str, dict[str, None]] = {}
+    for probe in case.tested.failures:
+        there = [probe.address]
+        if probe.target.startswith("service "):
+            # A service's address is no place: its endpoints are.
+            there += [pod.addresses.get(6 if ":" in probe.address else 4, "") for pod in case.bed.servers()]
+        found.setdefault(probe.source_node, {}).update(dict.fromkeys(filter(None, there)))
+        source = case.bed.pods.get(probe.source)
+        if source is not None and probe.target_node not in {"", probe.source_node}:
+            back = source.addresses.get(6 if ":" in probe.address else 4, "")
+            found.setdefault(probe.target_node, {}).update(dict.fromkeys(filter(None, [back])))
+    return {node: list(addresses) for node, addresses in found.items() if node}

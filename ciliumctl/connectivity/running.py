@@ -143,7 +143,7 @@ def _all(
         with board.running(scenario):
             found = _tried(engine, scenario, bed, wanted.retries)
             if found.bad and not engine.stopped.is_set():
-                found = replace(found, evidence=evidence.gather(engine.kube, bed, found))
+                found = replace(found, evidence=evidence.gather(engine.kube, bed, found, scenario))
         results[scenario.name] = found
         if not engine.stopped.is_set():
             board.ended(found)

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ciliumctl import yaml_files
+from tests.world import execs
 
 Object = dict[str, Any]
 
@@ -42,6 +43,11 @@ KINDS: tuple[tuple[str, str, str, str, bool], ...] = (
     ("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", False),
 )
 CILIUM_ENDPOINTS = ("cilium.io", "v2", "ciliumendpoints", "CiliumEndpoint", True)
+NETWORK_POLICIES = ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True)
+POLICIES = (
+    ("cilium.io", "v2", "ciliumnetworkpolicies", "CiliumNetworkPolicy", True),
+    ("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", "CiliumClusterwideNetworkPolicy", False),
+)
 
 
 @dataclass
@@ -78,6 +84,9 @@ class FakeCluster:
         self.denied: set[tuple[str, str]] = set()
         self.seen: list[Seen] = []
         self.page_expires = False
+        #: What answers commands in pods; those that were run are in `calls`.
+        self.program: execs.Program = lambda _call: execs.Answer(status=404)
+        self.calls: list[execs.Call] = []
         self._objects: dict[tuple[str, str], dict[tuple[str, str], Object]] = {}
         self._lock = threading.RLock()
         self._uid = 0
@@ -425,6 +434,8 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             body = json.loads(raw) if raw else None
             seen = Seen(self.command, parts.path, dict(parse_qsl(parts.query)), dict(self.headers), body)
             cluster.seen.append(seen)
+            if execs.is_exec(self.path) and self._executed():
+                return
             try:
                 status, answer, headers = cluster.answer(seen)
             except ConnectionAbortedError:
@@ -443,6 +454,18 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
+
+        def _executed(self) -> bool:
+            """Run a command; not one that is refused, which a plain answer says."""
+            call = execs.call_of(self.path)
+            cluster.calls.append(call)
+            answer = cluster.program(call)
+            if answer.status == 101:
+                execs.serve(self, answer)
+                return True
+            fault = Fault(pattern=f"/pods/{call.pod}/exec$", status=answer.status, message=answer.stderr, times=1)
+            cluster.faults.insert(0, fault)
+            return False
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names that http.server asks for
 

@@ -172,4 +172,4 @@ def _explain(out: Writer, scenario: Tested) -> None:
     if scenario.failures:
         out.line(("    try: ", "dim"), scenario.failures[0].paste)
     for line in scenario.evidence:
-        out.line(("    | ", "dim"), line)
+        out.line(("    | ", "dim"), (line, "dim") if line.startswith("could not ") else line)
