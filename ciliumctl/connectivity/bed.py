@@ -83,7 +83,7 @@ def pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
         "spec": {
-            **_placed(node, settings),
+            **placed(node, settings),
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": _USER,
@@ -106,7 +106,7 @@ def labels(role: str, run: Run) -> dict[str, str]:
     return {**run.labels, "role": role, "kind": kind}
 
 
-def _placed(node: str, settings: Settings) -> dict[str, Any]:
+def placed(node: str, settings: Settings) -> dict[str, Any]:
     """On that node and nowhere else, by the scheduler: its words are heard when it does not fit."""
     field_ = {"key": "metadata.name", "operator": "In", "values": [node]}
     spec: dict[str, Any] = {
@@ -156,7 +156,7 @@ def host_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**_placed(node, settings), "hostNetwork": True, "containers": [container]},
+        "spec": {**placed(node, settings), "hostNetwork": True, "containers": [container]},
     }
 
 
@@ -168,7 +168,7 @@ def host_port_pod(role: str, node: str, run: Run, settings: Settings) -> Manifes
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**_placed(node, settings), "containers": [container]},
+        "spec": {**placed(node, settings), "containers": [container]},
     }
 
 

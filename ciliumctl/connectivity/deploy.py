@@ -61,7 +61,7 @@ def make(kube: Kube, wanted: Wanted, report: Reporter) -> list[Bed]:
                 for manifest in beds.services(wanted.world, wanted.run, place)
             ]
         )
-        ready = _wait(kube, wanted.run, len(pods), step)
+        ready = wait(kube, wanted.run, len(pods), step)
         lanes = [_bed(wanted, lane, ready, services) for lane in range(wanted.lanes)]
         step.finish(f"{len(pods)} pods on {' and '.join(node.name for node in wanted.world.nodes)}")
     return lanes
@@ -103,10 +103,10 @@ def _manifests(wanted: Wanted) -> list[tuple[str, Manifest]]:
     return found
 
 
-def _wait(
+def wait(
     kube: Kube, run: session.Run, count: int, step: Step, clock: Callable[[], float] = time.monotonic
 ) -> list[Manifest]:
-    """Wait until all pods are ready, saying which one waits for what."""
+    """Wait until all pods of a run are ready, saying which one waits for what. Raises `OutsideError`, `TimedOut`."""
     since: dict[str, float] = {}
 
     def look() -> list[Manifest]:
@@ -155,7 +155,7 @@ def _bed(wanted: Wanted, lane: int, ready: Sequence[Manifest], services: Sequenc
     place = wanted.run.namespace(lane)
     nodes = {node.name: node for node in wanted.world.nodes}
     places = {place, wanted.run.namespace(0, host=True)}
-    pods = {name_of(pod): _pod(pod, nodes) for pod in ready if namespace_of(pod) in places}
+    pods = {name_of(pod): pod_of(pod, nodes) for pod in ready if namespace_of(pod) in places}
     common = {4, 6}.intersection(*(pod.addresses for pod in pods.values() if pod.namespace == place))
     families = tuple(sorted(common & set(wanted.settings.families)))
     return Bed(
@@ -167,7 +167,8 @@ def _bed(wanted: Wanted, lane: int, ready: Sequence[Manifest], services: Sequenc
     )
 
 
-def _pod(pod: Manifest, nodes: Mapping[str, Node]) -> Pod:
+def pod_of(pod: Manifest, nodes: Mapping[str, Node]) -> Pod:
+    """A pod that runs, with its addresses and its node's."""
     node: str = dig(pod, "spec", "nodeName", default="")
     listed: list[Manifest] = dig(pod, "status", "podIPs", default=[])
     return Pod(
