@@ -88,7 +88,7 @@ def pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
         "spec": {
-            **_placed(node, settings),
+            **placed(node, settings),
             "serviceAccountName": account_of(role),
             "securityContext": {
                 "runAsNonRoot": True,
@@ -130,7 +130,7 @@ def accounts(run: Run) -> list[Manifest]:
     ]
 
 
-def _placed(node: str, settings: Settings) -> dict[str, Any]:
+def placed(node: str, settings: Settings) -> dict[str, Any]:
     """On that node and nowhere else, by the scheduler: its words are heard when it does not fit."""
     field_ = {"key": "metadata.name", "operator": "In", "values": [node]}
     spec: dict[str, Any] = {
@@ -180,7 +180,7 @@ def host_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**_placed(node, settings), "hostNetwork": True, "containers": [container]},
+        "spec": {**placed(node, settings), "hostNetwork": True, "containers": [container]},
     }
 
 
@@ -192,7 +192,7 @@ def host_port_pod(role: str, node: str, run: Run, settings: Settings) -> Manifes
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**_placed(node, settings), "containers": [container]},
+        "spec": {**placed(node, settings), "containers": [container]},
     }
 
 
@@ -213,7 +213,7 @@ def sniffer_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**_placed(node, settings), "hostNetwork": True, "containers": [container]},
+        "spec": {**placed(node, settings), "hostNetwork": True, "containers": [container]},
     }
 
 

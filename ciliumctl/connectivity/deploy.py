@@ -82,7 +82,7 @@ def make(kube: Kube, wanted: Wanted, report: Reporter) -> list[Bed]:
                 for manifest in beds.services(wanted.world, wanted.run, place)
             ]
         )
-        ready = _wait(kube, wanted.run, len(pods), step)
+        ready = wait(kube, wanted.run, len(pods), step)
         agents = _agents(kube, wanted) if "agents" in wanted.groups else {}
         lanes = [_bed(wanted, lane, ready, services, agents) for lane in range(wanted.lanes)]
         step.finish(f"{len(pods)} pods on {' and '.join(node.name for node in wanted.world.nodes)}")
@@ -124,10 +124,10 @@ def _manifests(wanted: Wanted) -> list[tuple[str, Manifest]]:
     return [*found, *((place, one) for one in beds.host_pods(wanted.world, wanted.groups, run, settings))]
 
 
-def _wait(
+def wait(
     kube: Kube, run: session.Run, count: int, step: Step, clock: Callable[[], float] = time.monotonic
 ) -> list[Manifest]:
-    """Wait until all pods are ready, saying which one waits for what."""
+    """Wait until all pods of a run are ready, saying which one waits for what. Raises `OutsideError`, `TimedOut`."""
     since: dict[str, float] = {}
 
     def look() -> list[Manifest]:
@@ -178,7 +178,7 @@ def _agents(kube: Kube, wanted: Wanted) -> dict[str, Pod]:
     running = {
         pod.node: pod
         for one in kube.objects(PODS, wanted.world.cilium_namespace, labels="k8s-app=cilium")
-        if _ready(one) and (pod := _pod(one, nodes)).node in nodes
+        if _ready(one) and (pod := pod_of(one, nodes)).node in nodes
     }
     return {
         f"agent-{number}": replace(running[name], role=f"agent-{number}", container="cilium-agent")
@@ -193,7 +193,7 @@ def _bed(
     place = wanted.run.namespace(lane)
     nodes = {node.name: node for node in wanted.world.nodes}
     places = {place, wanted.run.namespace(0, host=True)}
-    pods = {name_of(pod): _pod(pod, nodes) for pod in ready if namespace_of(pod) in places}
+    pods = {name_of(pod): pod_of(pod, nodes) for pod in ready if namespace_of(pod) in places}
     common = {4, 6}.intersection(*(pod.addresses for pod in pods.values() if pod.namespace == place))
     families = tuple(sorted(common & set(wanted.settings.families)))
     return Bed(
@@ -205,7 +205,8 @@ def _bed(
     )
 
 
-def _pod(pod: Manifest, nodes: Mapping[str, Node]) -> Pod:
+def pod_of(pod: Manifest, nodes: Mapping[str, Node]) -> Pod:
+    """A pod that runs, with its addresses and its node's."""
     node: str = dig(pod, "spec", "nodeName", default="")
     listed: list[Manifest] = dig(pod, "status", "podIPs", default=[])
     return Pod(
