@@ -17,7 +17,7 @@ PATHS: dict[Path, str] = {
 }
 QUANTITIES: dict[Quantity, str] = {
     "throughput": "TCP throughput",
-    "latency": "TCP request rate",
+    "latency": "TCP latency",
 }
 
 
@@ -51,6 +51,7 @@ class Measurement:
     outcome: Outcome
     source_node: str = ""
     target_node: str = ""
+    address: str = ""
     reason: str = ""
     seconds: float = 0.0
     throughput: Throughput | None = None

@@ -64,7 +64,7 @@ def _latency(out: Writer, done: Sequence[Measurement]) -> None:
         for one, bar in zip(done, bars, strict=True)
         if one.latency is not None
     ]
-    _table(out, ("TCP requests", "", "rate", "of host to host", "p50", "p90", "p99", "max", ""), rows)
+    _table(out, ("TCP latency", "", "requests", "of host to host", "p50", "p90", "p99", "max", ""), rows)
 
 
 def _table(out: Writer, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
@@ -87,7 +87,8 @@ def _left_out(out: Writer, measurements: Sequence[Measurement]) -> None:
     """What failed, each with its reason; what was skipped, by reason."""
     bad = [one for one in measurements if one.outcome == "error"]
     for one in bad:
-        out.line(("✗ ", "bad"), one.about, f", from {one.source_node} to {one.target_node}: ", one.reason)
+        where = f", from {one.source_node} to {one.address} on {one.target_node}: "
+        out.line(("✗ ", "bad"), one.about, where, one.reason)
     reasons: dict[str, list[str]] = {}
     for one in measurements:
         if one.outcome == "skipped":
@@ -107,11 +108,13 @@ def _comparison(out: Writer, found: Comparison) -> None:
             out.line(("• ", "dim"), words, (f": {', '.join(names)}", "dim"))
     for difference in found.differences:
         out.line(("⚠ ", "warn"), difference)
+    out.line(("100 % is as good as the base; a latency that is twice as long is 50 %", "dim"))
     out.line()
     if not found.figures:
         out.line(("✗ ", "bad"), f"nothing can be compared with {found.base}")
     elif found.below:
-        out.line(("✗ ", "bad"), f"{len(found.below)} of {len(found.figures)} figures are below {_limit(found)}")
+        verb = "is" if len(found.below) == 1 else "are"
+        out.line(("✗ ", "bad"), f"{len(found.below)} of {len(found.figures)} figures {verb} below {_limit(found)}")
     elif found.fail_below is not None:
         out.line(("✔ ", "good"), f"all {len(found.figures)} figures are at least {_limit(found)}")
 
