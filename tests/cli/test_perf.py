@@ -68,21 +68,21 @@ def left(world: PodCluster) -> list[str]:
 
 
 TABLE = """\
-TCP THROUGHPUT                        ARRIVES       OF HOST TO HOST   RETRANSMITS
-pod to pod on the same node    IPv4   9.00 Gbit/s   90 %              7             ██████████████████████
-pod to pod on the same node    IPv6   9.00 Gbit/s   90 %              7             ██████████████████████
-pod to pod on the other node   IPv4   9.00 Gbit/s   90 %              7             ██████████████████████
-pod to pod on the other node   IPv6   9.00 Gbit/s   90 %              7             ██████████████████████
-host to host                   IPv4   10.0 Gbit/s                     7             ████████████████████████
-host to host                   IPv6   10.0 Gbit/s                     7             ████████████████████████
+TCP THROUGHPUT            ARRIVES                          OF HOST TO HOST   RETRANSMITS
+pods, same node    IPv4   9.00 Gbit/s   ██████████████     90 %              7
+pods, same node    IPv6   9.00 Gbit/s   ██████████████     90 %              7
+pods, other node   IPv4   9.00 Gbit/s   ██████████████     90 %              7
+pods, other node   IPv6   9.00 Gbit/s   ██████████████     90 %              7
+host to host       IPv4   10.0 Gbit/s   ████████████████                     7
+host to host       IPv6   10.0 Gbit/s   ████████████████                     7
 
-TCP LATENCY                           REQUESTS      OF HOST TO HOST   P50      P90      P99      MAX
-pod to pod on the same node    IPv4   10000 req/s   100 %             100 µs   100 µs   100 µs   9000 µs   ████████████████████████
-pod to pod on the same node    IPv6   10000 req/s   100 %             100 µs   100 µs   100 µs   9000 µs   ████████████████████████
-pod to pod on the other node   IPv4   10000 req/s   100 %             100 µs   100 µs   100 µs   9000 µs   ████████████████████████
-pod to pod on the other node   IPv6   10000 req/s   100 %             100 µs   100 µs   100 µs   9000 µs   ████████████████████████
-host to host                   IPv4   10000 req/s                     80 µs    80 µs    80 µs    9000 µs   ████████████████████████
-host to host                   IPv6   10000 req/s                     80 µs    80 µs    80 µs    9000 µs   ████████████████████████
+TCP LATENCY               REQUESTS                         OF HOST TO HOST   P50      P90      P99      MAX
+pods, same node    IPv4   10000 req/s   ████████████████   100 %             100 µs   100 µs   100 µs   9000 µs
+pods, same node    IPv6   10000 req/s   ████████████████   100 %             100 µs   100 µs   100 µs   9000 µs
+pods, other node   IPv4   10000 req/s   ████████████████   100 %             100 µs   100 µs   100 µs   9000 µs
+pods, other node   IPv6   10000 req/s   ████████████████   100 %             100 µs   100 µs   100 µs   9000 µs
+host to host       IPv4   10000 req/s   ████████████████                     80 µs    80 µs    80 µs    9000 µs
+host to host       IPv6   10000 req/s   ████████████████                     80 µs    80 µs    80 µs    9000 µs
 
 pod to pod on the other node over IPv4: 90 % of the throughput and 100 % of the request rate of host to host
 pod to pod on the other node over IPv6: 90 % of the throughput and 100 % of the request rate of host to host
@@ -106,8 +106,7 @@ def test_bars_are_ascii_where_the_stream_has_nothing_else(world: PodCluster, tmp
     env = quiet_environ(tmp_path, KUBECONFIG=str(world.kubeconfig(tmp_path)), PYTHONIOENCODING="ascii")
     ran = run_process("connectivity", "perf", "--single-node", env=env)
     assert ran.code == 0, ran.err
-    assert "pod to pod on the same node   IPv4   9.00 Gbit/s" in ran.out
-    assert " 7             ########################\n" in ran.out
+    assert "pods, same node   IPv4   9.00 Gbit/s   ################ " in ran.out
     assert "100 us" in ran.out
     assert "?" not in ran.out
 
@@ -286,7 +285,7 @@ def test_a_deadline_that_is_too_short_exits_4_with_what_there_is(world: PodClust
         (("--compare", str(Path(__file__))), "is no JSON"),
         (("--duration", "1.5s"), "`--duration` cannot be 1.5 s"),
         (("--duration", "0"), "`--duration` cannot be 0 s"),
-        (("--duration", "2h"), "`--duration` cannot be 7200 s"),
+        (("--duration", "10m"), "`--duration` cannot be 600 s"),
         (("--streams", "0"), "0"),
         (("--image", "other=x"), "no test uses an image `other`"),
         (("--ip-families", "ipv5"), "`ipv5` is no family of addresses"),

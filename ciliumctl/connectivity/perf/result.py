@@ -157,7 +157,9 @@ def against_hosts(measurements: Sequence[Measurement]) -> tuple[Measurement, ...
     hosts = {(one.quantity, one.family): one.rate for one in measurements if one.path == "host-to-host"}
     return tuple(
         replace(one, of_host=100 * one.rate / host)
-        if one.path != "host-to-host" and one.rate and (host := hosts.get((one.quantity, one.family), 0.0))
+        if one.path != "host-to-host"
+        and one.outcome == "measured"
+        and (host := hosts.get((one.quantity, one.family), 0.0))
         else one
         for one in measurements
     )

@@ -12,7 +12,7 @@ import pytest
 from ciliumctl.cli.output import envelope
 from ciliumctl.connectivity.perf import suites
 from ciliumctl.connectivity.perf.comparing import compare, percent, read
-from ciliumctl.connectivity.perf.result import Comparison, Perf
+from ciliumctl.connectivity.perf.result import Comparison, Perf, Throughput
 from ciliumctl.errors import BadFile, UsageError
 from tests.unit.connectivity.perf.runs import perf
 
@@ -44,6 +44,13 @@ def test_less_throughput_and_longer_latency_count_in_the_same_proportion(
     assert {round(figure.percent, 6) for figure in found.figures} == {round(100 / worse, 6)}
     assert len(found.below) == below
     assert found.ok is (below == 0)
+
+
+def test_nothing_that_arrives_is_nothing_of_the_base(tmp_path: Path) -> None:
+    now = perf()
+    dead = replace(now.measurements[0], throughput=Throughput(bits_per_second=0, retransmits=9))
+    found = compared(tmp_path, replace(now, measurements=(dead, *now.measurements[1:])), 1.0)
+    assert [(figure.measurement, figure.percent) for figure in found.below] == [(dead.name, 0)]
 
 
 def test_without_a_limit_nothing_is_below(tmp_path: Path) -> None:
