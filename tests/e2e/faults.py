@@ -150,7 +150,7 @@ def _small_path(nodes: Nodes) -> Iterator[None]:
 
 
 @contextmanager
-def _slow(nodes: Nodes) -> Iterator[None]:
+def slow(nodes: Nodes) -> Iterator[None]:
     shape = ("rate", "1mbit", "burst", "32kbit", "latency", "50ms")
     nodes.cluster.inside(ONE, "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", *shape)
     try:
@@ -437,7 +437,7 @@ FAULTS = (
     Fault(
         name="throttled",
         about="one node's link carries 1 Mbit/s",
-        inject=_slow,
+        inject=slow,
         fails=("large-transfer",),
         passes=("pod-to-pod", "pod-to-host"),
         says=(r"from node-1 to node-2",),

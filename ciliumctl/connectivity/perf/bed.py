@@ -135,7 +135,7 @@ def _container(name: str, image: str, command: Sequence[str], port: int = 0) -> 
         "name": name,
         "image": image,
         "command": list(command),
-        "env": [{"name": _SOURCE, "value": source()}],
+        "env": environment(),
         # No limit on CPU: it would be what is measured.
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
@@ -151,6 +151,11 @@ def _container(name: str, image: str, command: Sequence[str], port: int = 0) -> 
             "failureThreshold": 60,
         }
     return container
+
+
+def environment() -> list[dict[str, str]]:
+    """What a container has the prober by."""
+    return [{"name": _SOURCE, "value": source()}]
 
 
 def source() -> str:

@@ -87,10 +87,10 @@ def _figures_of(rows: Sequence[Any]) -> dict[Key, float]:
 def figures_of(measurements: Sequence[Measurement]) -> dict[Key, float]:
     """The figures of measurements that were done."""
     return {
-        (one.name, name): value
+        (one.name, name): float(getattr(part, figure.name))
         for one in measurements
         for name, figure in FIGURES.items()
-        if (value := getattr(getattr(one, figure.part), figure.name, 0.0))
+        if (part := getattr(one, figure.part)) is not None
     }
 
 
@@ -98,19 +98,21 @@ def compare(perf: Perf, base: Base, fail_below: float | None) -> Comparison:
     """The figures of a run beside those of an earlier one."""
     now = figures_of(perf.measurements)
     compared = []
-    for key, value in now.items():
-        if key in base.figures:
-            share = 100 * (base.figures[key] / value if FIGURES[key[1]].less else value / base.figures[key])
-            compared.append(
-                Compared(
-                    measurement=key[0],
-                    figure=key[1],
-                    base=base.figures[key],
-                    now=value,
-                    percent=share,
-                    below=fail_below is not None and share < fail_below,
-                )
+    for (measurement, name), value in now.items():
+        before = base.figures.get((measurement, name))
+        if before is None:
+            continue
+        share = _share(before, value, less=FIGURES[name].less)
+        compared.append(
+            Compared(
+                measurement=measurement,
+                figure=name,
+                base=before,
+                now=value,
+                percent=share,
+                below=fail_below is not None and share < fail_below,
             )
+        )
     return Comparison(
         base=base.file,
         fail_below=fail_below,
@@ -119,6 +121,13 @@ def compare(perf: Perf, base: Base, fail_below: float | None) -> Comparison:
         not_measured_now=_only(base.figures, now),
         differences=tuple(_differences(perf, base)),
     )
+
+
+def _share(base: float, now: float, *, less: bool) -> float:
+    """How good it is, in percent of the base, which is not 0."""
+    if less:
+        return 100 * base / now if now else 100.0
+    return 100 * now / base
 
 
 def _only(here: Mapping[Key, float], there: Mapping[Key, float]) -> tuple[str, ...]:

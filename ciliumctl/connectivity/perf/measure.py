@@ -65,7 +65,8 @@ def placed(one: Measurement, bed: Bed, world: World) -> Measurement:
         if one.family not in _addresses(one, pod):
             whose = f"node {pod.node} has" if one.path == "host-to-host" else "pods have"
             return replace(one, reason=f"{whose} no IPv{one.family} address")
-    return replace(one, source_node=source.node, target_node=target.node)
+    address = _addresses(one, target)[one.family]
+    return replace(one, source_node=source.node, target_node=target.node, address=address)
 
 
 def _ends(one: Measurement, bed: Bed) -> tuple[Pod, Pod]:
@@ -83,10 +84,9 @@ def measure(kube: Kube, one: Measurement, bed: Bed, how: How) -> Measurement:
     Raises:
         Forbidden, Unauthorized: nothing can be run in pods. OutsideError: the image lacks a program.
     """
-    source, target = _ends(one, bed)
-    address = _addresses(one, target)[one.family]
+    source, _target = _ends(one, bed)
     command, read = _COMMANDS[one.quantity]
-    argv = ["timeout", str(how.duration + SLACK), *command(address, how)]
+    argv = ["timeout", str(how.duration + SLACK), *command(one.address, how)]
     started = time.monotonic()
     try:
         found = poll(

@@ -41,7 +41,7 @@ def _case(one: Measurement, result: Perf) -> Case:
         outcome=outcomes.get(one.outcome, "skipped"),
         seconds=one.seconds,
         message="; ".join(map(beside, below)) or one.reason or figures(one),
-        details=(f"from {one.source_node} to {one.target_node}", figures(one)) if one.seconds else (),
+        details=(f"from {one.source_node} to {one.address} on {one.target_node}", figures(one)) if one.seconds else (),
     )
 
 

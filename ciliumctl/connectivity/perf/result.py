@@ -17,7 +17,7 @@ PATHS: dict[Path, str] = {
 }
 QUANTITIES: dict[Quantity, str] = {
     "throughput": "TCP throughput",
-    "latency": "TCP request rate",
+    "latency": "TCP latency",
 }
 
 
@@ -51,6 +51,7 @@ class Measurement:
     outcome: Outcome
     source_node: str = ""
     target_node: str = ""
+    address: str = ""
     reason: str = ""
     seconds: float = 0.0
     throughput: Throughput | None = None
@@ -156,7 +157,9 @@ def against_hosts(measurements: Sequence[Measurement]) -> tuple[Measurement, ...
     hosts = {(one.quantity, one.family): one.rate for one in measurements if one.path == "host-to-host"}
     return tuple(
         replace(one, of_host=100 * one.rate / host)
-        if one.path != "host-to-host" and one.rate and (host := hosts.get((one.quantity, one.family), 0.0))
+        if one.path != "host-to-host"
+        and one.outcome == "measured"
+        and (host := hosts.get((one.quantity, one.family), 0.0))
         else one
         for one in measurements
     )

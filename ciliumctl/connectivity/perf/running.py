@@ -21,6 +21,7 @@ from ciliumctl.report import Reporter
 
 #: Seconds that making and removing the pods may need.
 _AROUND = 420
+_TOO_LATE = "the time was up before it began"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ def _all(kube: Kube, wishes: Sequence[Measurement], bed: Bed, how: How, report: 
 
 def _one(kube: Kube, one: Measurement, bed: Bed, how: How) -> Measurement:
     if kube.deadline.left() < how.duration:
-        return replace(one, outcome="error", reason="the time was up before it began")
+        return replace(one, outcome="error", reason=_TOO_LATE)
     return measure(kube, one, bed, how)
 
 
@@ -121,6 +122,7 @@ def figures(one: Measurement) -> str:
 
 def late(result: Perf, kube: Kube) -> TimedOut | None:
     """The error of a run whose time was up; `None` for any other end."""
-    if not result.count("error") or kube.deadline.left() >= result.duration:
+    reasons = {one.reason for one in result.measurements if one.outcome == "error"}
+    if not reasons or (_TOO_LATE not in reasons and not kube.deadline.passed):
         return None
     return TimedOut("the time was up before everything was measured", hint="raise `--timeout`, or lower `--duration`")

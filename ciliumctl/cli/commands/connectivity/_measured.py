@@ -10,7 +10,8 @@ from ciliumctl.cli.output import Cell, Writer
 if TYPE_CHECKING:
     from ciliumctl.connectivity.perf import Compared, Comparison, Measurement, Perf
 
-_BAR = 24
+_BAR = 16
+_PATHS = {"same-node": "pods, same node", "other-node": "pods, other node", "host-to-host": "host to host"}
 
 
 def render(out: Writer, result: Perf) -> None:
@@ -30,41 +31,39 @@ def render(out: Writer, result: Perf) -> None:
 
 
 def _throughput(out: Writer, done: Sequence[Measurement]) -> None:
-    from ciliumctl.connectivity.perf import PATHS, bits
+    from ciliumctl.connectivity.perf import bits
 
-    bars = _bars([one.rate for one in done])
     rows = [
-        (
-            PATHS[one.path],
-            f"IPv{one.family}",
-            bits(one.throughput.bits_per_second),
-            _share(one),
-            str(one.throughput.retransmits),
-            bar,
-        )
-        for one, bar in zip(done, bars, strict=True)
+        (*_start(one, bits(one.rate), bar), str(one.throughput.retransmits))
+        for one, bar in zip(done, _bars(done), strict=True)
         if one.throughput is not None
     ]
-    _table(out, ("TCP throughput", "", "arrives", "of host to host", "retransmits", ""), rows)
+    _table(out, ("TCP throughput", "", "arrives", "", "of host to host", "retransmits"), rows)
 
 
 def _latency(out: Writer, done: Sequence[Measurement]) -> None:
-    from ciliumctl.connectivity.perf import PATHS, micros, requests
+    from ciliumctl.connectivity.perf import micros, requests
 
-    bars = _bars([one.rate for one in done])
     rows = [
         (
-            PATHS[one.path],
-            f"IPv{one.family}",
-            requests(one.latency.requests_per_second),
-            _share(one),
-            *map(micros, (one.latency.p50, one.latency.p90, one.latency.p99, one.latency.max)),
-            bar,
+            *_start(one, requests(one.rate), bar),
+            *(micros(value) for value in (times.p50, times.p90, times.p99, times.max)),
         )
-        for one, bar in zip(done, bars, strict=True)
-        if one.latency is not None
+        for one, bar in zip(done, _bars(done), strict=True)
+        if (times := one.latency) is not None
     ]
-    _table(out, ("TCP requests", "", "rate", "of host to host", "p50", "p90", "p99", "max", ""), rows)
+    _table(out, ("TCP latency", "", "requests", "", "of host to host", "p50", "p90", "p99", "max"), rows)
+
+
+def _start(one: Measurement, figure: str, bar: str) -> tuple[str, ...]:
+    share = f"{one.of_host:.0f} %" if one.of_host is not None else ""
+    return (_PATHS[one.path], f"IPv{one.family}", figure, bar, share)
+
+
+def _bars(done: Sequence[Measurement]) -> list[str]:
+    """Each rate as a bar, the greatest as long as may be."""
+    most = max((one.rate for one in done), default=0.0) or 1.0
+    return ["█" * max(1, round(_BAR * one.rate / most)) for one in done]
 
 
 def _table(out: Writer, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
@@ -73,21 +72,12 @@ def _table(out: Writer, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) 
         out.line()
 
 
-def _share(one: Measurement) -> str:
-    return f"{one.of_host:.0f} %" if one.of_host is not None else ""
-
-
-def _bars(values: Sequence[float]) -> list[str]:
-    """Each as a bar, the greatest as long as may be."""
-    most = max(values, default=0.0)
-    return ["█" * max(1, round(_BAR * value / most)) for value in values]
-
-
 def _left_out(out: Writer, measurements: Sequence[Measurement]) -> None:
     """What failed, each with its reason; what was skipped, by reason."""
     bad = [one for one in measurements if one.outcome == "error"]
     for one in bad:
-        out.line(("✗ ", "bad"), one.about, f", from {one.source_node} to {one.target_node}: ", one.reason)
+        where = f", from {one.source_node} to {one.address} on {one.target_node}: "
+        out.line(("✗ ", "bad"), one.about, where, one.reason)
     reasons: dict[str, list[str]] = {}
     for one in measurements:
         if one.outcome == "skipped":
@@ -107,11 +97,13 @@ def _comparison(out: Writer, found: Comparison) -> None:
             out.line(("• ", "dim"), words, (f": {', '.join(names)}", "dim"))
     for difference in found.differences:
         out.line(("⚠ ", "warn"), difference)
+    out.line(("100 % is as good as the base; a latency that is twice as long is 50 %", "dim"))
     out.line()
     if not found.figures:
         out.line(("✗ ", "bad"), f"nothing can be compared with {found.base}")
     elif found.below:
-        out.line(("✗ ", "bad"), f"{len(found.below)} of {len(found.figures)} figures are below {_limit(found)}")
+        verb = "is" if len(found.below) == 1 else "are"
+        out.line(("✗ ", "bad"), f"{len(found.below)} of {len(found.figures)} figures {verb} below {_limit(found)}")
     elif found.fail_below is not None:
         out.line(("✔ ", "good"), f"all {len(found.figures)} figures are at least {_limit(found)}")
 
