@@ -99,7 +99,7 @@ class _Bench:
             compared("smoke", whole, "", []),
             *_parts("smoke", smoke),
             compared("smoke again, `--keep`", [one.run for one in kept], "smoke", whole),
-            *_parts("smoke again", kept),
+            *_parts("smoke again, `--keep`", kept),
             compared("full", [one.run for one in full], "smoke", whole),
             *_parts("full", full),
             *_counts("smoke", smoke),
@@ -111,6 +111,8 @@ class _Bench:
         argv = [*TOOL, "connectivity", "test", "--image", f"probe={images.PROBE}", "-q"]
         ran = run([*argv, *arguments, "--report", f"json={self.report}"], self.environ)
         data: dict[str, Any] = json.loads(self.report.read_text(encoding="utf-8"))["data"]
+        parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in data["seconds"].items())
+        say(" ".join(["connectivity test", *arguments]) + f": {ran.seconds:.1f} s ({parts}; {data['execs']} execs)")
         done = [one for one in data["scenarios"] if one["outcome"] != "skipped"]
         return Tested(
             run=ran,
@@ -126,7 +128,7 @@ def _parts(name: str, tests: Sequence[Tested]) -> Iterator[Figure]:
     whole = statistics.median(one.run.seconds for one in tests)
     for part in tests[0].parts:
         seconds = statistics.median(one.parts[part] for one in tests)
-        yield Figure(what=f"  {part}", ours=seconds, other=whole, against=f"all of {name}")
+        yield Figure(what=f"{name}: {part}", ours=seconds, other=whole, against=f"all of {name}")
 
 
 def _counts(name: str, tests: Sequence[Tested]) -> Iterator[Figure]:
