@@ -283,7 +283,7 @@ def own(user: int, *folders: Path) -> None:
     """Give folders to a user, as `fsGroup` does."""
     for folder in folders:
         for path in (folder, *folder.rglob("*")):
-            os.chown(path, user, user)
+            os.chown(path, user, user, follow_symlinks=False)
 
 
 SYSTEMS = {"github": GitHub, "gitlab": GitLab, "tekton": Tekton}
