@@ -321,7 +321,9 @@ def test_beside_a_kubeconfig_no_program_comes_out_of_a_cache(runner: Runner, tmp
     (step,) = [step for step in yaml.safe_load(text)["jobs"]["connectivity"]["steps"] if "ciliumctl/" in str(step)]
     assert step["with"] == {"cache": "packages"}
     text = init(tmp_path, "gitlab", "--cluster", "kubeconfig").out
-    assert yaml.safe_load(text)["cilium"]["cache"]["paths"] == [".cache/pip"]
+    cache = yaml.safe_load(text)["cilium"]["cache"]
+    assert cache["paths"] == [".cache/pip"]
+    assert cache["key"] != yaml.safe_load(init(tmp_path, "gitlab").out)["cilium"]["cache"]["key"]
 
 
 def requirements() -> dict[str, str]:

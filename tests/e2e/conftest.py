@@ -29,7 +29,8 @@ _FOLDER = Path(__file__).parent
 _CACHE = Path(os.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder())
 VALUES = HERE / "tests" / "cluster" / "values.yaml"
 CHART = CHARTS / "cilium-1.15.6.tgz"
-_NAME = "e2e-test"
+#: Another name lets two people run these tests on one machine at a time.
+_NAME = os.environ.get("CILIUMCTL_E2E_NAME") or "e2e-test"
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -56,7 +57,7 @@ def machine_for_nodes() -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pytest.exit("another run of tests/e2e has the nodes of this machine: wait for it, then start again", 3)
+            pytest.exit("another run of tests/e2e has these nodes: wait for it, or set CILIUMCTL_E2E_NAME", 3)
         yield
 
 
