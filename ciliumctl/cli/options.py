@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ciliumctl.cli.settings import Choice, parse_duration
+from ciliumctl.cli.settings import Choice, parse_duration, parse_size
 
 
 def option(*declarations: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's name
@@ -27,6 +27,11 @@ def choice(*words: str, flags: tuple[str, ...], help: str) -> Any:  # noqa: A002
 def duration(*declarations: str, help: str) -> Any:  # noqa: A002 - typer's name
     """An option that takes a duration, as seconds."""
     return option(*declarations, help=help, parser=parse_duration, metavar="DURATION")
+
+
+def size(*declarations: str, help: str) -> Any:  # noqa: A002 - typer's name
+    """An option that takes a size, as bytes."""
+    return option(*declarations, help=help, parser=parse_size, metavar="SIZE")
 
 
 #: Which chart: the version, or the chart itself.

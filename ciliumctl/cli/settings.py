@@ -9,6 +9,7 @@ from typing import Any
 
 # Typer vendors click since 0.26 and re-exports little of it.
 from typer._click import Context, Parameter, types
+from typer._click.exceptions import BadParameter
 from typer._click.shell_completion import CompletionItem
 from typer.core import TyperOption
 
@@ -18,6 +19,7 @@ ENV_PREFIX = "CILIUMCTL"
 _META = "ciliumctl.global"
 # The order of the contract: flag, environment, project or user file, default.
 _RANK = {"DEFAULT": 0, "DEFAULT_MAP": 1, "ENVIRONMENT": 2, "COMMANDLINE": 3}
+_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -66,6 +68,21 @@ class Duration(types.ParamType):
 def parse_duration(text: str) -> float:
     """For `typer.Option(parser=…)`: seconds."""
     return Duration().convert(text, None, None)
+
+
+def parse_size(text: str) -> int:
+    """For `typer.Option(parser=…)`: bytes, of `500M`, `1G`, `200Mi` or a number. A mebibyte is the least.
+
+    Raises:
+        BadParameter: it is no size.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMG])i?B?)?", str(text).strip(), re.IGNORECASE)
+    if found is None:
+        raise BadParameter(f"{text!r} is not a size; write 500M or 1G.")
+    number = round(float(found[1]) * _SIZES[(found[2] or "").upper()])
+    if number < _SIZES["M"]:
+        raise BadParameter(f"{text!r} is too small; the least is 1M.")
+    return number
 
 
 class Choice(types.ParamType):

@@ -6,7 +6,7 @@ from ciliumctl.connectivity.bed import Settings
 from ciliumctl.connectivity.deploy import expired, left, remove
 from ciliumctl.connectivity.looking import look
 from ciliumctl.connectivity.model import Scenario, World
-from ciliumctl.connectivity.reporting import TITLE, failed_in, not_begun, suites
+from ciliumctl.connectivity.reporting import TITLE, failed_in, not_begun, suites, unfinished
 from ciliumctl.connectivity.result import Connectivity, Probed, Tested
 from ciliumctl.connectivity.running import Wanted, late, run, select
 from ciliumctl.connectivity.session import of as run_of
@@ -31,4 +31,5 @@ __all__ = [
     "run_of",
     "select",
     "suites",
+    "unfinished",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,19 @@ def not_begun(error: CiliumctlError) -> list[Suite]:
         details=tuple(line for line in (error.hint, *error.detail.splitlines()) if line),
     )
     return [Suite(name="set-up", cases=(case,))]
+
+
+def unfinished(context: str, profile: str, nodes: Sequence[str], sysdump: str) -> Connectivity:
+    """What there is to say of a run that could not test anything: where its sysdump is."""
+    return Connectivity(
+        context=context,
+        namespace="",
+        nodes=tuple(nodes),
+        families=(),
+        profile=profile,
+        scenarios=(),
+        sysdump=sysdump,
+    )
 
 
 def failed_in(path: Path) -> frozenset[str]:

@@ -54,7 +54,7 @@ class Tested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connectivity:
-    """The whole run. `seconds` by part: `setup`, `tests`, `cleanup`."""
+    """The whole run. `seconds` by part: `setup`, `tests`, `cleanup`. `sysdump` is the file written after a failure."""
 
     kind: ClassVar[str] = "Connectivity"
 
@@ -68,6 +68,7 @@ class Connectivity:
     execs: int = 0
     kept: bool = False
     patterns: tuple[str, ...] = ()
+    sysdump: str = ""
 
     @property
     def ok(self) -> bool:

@@ -17,7 +17,7 @@ from ciliumctl.connectivity.bed import Settings
 from ciliumctl.connectivity.engine import Engine
 from ciliumctl.connectivity.model import Bed, Scenario
 from ciliumctl.connectivity.result import Connectivity, Outcome, Tested, patterns
-from ciliumctl.errors import TimedOut, UsageError
+from ciliumctl.errors import CiliumctlError, TimedOut, UsageError
 from ciliumctl.parallel import gather
 from ciliumctl.report import Outcome as Ended
 from ciliumctl.report import Reporter, Step
@@ -66,8 +66,14 @@ def _matches(pattern: str, name: str) -> bool:
         ) from error
 
 
-def run(kube: Kube, wanted: Wanted, report: Reporter) -> Connectivity:
-    """Make the bed, test, clean up: always, whatever ends it.
+#: Called with what failed (nothing: the set-up did) and the nodes that take part, while the bed is still there.
+OnFailure = Callable[[Sequence[Tested], Sequence[str]], None]
+
+
+def run(
+    kube: Kube, wanted: Wanted, report: Reporter, on_failure: OnFailure = lambda _bad, _nodes: None
+) -> Connectivity:
+    """Make the bed, test, clean up: always, whatever ends it. `on_failure` comes before the cleaning.
 
     Raises:
         UsageError, Refused, Forbidden, TimedOut: the test could not begin.
@@ -90,11 +96,19 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Connectivity:
     )
     report.resume = "`ciliumctl connectivity cleanup` removes what is left of the test"
     engine = Engine(kube, context=kube.context)
+    nodes = tuple(node.name for node in world.nodes)
     try:
         beds = deploy.make(kube, want, report)
         ready = time.monotonic()
         tested = _all(engine, chosen, beds, wanted, report)
         ended = time.monotonic()
+        bad = [one for one in tested if one.bad]
+        if bad:
+            on_failure(bad, nodes)
+        cleaning = time.monotonic()
+    except CiliumctlError:
+        on_failure((), nodes)
+        raise
     finally:
         engine.stopped.set()
         if not wanted.keep:
@@ -103,11 +117,11 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Connectivity:
     return Connectivity(
         context=kube.context,
         namespace=mark.namespace(0),
-        nodes=tuple(node.name for node in world.nodes),
+        nodes=nodes,
         families=beds[0].families,
         profile="custom" if wanted.tests or wanted.only else wanted.profile,
         scenarios=tuple(tested),
-        seconds={"setup": ready - began, "tests": ended - ready, "cleanup": time.monotonic() - ended},
+        seconds={"setup": ready - began, "tests": ended - ready, "cleanup": time.monotonic() - cleaning},
         execs=engine.execs,
         kept=wanted.keep,
         patterns=patterns(tuple(tested)),

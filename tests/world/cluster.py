@@ -347,7 +347,7 @@ def _table(kind: str, items: list[Object]) -> Object:
     return {
         "kind": "Table",
         "columnDefinitions": [{"name": column} for column in columns],
-        "rows": [{"cells": row(item)} for item in items],
+        "rows": [{"cells": row(item), "object": {"metadata": item["metadata"]}} for item in items],
     }
 
 

@@ -27,13 +27,14 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What it does: a status above 300 refuses it, `delay` seconds make it slow."""
+    """What it does: a status above 300 refuses it; it begins `delay` seconds late, and ends `delay_end` seconds late."""
 
     stdout: str = ""
     stderr: str = ""
     code: int = 0
     status: int = 101
     delay: float = 0.0
+    delay_end: float = 0.0
 
 
 Program = Callable[[Call], Answer]
@@ -72,6 +73,7 @@ def serve(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
         handler.wfile.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         time.sleep(answer.delay)
         for channel, text in ((1, answer.stdout), (2, answer.stderr), (3, _status(answer.code))):
+            time.sleep(answer.delay_end if channel == 3 else 0)
             if text:
                 handler.wfile.write(frame(BINARY, bytes([channel]) + text.encode()))
         handler.rfile.read()

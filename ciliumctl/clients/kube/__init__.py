@@ -231,17 +231,23 @@ class Kube:
         labels: str = "",
         fields: str = "",
         cached: bool = True,
+        namespaces: bool = False,
     ) -> Table:
         """The objects as the server's own table, without the objects: 130 bytes a pod instead of 20 kB.
 
         `cached` takes the API server's watch cache, a moment behind and three to ten times as fast at scale.
+        `namespaces` adds a first column, out of the objects' metadata: five times as many bytes.
         """
-        query = _selectors(labels, fields) | {"includeObject": "None"}
+        query = _selectors(labels, fields) | {"includeObject": "Metadata" if namespaces else "None"}
         if cached:
             query["resourceVersion"] = "0"
         body = self._transport.request("GET", resource.path(namespace=namespace), query=query, accept=_TABLE).json()
         columns = tuple(str(column["name"]).lower() for column in body.get("columnDefinitions") or [])
         rows = tuple(tuple(row.get("cells") or ()) for row in body.get("rows") or [])
+        if namespaces:
+            columns = ("namespace", *columns)
+            places = (namespace_of(dig(row, "object", default={})) for row in body.get("rows") or [])
+            rows = tuple((place, *row) for place, row in zip(places, rows, strict=True))
         return Table(columns=columns, rows=rows)
 
     def groups(self) -> dict[str, tuple[str, ...]]:
@@ -443,11 +449,28 @@ class Kube:
                 code=running.exit_code, stdout=bytes(collected["stdout"]), stderr=bytes(collected["stderr"])
             )
 
-    def logs(self, namespace: str, pod: str, *, container: str = "", tail: int = 20, previous: bool = False) -> str:
-        """The last `tail` lines of a container's log, or of the one before it."""
+    def logs(
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str = "",
+        tail: int = 20,
+        previous: bool = False,
+        since: float = 0.0,
+        limit: int = 0,
+    ) -> str:
+        """The last `tail` lines of a container's log, or of the one before it.
+
+        `since` leaves out what is older, in seconds; `limit` is the most bytes, counted from the first line.
+        """
         query = {"tailLines": str(tail), "previous": str(previous).lower()}
         if container:
             query["container"] = container
+        if since:
+            query["sinceSeconds"] = str(max(1, round(since)))
+        if limit:
+            query["limitBytes"] = str(limit)
         path = PODS.path(namespace=namespace, name=pod, subresource="log")
         answer = self._transport.request("GET", path, query=query, accept="*/*")
         return answer.body.decode("utf-8", "replace")

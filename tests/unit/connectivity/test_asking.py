@@ -49,12 +49,9 @@ def test_exit_codes_and_both_outputs_come_back_by_number(tmp_path: Path) -> None
     assert found[2][0] == 127
 
 
-def test_one_that_hangs_or_talks_without_end_does_not_keep_the_others(tmp_path: Path) -> None:
-    found = ran(tmp_path, ["sleep", "30"], ["seq", "100000"], ["echo", "here"])
-    assert found[0] == (124, [])
-    assert found[1] is not None
-    assert 1000 < sum(map(len, found[1][1])) < 6000
-    assert found[2] == (0, ["here"])
+def test_one_that_hangs_or_talks_much_does_not_keep_the_others(tmp_path: Path) -> None:
+    found = ran(tmp_path, ["sleep", "30"], ["echo", "x" * 1000], ["echo", "here"])
+    assert found == [(124, []), (0, ["x" * 240]), (0, ["here"])]
 
 
 def told(folder: Path, **programs: str) -> tuple[list[str], list[tuple[bool, str]], list[str]]:
@@ -95,9 +92,7 @@ def test_a_hubble_that_does_not_answer_is_said_once(tmp_path: Path) -> None:
     assert told(tmp_path, ip="exit 0", hubble=f"echo '{words}' >&2; exit 1")[2] == [
         f"could not ask Hubble on one: {words}"
     ]
-    assert told(tmp_path, ip="exit 0", hubble="exec sleep 9")[2] == [
-        "could not ask Hubble on one: no answer within 2 s"
-    ]
+    assert told(tmp_path, ip="exit 0", hubble="exec sleep 9")[2] == ["could not ask Hubble on one: no answer in time"]
 
 
 def test_an_image_without_the_programs_is_said_once_for_each() -> None:
@@ -120,4 +115,4 @@ def test_an_exec_that_was_cut_leaves_what_came_before() -> None:
 @given(st.text())
 def test_no_output_whatever_breaks_the_reading(text: str) -> None:
     lines = commands(ASKED)
-    assert read(ASKED, lines, answers(text, len(lines)))
+    assert read(ASKED, lines, answers(text, len(lines))).failed

@@ -183,6 +183,17 @@ def test_an_agent_that_hangs_costs_five_seconds_at_most(
     assert len([line for line in lines if line.startswith("could not ask the agent on")]) == 2
 
 
+def test_an_agent_that_hangs_half_way_is_heard_until_then(
+    kube: Kube, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ciliumctl.connectivity.asking.PATIENCE", 1.0)
+    route = "@@0 0\n203.0.113.5 dev eth0 src 192.0.2.1\n\n"
+    cluster.program = lambda _call: Answer(stdout=route, delay_end=3.0)
+    lines = gathered(kube, probe())
+    assert "route on one to 203.0.113.5: dev eth0 src 192.0.2.1" in lines
+    assert "could not ask Hubble on one: no answer in time" in lines
+
+
 def test_agents_and_nodes_that_are_not_well_are_told(kube: Kube, cluster: FakeCluster) -> None:
     cluster.add(objects.node("two", ready=False), _agent("cilium-a", "one", ready=False))
     cluster.add(_agent("cilium-b", "three"))

@@ -11,11 +11,13 @@ Examples:
   ciliumctl connectivity test --profile full --report junit=connectivity.xml
   ciliumctl connectivity test --test 'pod-to-.*' --keep
   ciliumctl connectivity test --registry registry.example.com/mirror
+  ciliumctl connectivity test --sysdump-on-failure
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +25,7 @@ import typer
 
 from ciliumctl.cli import reporting, session_of
 from ciliumctl.cli.commands.connectivity import _choosing as choosing
+from ciliumctl.cli.commands.connectivity import _dumping as dumping
 from ciliumctl.cli.options import option
 from ciliumctl.cli.output import Cell, Writer, envelope
 
@@ -59,6 +62,8 @@ def command(
         str, option("--rerun-failed", metavar="FILE", help="Only what failed in the run that wrote this JSON report")
     ] = "",
     report: reporting.Reports = None,
+    sysdump_on_failure: dumping.OnFailure = False,
+    sysdump_file: dumping.File = "",
 ) -> None:
     """Test, and say what was found."""
     from ciliumctl import connectivity
@@ -98,13 +103,20 @@ def command(
     if list:
         session.deadline(60)
         session.finish(listing.listed(session.kube, wanted), listed.render)
+    dump = dumping.Dump(session, wanted=sysdump_on_failure or bool(sysdump_file), file=sysdump_file)
     session.deadline(1800)
     try:
-        result = connectivity.run(session.kube, wanted, session.report)
+        result = connectivity.run(session.kube, wanted, session.report, dump)
     except CiliumctlError as error:
-        data = envelope(KIND, None, error)
+        dump.after(error)
+        reached = None
+        if dump.written:
+            reached = connectivity.unfinished(session.kube.context, profile, dump.nodes, dump.written)
+        error.result = reached
+        data = envelope(KIND, reached, error)
         reporting.publish(reports, connectivity.TITLE, connectivity.not_begun(error), data, session.environ)
         raise
+    result = replace(result, sysdump=dump.written)
     late = connectivity.late(result, session.kube)
     data = envelope(KIND, result, late)
     reporting.publish(reports, connectivity.TITLE, connectivity.suites(result), data, session.environ, result.patterns)
@@ -130,6 +142,8 @@ def render(out: Writer, result: Connectivity) -> None:
     out.line(verdict, f": {result.count('passed')} passed, {len(bad)} failed, {result.count('skipped')} skipped")
     took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.seconds.items())
     out.line((f"{' and '.join(result.nodes)} of {result.context}, {families}; {took}; {result.execs} execs", "dim"))
+    if result.sysdump:
+        out.line("sysdump: ", (result.sysdump, "head"), ", made before the pods were removed")
     if result.kept:
         out.line((f"kept: namespace {result.namespace}; `ciliumctl connectivity cleanup` removes it", "dim"))
 
