@@ -17,6 +17,8 @@ from ciliumctl.errors import UsageError
 
 #: Ports of the pods in the host's network; Kubernetes' own and common daemons use none of them.
 HOST_HTTP, HOST_UDP, HOST_PORT = 38080, 38081, 38090
+#: Where the pod `tls` serves TLS.
+TLS = 8443
 #: What the pod `limited` may send, in Mbit/s.
 LIMIT = 10
 _USER = 65532
@@ -229,6 +231,16 @@ def limited_pod(node: str, run: Run, settings: Settings) -> Manifest:
     """A client that may send no more than `LIMIT` Mbit/s."""
     manifest = pod("limited", node, run, settings)
     manifest["metadata"]["annotations"] = {"kubernetes.io/egress-bandwidth": f"{LIMIT}M"}
+    return manifest
+
+
+def tls_pod(node: str, run: Run, settings: Settings) -> Manifest:
+    """A server of TLS, with the certificate for `localhost` that the image has (agnhost's Dockerfile, "porter")."""
+    manifest = pod("tls", node, run, settings)
+    container = _container("server", settings.image("probe"), TLS, UDP)
+    container["args"] += ["--tls-cert-file=/localhost.crt", "--tls-private-key-file=/localhost.key"]
+    container["startupProbe"]["exec"]["command"] = ["curl", "-skf", f"https://127.0.0.1:{TLS}/healthz"]
+    manifest["spec"]["containers"] = [container]
     return manifest
 
 

@@ -120,6 +120,9 @@ def _manifests(wanted: Wanted) -> list[tuple[str, Manifest]]:
     ]
     if "limited" in wanted.groups:
         found.append((run.namespace(0), beds.limited_pod(wanted.world.nodes[0].name, run, settings)))
+    if "tls" in wanted.groups:
+        node = wanted.world.nodes[-1].name
+        found += [(run.namespace(lane), beds.tls_pod(node, run, settings)) for lane in range(wanted.lanes)]
     place = run.namespace(0, host=True)
     return [*found, *((place, one) for one in beds.host_pods(wanted.world, wanted.groups, run, settings))]
 

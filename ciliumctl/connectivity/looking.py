@@ -63,6 +63,7 @@ def look(kube: Kube, settings: Settings, namespace: str) -> World:
         version=_version(agents),
         config=known,
         kinds=frozenset(kind for _version, kind in kinds),
+        served=frozenset(kinds),
         no_policies=_no_policies(agents, known, others),
         external=settings.external,
         outside=next((_node(node) for node in nodes if _leaves_alone(node)), None),
@@ -127,7 +128,8 @@ def _node(node: Manifest) -> Node:
     for entry in listed:
         if entry.get("type") == "InternalIP":
             addresses.setdefault(6 if ":" in entry["address"] else 4, entry["address"])
-    return Node(name=name_of(node), addresses=addresses)
+    hostname = labels_of(node).get("kubernetes.io/hostname", name_of(node))
+    return Node(name=name_of(node), addresses=addresses, hostname=hostname)
 
 
 def _families(nodes: Sequence[Manifest], chosen: Sequence[Node]) -> list[int]:

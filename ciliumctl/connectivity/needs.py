@@ -72,6 +72,16 @@ def since(major: int, minor: int) -> Need:
     return need
 
 
+def kind(name: str, *versions: str) -> Need:
+    """A kind that the API server knows; with `apiVersion`s, in one of them: kinds of that name may be somebody else's."""
+
+    def need(world: World) -> str:
+        there = any((version, name) in world.served for version in versions) if versions else name in world.kinds
+        return "" if there else f"the cluster has no {name}" + (f" of {versions[-1]}" if versions else "")
+
+    return need
+
+
 def switched_on(key: str, reason: str, *, default: bool = False) -> Need:
     """A feature of Cilium, by its key in `cilium-config`."""
 
@@ -79,6 +89,25 @@ def switched_on(key: str, reason: str, *, default: bool = False) -> Need:
         if not world.cilium:
             return "Cilium is not installed"
         return "" if world.config.get(key, str(default)).lower() == "true" else reason
+
+    return need
+
+
+def either(*wanted: Need) -> Need:
+    """One of several; the last one's reason when there is none."""
+
+    def need(world: World) -> str:
+        reasons = [one(world) for one in wanted]
+        return "" if "" in reasons else reasons[-1]
+
+    return need
+
+
+def set_to(key: str, value: str, reason: str) -> Need:
+    """A word among those of a key in `cilium-config`."""
+
+    def need(world: World) -> str:
+        return cilium(world) or ("" if value in world.config.get(key, "").split() else reason)
 
     return need
 

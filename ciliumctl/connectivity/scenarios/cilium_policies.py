@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from ciliumctl.clients.kube import Resource
 from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.commands import HTTP, OTHER, UDP, ping, udp
-from ciliumctl.connectivity.model import ANSWERED, DENIED, Applied, Bed, Probe, Scenario
-from ciliumctl.connectivity.scenarios._cilium import CLIENT, EVERYBODY, EVERYWHERE, SERVER, policy, ports, scenario
+from ciliumctl.connectivity.model import ANSWERED, DENIED, Bed, Probe, Scenario
+from ciliumctl.connectivity.scenarios._cilium import (
+    CLIENT,
+    EVERYBODY,
+    EVERYWHERE,
+    SERVER,
+    clusterwide,
+    of_lane,
+    policy,
+    ports,
+    scenario,
+)
 from ciliumctl.connectivity.scenarios.policies import ask
 
-CLUSTERWIDE = Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False)
-
 _NOBODY: dict[str, Any] = {"matchLabels": {"role": "nobody"}}
-
-
-def _clusterwide(bed: Bed) -> Sequence[Applied]:
-    here = {"k8s:io.kubernetes.pod.namespace": bed.namespace}
-    manifest = {
-        "apiVersion": "cilium.io/v2",
-        "kind": "CiliumClusterwideNetworkPolicy",
-        "metadata": {
-            "name": f"{bed.namespace}-by-label",
-            "labels": {"app.kubernetes.io/managed-by": "ciliumctl", "ciliumctl.io/connectivity": "policy"},
-        },
-        "spec": {
-            "endpointSelector": {"matchLabels": {"kind": "server", **here}},
-            "ingress": [{"fromEndpoints": [{"matchLabels": {"role": "client", **here}}]}],
-        },
-    }
-    return [Applied(CLUSTERWIDE, manifest)]
 
 
 def _deny_in(bed: Bed) -> Iterator[Probe]:
@@ -120,7 +110,13 @@ CLUSTERWIDE_BY_LABEL = Scenario(
     about="a clusterwide policy selects by namespace and label",
     category="policy",
     probes=_by_label,
-    policies=_clusterwide,
+    policies=clusterwide(
+        "by-label",
+        endpointSelector=lambda bed: {
+            "matchLabels": {"kind": "server", "k8s:io.kubernetes.pod.namespace": bed.namespace}
+        },
+        ingress=lambda bed: [{"fromEndpoints": [of_lane(bed, "client")]}],
+    ),
     needs=(needs.clusterwide_policies,),
     official=("ingress-from-specific-namespace-ccnp", "egress-to-specific-namespace-ccnp"),
 )
