@@ -15,7 +15,8 @@ from tests.docs.checker import violations
 from tests.docs.test_schemas import schema
 from tests.world import objects
 from tests.world.cluster import FakeCluster, Fault, Object
-from tests.world.pods import PodCluster, Said, pod_cluster
+from tests.world.execs import Answer, Call
+from tests.world.pods import PodCluster, pod_cluster
 from tests.world.run import Ran, quiet_environ, run
 
 GBIT = {"client": 9.0, "host-client": 10.0}
@@ -41,9 +42,9 @@ def prober(pod: str) -> str:
     return json.dumps({"count": 40_000, "seconds": 4, "max": 9e6, "histogram": [[micros * 1000, 40_000]]})
 
 
-def good(pod: str, command: list[str]) -> Said:
-    assert command[:2] == ["timeout", "19"]
-    return Said(iperf3(GBIT[pod]) if command[2] == "iperf3" else prober(pod))
+def good(call: Call) -> Answer:
+    assert call.command[:2] == ("timeout", "19")
+    return Answer(stdout=iperf3(GBIT[call.pod]) if call.command[2] == "iperf3" else prober(call.pod))
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_bars_are_ascii_where_the_stream_has_nothing_else(world: PodCluster, tmp
 
 def test_everything_is_asked_of_the_right_pod_once(world: PodCluster, perf: Perf) -> None:
     assert perf("--duration", "4s", "--streams", "3").code == 0
-    asked = [(one.pod, one.command) for one in world.execs]
+    asked = [(one.pod, list(one.command)) for one in world.calls]
     assert len(asked) == 12
     pods = {one["metadata"]["name"]: one for one in made(world, "pods")}
     assert set(pods) == {"client", "near", "far", "host-client", "host-far"}
@@ -158,9 +159,9 @@ def test_json_says_the_same_and_fits_its_schema(perf: Perf, tmp_path: Path) -> N
     assert data["comparison"] is None
 
 
-def slower(pod: str, command: list[str]) -> Said:
-    throttled = command[2] == "iperf3" and "203.0.113.3" in command
-    return Said(iperf3(0.1)) if throttled else good(pod, command)
+def slower(call: Call) -> Answer:
+    throttled = call.command[2] == "iperf3" and "203.0.113.3" in call.command
+    return Answer(stdout=iperf3(0.1)) if throttled else good(call)
 
 
 def test_what_is_worse_than_the_base_is_named_and_exits_1(world: PodCluster, perf: Perf, tmp_path: Path) -> None:
@@ -188,14 +189,14 @@ def test_what_is_worse_than_the_base_is_named_and_exits_1(world: PodCluster, per
 
 
 def test_a_measurement_that_fails_is_told_and_the_others_go_on(world: PodCluster, perf: Perf, tmp_path: Path) -> None:
-    def program(pod: str, command: list[str]) -> Said:
-        if "203.0.113.3" in command:
-            return Said(json.dumps({"error": "no answer within 5 s"}), code=1)
-        if "2001:db8:1::3" in command:
-            return Said("what", code=1, err="first\nlast words\n")
-        if "192.0.2.2" in command:
-            return Said("", code=124)
-        return good(pod, command)
+    def program(call: Call) -> Answer:
+        if "203.0.113.3" in call.command:
+            return Answer(stdout=json.dumps({"error": "no answer within 5 s"}), code=1)
+        if "2001:db8:1::3" in call.command:
+            return Answer(stdout="what", code=1, stderr="first\nlast words\n")
+        if "192.0.2.2" in call.command:
+            return Answer(stdout="", code=124)
+        return good(call)
 
     world.program = program
     junit = tmp_path / "j.xml"
@@ -219,21 +220,21 @@ def test_a_measurement_that_fails_is_told_and_the_others_go_on(world: PodCluster
 def test_a_server_that_is_still_busy_is_asked_again(world: PodCluster, perf: Perf) -> None:
     busy = json.dumps({"error": "the server is busy running a test. try again later"})
 
-    def program(pod: str, command: list[str]) -> Said:
-        return Said(busy) if len(world.execs) == 1 else good(pod, command)
+    def program(call: Call) -> Answer:
+        return Answer(stdout=busy) if len(world.calls) == 1 else good(call)
 
     world.program = program
     assert perf("--single-node", "--ip-families", "ipv4").code == 0
-    assert len(world.execs) == 3
+    assert len(world.calls) == 3
 
 
 def test_a_program_that_the_image_lacks_ends_the_run(world: PodCluster, perf: Perf) -> None:
-    world.program = lambda _pod, _command: Said(code=127, err="timeout: failed to run command 'iperf3'")
+    world.program = lambda _call: Answer(code=127, stderr="timeout: failed to run command 'iperf3'")
     ran = perf("--image", "tools=mine:1")
     assert ran.code == 6
     assert "there is no `iperf3` in the image `mine:1`" in ran.err
     assert "`--image tools=REF`" in ran.err
-    assert len(world.execs) == 1
+    assert len(world.calls) == 1
     assert left(world) == []
 
 
@@ -241,7 +242,7 @@ def test_a_user_who_may_not_make_namespaces_is_told(world: PodCluster, perf: Per
     world.faults.append(Fault(pattern="POST /api/v1/namespaces$", status=403, message="no", times=1))
     ran = perf()
     assert ran.code == 5, ran.err
-    assert world.execs == []
+    assert world.calls == []
     assert left(world) == []
 
 
