@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,28 +90,40 @@ class _Bench:
 
     def figures(self, runs: int) -> list[Figure]:
         """Smoke from nothing, smoke with the pods of the run before, and everything."""
-        smoke = [self.test() for _ in range(runs)]
-        self.test("--keep")
-        kept = [self.test("--keep") for _ in range(runs)]
+        smoke = self.series(runs)
+        self.series(1, "--keep")
+        kept = self.series(runs, "--keep")
         run([*TOOL, "connectivity", "cleanup", "--yes", "-q"], self.environ)
-        full = [self.test("--profile", "full") for _ in range(min(runs, _FULL_RUNS))]
+        full = self.series(min(runs, _FULL_RUNS), "--profile", "full")
         whole = [one.run for one in smoke]
-        return [
-            compared("smoke", whole, "", []),
-            *_parts("smoke", smoke),
-            compared("smoke again, `--keep`", [one.run for one in kept], "smoke", whole),
-            *_parts("smoke again, `--keep`", kept),
-            compared("full", [one.run for one in full], "smoke", whole),
-            *_parts("full", full),
-            *_counts("smoke", smoke),
-            *_counts("full", full),
-        ]
+        found: list[Figure] = []
+        for name, tests in (("smoke", smoke), ("smoke again, `--keep`", kept), ("full", full)):
+            if tests:
+                found.append(compared(name, [one.run for one in tests], "smoke", [] if tests is smoke else whole))
+                found += [*_parts(name, tests), *_counts(name, tests)]
+        return found
 
-    def test(self, *arguments: str) -> Tested:
-        """One test, which must pass."""
+    def series(self, runs: int, *arguments: str) -> list[Tested]:
+        """The tests that passed: what failed took another time, waiting for answers."""
+        tests = [self.test(*arguments) for _ in range(runs)]
+        return [one for one in tests if one is not None]
+
+    def test(self, *arguments: str) -> Tested | None:
+        """One test; none when the network did not pass it, which is said."""
         argv = [*TOOL, "connectivity", "test", "--image", f"probe={images.PROBE}", "-q"]
-        ran = run([*argv, *arguments, "--report", f"json={self.report}"], self.environ)
-        data: dict[str, Any] = json.loads(self.report.read_text(encoding="utf-8"))["data"]
+        failed: subprocess.CalledProcessError | None = None
+        ran = Run(0.0, 0.0)
+        self.report.unlink(missing_ok=True)
+        try:
+            ran = run([*argv, *arguments, "--report", f"json={self.report}"], self.environ)
+        except subprocess.CalledProcessError as error:
+            failed = error
+        envelope: dict[str, Any] = json.loads(self.report.read_text(encoding="utf-8")) if self.report.exists() else {}
+        data: dict[str, Any] = envelope.get("data") or {"scenarios": []}
+        if failed is not None:
+            names = [one["name"] for one in data["scenarios"] if one["outcome"] in {"failed", "error"}]
+            say(f"left out: {' '.join(arguments)} ended with {failed.returncode}: {', '.join(names) or 'no result'}")
+            return None
         parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in data["seconds"].items())
         say(" ".join(["connectivity test", *arguments]) + f": {ran.seconds:.1f} s ({parts}; {data['execs']} execs)")
         done = [one for one in data["scenarios"] if one["outcome"] != "skipped"]
