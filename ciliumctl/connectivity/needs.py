@@ -73,7 +73,7 @@ def since(major: int, minor: int) -> Need:
 
 
 def kind(name: str, *versions: str) -> Need:
-    """A kind that the API server knows; with `apiVersion`s, in one of them: kinds of that name may be somebody else's."""
+    """A kind that the API server knows; with `apiVersion`s, in one of them: others may have a kind of that name."""
 
     def need(world: World) -> str:
         there = any((version, name) in world.served for version in versions) if versions else name in world.kinds
