@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Command
 from tests.world import objects
-from tests.world.cluster import FakeCluster
+from tests.world.cluster import POLICIES, FakeCluster
 
 
 def test_the_tests_are_listed_without_asking_the_cluster(cluster: FakeCluster, command: Command) -> None:
@@ -91,6 +91,22 @@ def test_cleanup_removes_what_is_old_and_asks_about_what_may_be_in_use(cluster: 
     assert ran.code == 3
     assert "`ciliumctl-test-new-0` is of jane@there and may be in use" in ran.err
     assert command("connectivity", "cleanup", "--yes").code == 0
+
+
+def test_cleanup_removes_what_a_killed_run_left_outside_of_namespaces(cluster: FakeCluster, command: Command) -> None:
+    kinds = [
+        POLICIES[1],
+        ("cilium.io", "v2", "ciliumegressgatewaypolicies", "CiliumEgressGatewayPolicy", False),
+        ("cilium.io", "v2", "ciliumcidrgroups", "CiliumCIDRGroup", False),
+    ]
+    cluster.kinds += kinds
+    for _group, _version, _plural, kind, _namespaced in kinds:
+        for name, labels in (("ours", {"ciliumctl.io/connectivity": "policy"}), ("somebody-s", {})):
+            meta = {"name": name, "labels": labels}
+            cluster.add({"apiVersion": "cilium.io/v2", "kind": kind, "metadata": meta, "spec": {}})
+    assert command("connectivity", "cleanup").code == 0
+    for _group, _version, plural, _kind, _namespaced in kinds:
+        assert [one["metadata"]["name"] for one in cluster.all(plural)] == ["somebody-s"]
 
 
 def _namespace(name: str, expires: str) -> dict[str, object]:

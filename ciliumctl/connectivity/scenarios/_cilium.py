@@ -40,9 +40,9 @@ def outside_of_namespaces(bed: Bed, name: str, **labels: str) -> dict[str, Any]:
     return {"name": f"{bed.namespace}-{name}", "labels": {**marks, **labels}}
 
 
-def of_lane(bed: Bed, role: str) -> dict[str, Any]:
-    """A selector of one of the lane's pods, for policies that see all namespaces."""
-    return {"matchLabels": {"role": role, "k8s:io.kubernetes.pod.namespace": bed.namespace}}
+def of_lane(bed: Bed, value: str, *, key: str = "role") -> dict[str, Any]:
+    """A selector of the lane's pods with a label, for policies that see all namespaces."""
+    return {"matchLabels": {key: value, "k8s:io.kubernetes.pod.namespace": bed.namespace}}
 
 
 def clusterwide(name: str, **spec: Any) -> Callable[[Bed], Sequence[Applied]]:

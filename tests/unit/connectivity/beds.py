@@ -9,11 +9,47 @@ from ciliumctl.connectivity.model import Bed, Node, Pod, Service, World
 from ciliumctl.connectivity.session import new
 
 NODES = (
-    Node(name="one", addresses={4: "192.0.2.1", 6: "2001:db8::1"}),
-    Node(name="two", addresses={4: "192.0.2.2", 6: "2001:db8::2"}),
+    Node(name="one", addresses={4: "192.0.2.1", 6: "2001:db8::1"}, hostname="one.test"),
+    Node(name="two", addresses={4: "192.0.2.2", 6: "2001:db8::2"}, hostname="two.test"),
 )
 
 
+#: All features on, by their keys in `cilium-config`.
+FEATURES = {
+    **dict.fromkeys(
+        (
+            "enable-local-redirect-policy",
+            "enable-ingress-controller",
+            "enable-gateway-api",
+            "enable-bgp-control-plane",
+            "enable-bandwidth-manager",
+            "enable-host-firewall",
+            "enable-egress-gateway",
+            "enable-ipsec",
+            "kube-proxy-replacement",
+        ),
+        "true",
+    ),
+    "loadbalancer-l7": "envoy",
+    "policy-cidr-match-mode": "nodes",
+    "cluster-id": "1",
+}
+SERVED = frozenset(
+    {
+        *(
+            ("cilium.io/v2", f"Cilium{kind}")
+            for kind in (
+                "NetworkPolicy",
+                "ClusterwideNetworkPolicy",
+                "LocalRedirectPolicy",
+                "EgressGatewayPolicy",
+                "CIDRGroup",
+            )
+        ),
+        ("gateway.networking.k8s.io/v1", "Gateway"),
+        ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    }
+)
 OUTSIDE = Node(name="outside", addresses={4: "192.0.2.9", 6: "2001:db8::9"})
 
 
@@ -30,10 +66,12 @@ def world(**more: Any) -> World:
             "encrypt-node": "true",
             "enable-ipv4-masquerade": "true",
             "enable-ipv6-masquerade": "true",
+            **FEATURES,
         },
         "version": (1, 20),
         "outside": OUTSIDE,
-        "kinds": frozenset({"CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy"}),
+        "kinds": frozenset(kind for _version, kind in SERVED),
+        "served": SERVED,
         "external": "198.51.100.7",
     }
     return World(**{**given, **more})
@@ -49,6 +87,8 @@ def bed(**more: Any) -> Bed:
         for role in (f"host-{number}", f"sniffer-{number}", f"agent-{number}"):
             pods[role] = _on_host(role, node, addresses)
         pods[f"port-{number}"] = _pod(f"port-{number}", node.name, 20 + number)
+    pods["limited"] = _pod("limited", here.nodes[0].name, 31)
+    pods["tls"] = _pod("tls", here.nodes[-1].name, 32)
     pods["outside"] = _on_host("outside", OUTSIDE, {family: OUTSIDE.addresses[family] for family in here.families})
     made = {
         manifest["metadata"]["name"]: Service(

@@ -13,9 +13,19 @@ from tests.unit.connectivity import beds
 EVERY = pytest.mark.parametrize("scenario", all_of_them(), ids=lambda scenario: scenario.name)
 
 
+def needs_a_name(scenario: Scenario) -> bool:
+    return "--external NAME" in scenario.skipped(beds.world())
+
+
+@EVERY
+def test_with_every_feature_on_or_without_cilium_it_is_not_skipped(scenario: Scenario) -> None:
+    worlds = [beds.world(), beds.world(external="example.com"), beds.world(cilium=False)]
+    assert "" in [scenario.skipped(world) for world in worlds]
+
+
 @EVERY
 def test_it_has_probes_from_pods_of_the_bed_with_commands_that_a_shell_can_read(scenario: Scenario) -> None:
-    bed = beds.bed(external="example.com") if "name" in scenario.name else beds.bed()
+    bed = beds.bed(external="example.com") if needs_a_name(scenario) else beds.bed()
     probes = list(scenario.probes(bed))
     assert probes
     for probe in probes:
@@ -70,6 +80,39 @@ def test_one_node_and_one_family_are_enough_or_it_says_so(scenario: Scenario) ->
             "pod-to-outside-masqueraded",
             {"config": {"enable-ipv4-masquerade": "true"}},
             "Cilium does not masquerade here (`enable-ipv6-masquerade` is off)",
+        ),
+        ("cilium-local-redirect-address", {"kinds": frozenset()}, "the cluster has no CiliumLocalRedirectPolicy"),
+        ("cilium-ingress", {"config": {}}, "Cilium's ingress controller is off"),
+        ("cilium-gateway", {"served": frozenset()}, "the cluster has no Gateway of gateway.networking.k8s.io/v1"),
+        ("cilium-l7-load-balancing", {"cilium": False}, "Cilium is not installed"),
+        (
+            "cilium-l7-load-balancing",
+            {"config": {}},
+            "load balancing by Cilium's proxy is off (`loadBalancer.l7.backend`)",
+        ),
+        (
+            "cilium-l7-load-balancing",
+            {"config": {**beds.FEATURES, "loadbalancer-l7-ports": "80 443"}},
+            "the proxy balances some ports only, not 8080",
+        ),
+        ("cilium-bgp", {"config": {}}, "Cilium's BGP is off"),
+        ("cilium-cluster-mesh", {"config": {"cluster-id": "0"}}, "this cluster is in no mesh (`cluster-id` is 0)"),
+        ("cilium-health", {"config": {"enable-health-checking": "false"}}, "Cilium's health checks are off"),
+        ("cilium-ipsec-keys", {"version": (1, 18)}, "needs Cilium 1.19; this is 1.18"),
+        ("cilium-bandwidth-limit", {"config": {}}, "Cilium's bandwidth manager is off"),
+        ("cilium-host-firewall-ingress", {"config": {}}, "Cilium's host firewall is off"),
+        ("cilium-egress-gateway", {"config": {}}, "Cilium's egress gateway is off"),
+        ("cilium-egress-gateway", {"families": (6,)}, "pods or nodes have no IPv4 address"),
+        (
+            "cilium-policy-deny-egress-to-cidr-group",
+            {"served": frozenset()},
+            "the cluster has no CiliumCIDRGroup of cilium.io/v2alpha1",
+        ),
+        ("cilium-policy-tls-name-wildcard", {"version": (1, 17)}, "needs Cilium 1.18; this is 1.17"),
+        (
+            "cilium-policy-allow-egress-to-node-by-cidr",
+            {"config": {}},
+            "CIDRs do not select nodes here (`policyCIDRMatchMode`)",
         ),
         ("host-to-pod", {"privileged": False}, "pods in the host's network are not allowed here"),
     ],
