@@ -24,7 +24,7 @@ import yaml
 from ciliumctl import __version__
 from ciliumctl.pipelines import ShellStep, shell_steps
 from tests.cluster import images
-from tests.e2e.conftest import CHART, VALUES, Nodes
+from tests.e2e.conftest import CHART, VALUES, VERSION, Nodes
 from tests.e2e.container import Container
 from tests.e2e.faults import FAULTS
 from tests.world.pipelines import GitHubJob, StepRan, run_steps
@@ -337,7 +337,7 @@ def test_on_a_healthy_network_every_step_ends_with_0(
     assert cluster.run("uninstall", "--yes").code == 0
     ran = systems[name].run(kubeconfig)
     assert set(ran.codes.values()) == {0}, ran.said
-    assert "Cilium 1.15.6 installed in namespace kube-system" in ran.said
+    assert f"Cilium {VERSION} installed in namespace kube-system" in ran.said
     suites = suites_of(ran.report)
     assert total(suites, "tests") >= 15
     assert total(suites, "failures") == total(suites, "errors") == 0
@@ -417,7 +417,7 @@ def test_the_action_runs_a_command_and_ends_with_its_code(
     job.environ["KUBECONFIG"] = str(cluster.cluster.kubeconfig)
     (ran,) = job.run([step])
     assert ran.code == 0, ran.said
-    assert "Cilium 1.15.6 in namespace kube-system" in ran.out
+    assert f"Cilium {VERSION} in namespace kube-system" in ran.out
     wrong = tmp_path / "wrong"
     wrong.write_text(kubeconfig.replace(token_of(kubeconfig), "wrong"))
     job.environ["KUBECONFIG"] = str(wrong)
