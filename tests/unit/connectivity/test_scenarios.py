@@ -106,7 +106,7 @@ def test_one_node_and_one_family_are_enough_or_it_says_so(scenario: Scenario) ->
         (
             "cilium-policy-deny-egress-to-cidr-group",
             {"served": frozenset()},
-            "the cluster has no CiliumCIDRGroup of cilium.io/v2alpha1",
+            "the cluster has no CiliumCIDRGroup of cilium.io/v2 or cilium.io/v2alpha1",
         ),
         ("cilium-policy-tls-name-wildcard", {"version": (1, 17)}, "needs Cilium 1.18; this is 1.17"),
         (
