@@ -77,7 +77,7 @@ def kind(name: str, *versions: str) -> Need:
 
     def need(world: World) -> str:
         there = any((version, name) in world.served for version in versions) if versions else name in world.kinds
-        return "" if there else f"the cluster has no {name}" + (f" of {versions[-1]}" if versions else "")
+        return "" if there else f"the cluster has no {name}" + (f" of {' or '.join(versions)}" if versions else "")
 
     return need
 

@@ -137,7 +137,7 @@ def understood(text: str, read: Reader) -> Throughput | Latency | str:
         data = json.loads(text)
         error = data.get("error")
         return str(error).removeprefix("error - ") if error else read(data)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         return ""
 
 

@@ -55,7 +55,7 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Perf:
     began = time.monotonic()
     with report.step("Looking at the cluster") as step:
         world = looking.look(kube, settings, wanted.namespace)
-        step.finish(f"{' and '.join(node.name for node in world.nodes)} take part")
+        step.finish(f"measuring on {' and '.join(node.name for node in world.nodes)}")
     mark = session.new(wanted.owner, "perf")
     report.resume = "`ciliumctl connectivity cleanup` removes what is left"
     try:

@@ -107,3 +107,10 @@ def test_no_node_that_takes_pods_is_refused_with_the_way_out(seen: Looker) -> No
     with pytest.raises(Refused, match="no node is ready and takes pods") as refused:
         seen(tainted("a"))
     assert "--toleration" in refused.value.hint
+
+
+def test_a_node_s_hostname_is_its_label_and_kinds_are_known_with_their_versions(seen: Looker) -> None:
+    world = seen(objects.node("a", labels={"kubernetes.io/hostname": "a.example"}), objects.node("b"))
+    assert [node.hostname for node in world.nodes] == ["a.example", "b"]
+    assert ("apps/v1", "DaemonSet") in world.served
+    assert "DaemonSet" in world.kinds

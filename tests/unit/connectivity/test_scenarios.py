@@ -82,6 +82,26 @@ def test_one_node_and_one_family_are_enough_or_it_says_so(scenario: Scenario) ->
             "Cilium does not masquerade here (`enable-ipv6-masquerade` is off)",
         ),
         ("cilium-local-redirect-address", {"kinds": frozenset()}, "the cluster has no CiliumLocalRedirectPolicy"),
+        (
+            "cilium-local-redirect-address",
+            {"config": {**beds.FEATURES, "kube-proxy-replacement": "false"}},
+            "Cilium balances no load in sockets (`kubeProxyReplacement`)",
+        ),
+        (
+            "cilium-local-redirect-address",
+            {"config": {**beds.FEATURES, "bpf-lb-sock-hostns-only": "true"}, "version": (1, 16)},
+            "Cilium balances load in the hosts' sockets only (`socketLB.hostNamespaceOnly`)",
+        ),
+        (
+            "cilium-local-redirect-address",
+            {"config": {**beds.FEATURES, "lrp-address-matcher-cidrs": "169.254.20.0/24, fd00::/8"}},
+            "only some addresses may be redirected here (`lrp-address-matcher-cidrs`), 169.254.42.42 is none of them",
+        ),
+        (
+            "cilium-ingress",
+            {"config": {**beds.FEATURES, "ingress-hostnetwork-enabled": "true"}},
+            "ingresses are served on the nodes' own ports (`ingressController.hostNetwork`)",
+        ),
         ("cilium-ingress", {"config": {}}, "Cilium's ingress controller is off"),
         ("cilium-gateway", {"served": frozenset()}, "the cluster has no Gateway of gateway.networking.k8s.io/v1"),
         ("cilium-l7-load-balancing", {"cilium": False}, "Cilium is not installed"),
@@ -106,7 +126,7 @@ def test_one_node_and_one_family_are_enough_or_it_says_so(scenario: Scenario) ->
         (
             "cilium-policy-deny-egress-to-cidr-group",
             {"served": frozenset()},
-            "the cluster has no CiliumCIDRGroup of cilium.io/v2alpha1",
+            "the cluster has no CiliumCIDRGroup of cilium.io/v2 or cilium.io/v2alpha1",
         ),
         ("cilium-policy-tls-name-wildcard", {"version": (1, 17)}, "needs Cilium 1.18; this is 1.17"),
         (
