@@ -12,6 +12,7 @@ from ciliumctl.connectivity.model import DENIED, Applied, Bed, Probe, Scenario, 
 from ciliumctl.connectivity.scenarios._cilium import CLIENT, SERVER, clusterwide, policy, ports, scenario
 from ciliumctl.connectivity.scenarios.cilium_http import DNS_RULE, methods, paths
 from ciliumctl.connectivity.scenarios.policies import ask
+from ciliumctl.connectivity.scenarios.policies import policy as kubernetes_policy
 
 #: A range with the servers' port in it, and not the other one that they have.
 _FIRST, _LAST = HTTP - 10, HTTP + 5
@@ -69,9 +70,22 @@ def _nodes(bed: Bed) -> Iterator[Probe]:
     yield from ask(bed, "client", bed.servers(), DENIED)
 
 
-def _to_nodes(bed: Bed) -> list[dict[str, Any]]:
+def _cidrs(bed: Bed) -> list[str]:
     addresses = [address for node in bed.world.nodes for address in node.addresses.values()]
-    return [{"toCIDR": [f"{address}/{128 if ':' in address else 32}" for address in addresses]}]
+    return [f"{address}/{128 if ':' in address else 32}" for address in addresses]
+
+
+def _to_nodes(bed: Bed) -> list[dict[str, Any]]:
+    return [{"toCIDR": _cidrs(bed)}]
+
+
+def _to_blocks(bed: Bed) -> list[dict[str, Any]]:
+    return [{"to": [{"ipBlock": {"cidr": cidr}} for cidr in _cidrs(bed)]}]
+
+
+_MATCHES_NODES = needs.set_to(
+    "policy-cidr-match-mode", "nodes", "CIDRs do not select nodes here (`policyCIDRMatchMode`)"
+)
 
 
 HTTP_RANGE = scenario(
@@ -121,8 +135,14 @@ TO_NODES = scenario(
     "a client that may only go to the nodes' addresses reaches them, and no pod",
     _nodes,
     policy("to-nodes", endpointSelector=CLIENT, egress=_to_nodes),
-    "pod-to-node-cidrpolicy",
-    more_needs=(
-        needs.set_to("policy-cidr-match-mode", "nodes", "CIDRs do not select nodes here (`policyCIDRMatchMode`)"),
-    ),
+    more_needs=(_MATCHES_NODES,),
+)
+TO_NODE_BLOCKS = Scenario(
+    name="policy-allow-egress-to-node-by-cidr",
+    about="a client that may only go to the nodes' addresses reaches them, and no pod",
+    category="policy",
+    probes=_nodes,
+    policies=kubernetes_policy("to-nodes", podSelector=CLIENT, policyTypes=["Egress"], egress=_to_blocks),
+    needs=(needs.policies, _MATCHES_NODES),
+    official=("pod-to-node-cidrpolicy",),
 )
