@@ -70,7 +70,7 @@ def quickstart(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Start-up, installation and status against bare helm and another CLI (`-- --peer PATH`), as ratios in one run."""
+    """Start-up, installation, status and connectivity tests, against bare helm and another CLI (`-- --peer PATH`)."""
     _install(session, "dev")
     session.run("python", "-m", "tests.bench", *session.posargs)
 

@@ -22,7 +22,7 @@ Outcome = Literal["shown", "written", "unchanged"]
 _SOURCE = "https://github.com/ciliumctl/ciliumctl"
 _RAW = "https://raw.githubusercontent.com/ciliumctl/ciliumctl"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_VERSION = re.compile(r"v?(\d+\.\d+\.\d+(?:[-.+]?[0-9A-Za-z]+)*)")
+_VERSION = re.compile(r"v?([0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z]*(?:[-.+][0-9A-Za-z]+)*)")
 # What goes into a command line needs no quoting, and means nothing to any of the systems.
 _WORD = re.compile(r"[A-Za-z0-9._/][A-Za-z0-9._/:@+~-]*")
 _BLOCK = re.compile(r"^ *# if (\w+)\n(.*?)^ *# end\n", re.MULTILINE | re.DOTALL)
@@ -72,12 +72,17 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShellStep:
-    """A script that a pipeline runs, with the variables that it sets for it. `always`: also after a failure."""
+    """A script that a pipeline runs, with the variables that it sets for it. `always`: also after a failure.
+
+    `key` is how other steps name its outputs, `condition` GitHub's `if`.
+    """
 
     name: str
     script: str
     environ: Mapping[str, str] = field(default_factory=dict)
     always: bool = False
+    key: str = ""
+    condition: str = ""
 
     @property
     def checks(self) -> bool:
@@ -135,13 +140,13 @@ def _gaps(wanted: Wanted, cluster: str) -> dict[str, str]:
     version = found[1] if found and not commit else ""
     return {
         "cancel": "true" if cluster == "kind" else "false",
-        "constraints": f"{_RAW}/{ref}/constraints.txt",
         "group": "cilium-${{ github.ref }}" if cluster == "kind" else "cilium",
         "image": _IMAGES[cluster],
         "install": " ".join(_install(wanted)),
         "minutes": str(job),
         "ref": ref,
         "requirement": f"ciliumctl=={version}" if version else f"ciliumctl @ {_SOURCE}/archive/{ref}.tar.gz",
+        "requirements": f"{_RAW}/{ref}/requirements.txt",
         "status": "ciliumctl status --wait --timeout 5m",
         "test": f"ciliumctl connectivity test --profile {wanted.profile} --timeout {testing}m",
     }
@@ -206,7 +211,10 @@ def _replace(path: Path, text: str) -> None:
 
 
 def shell_steps(text: str) -> tuple[ShellStep, ...]:
-    """What a pipeline runs in a shell, in its order: GitHub's `run`, GitLab's `script`s, a Tekton Task's `script`s."""
+    """What a pipeline runs in a shell, in its order: GitHub's `run`, GitLab's `script`s, a Tekton Task's `script`s.
+
+    An action of GitHub's, made of steps, is read as a workflow is.
+    """
     documents = [document for document in yaml_files.parse_all(text) if isinstance(document, dict)]
     return tuple(step for document in documents for step in _steps_of(document))
 
@@ -217,6 +225,8 @@ def _steps_of(document: Mapping[str, Any]) -> Iterator[ShellStep]:
     elif "jobs" in document:
         for job in document["jobs"].values():
             yield from _github(job)
+    elif "runs" in document:
+        yield from _github(document["runs"])
     else:
         for name, job in document.items():
             if isinstance(job, dict) and "script" in job:
@@ -234,8 +244,15 @@ def _github(job: Mapping[str, Any]) -> Iterator[ShellStep]:
     for step in job["steps"]:
         if "run" in step:
             environ = {name: str(value) for name, value in step.get("env", {}).items()}
-            always = "always()" in str(step.get("if", ""))
-            yield ShellStep(name=step["name"], script=step["run"], environ=environ, always=always)
+            condition = str(step.get("if", ""))
+            yield ShellStep(
+                name=step["name"],
+                script=step["run"],
+                environ=environ,
+                always="always()" in condition,
+                key=step.get("id", ""),
+                condition=condition,
+            )
 
 
 def _gitlab(name: str, job: Mapping[str, Any]) -> Iterator[ShellStep]:

@@ -24,7 +24,9 @@ _STYLES = {
     "added": "green",
     "removed": "red",
 }
-_ASCII = str.maketrans({"✔": "+", "✗": "x", "⚠": "!", "•": "*", "…": "...", "→": "->", "─": "-", "│": "|", "└": "`"})
+_ASCII = str.maketrans(
+    {"✔": "+", "✗": "x", "⚠": "!", "•": "*", "…": "...", "→": "->", "─": "-", "│": "|", "└": "`", "█": "#", "µ": "u"}
+)
 
 # What a pod, a server or a chart says goes to a terminal: an escape sequence in it must not move the cursor or worse.
 _CONTROL = {code: f"\\x{code:02x}" for code in [*range(0x20), *range(0x7F, 0xA0)] if chr(code) not in "\n\t"}

@@ -17,6 +17,8 @@ from ciliumctl.errors import UsageError
 
 #: Ports of the pods in the host's network; Kubernetes' own and common daemons use none of them.
 HOST_HTTP, HOST_UDP, HOST_PORT = 38080, 38081, 38090
+#: Where the pod `tls` serves TLS.
+TLS = 8443
 #: What the pod `limited` may send, in Mbit/s.
 LIMIT = 10
 _USER = 65532
@@ -88,7 +90,8 @@ def pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
         "spec": {
-            **_placed(node, settings),
+            **placed(node, settings),
+            "serviceAccountName": account_of(role),
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": _USER,
@@ -111,7 +114,25 @@ def labels(role: str, run: Run) -> dict[str, str]:
     return {**run.labels, "role": role, "kind": kind}
 
 
-def _placed(node: str, settings: Settings) -> dict[str, Any]:
+def account_of(role: str) -> str:
+    """The service account of a lane's pod: policies can select by it. No pod gets its token."""
+    return "server" if role in {"near", "far"} else role if role == "client" else "others"
+
+
+def accounts(run: Run) -> list[Manifest]:
+    """The service accounts of a lane; pods cannot be made before them."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": name, "labels": run.labels},
+            "automountServiceAccountToken": False,
+        }
+        for name in ("server", "client", "others")
+    ]
+
+
+def placed(node: str, settings: Settings) -> dict[str, Any]:
     """On that node and nowhere else, by the scheduler: its words are heard when it does not fit."""
     field_ = {"key": "metadata.name", "operator": "In", "values": [node]}
     spec: dict[str, Any] = {
@@ -161,7 +182,7 @@ def host_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**_placed(node, settings), "hostNetwork": True, "containers": [container]},
+        "spec": {**placed(node, settings), "hostNetwork": True, "containers": [container]},
     }
 
 
@@ -173,7 +194,7 @@ def host_port_pod(role: str, node: str, run: Run, settings: Settings) -> Manifes
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**_placed(node, settings), "containers": [container]},
+        "spec": {**placed(node, settings), "containers": [container]},
     }
 
 
@@ -184,13 +205,17 @@ def sniffer_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
         "image": settings.image("tools"),
         "command": ["sleep", "infinity"],
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "192Mi"}},
-        "securityContext": {"runAsUser": 0, "capabilities": {"drop": ["ALL"], "add": ["NET_RAW", "NET_ADMIN"]}},
+        # Some builds of tcpdump become another user by themselves, whom only KILL lets the shell end.
+        "securityContext": {
+            "runAsUser": 0,
+            "capabilities": {"drop": ["ALL"], "add": ["NET_RAW", "NET_ADMIN", "SETUID", "SETGID", "KILL"]},
+        },
     }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**_placed(node, settings), "hostNetwork": True, "containers": [container]},
+        "spec": {**placed(node, settings), "hostNetwork": True, "containers": [container]},
     }
 
 
@@ -206,6 +231,16 @@ def limited_pod(node: str, run: Run, settings: Settings) -> Manifest:
     """A client that may send no more than `LIMIT` Mbit/s."""
     manifest = pod("limited", node, run, settings)
     manifest["metadata"]["annotations"] = {"kubernetes.io/egress-bandwidth": f"{LIMIT}M"}
+    return manifest
+
+
+def tls_pod(node: str, run: Run, settings: Settings) -> Manifest:
+    """A server of TLS, with the certificate for `localhost` that the image has (agnhost's Dockerfile, "porter")."""
+    manifest = pod("tls", node, run, settings)
+    container = _container("server", settings.image("probe"), TLS, UDP)
+    container["args"] += ["--tls-cert-file=/localhost.crt", "--tls-private-key-file=/localhost.key"]
+    container["startupProbe"]["exec"]["command"] = ["curl", "-skf", f"https://127.0.0.1:{TLS}/healthz"]
+    manifest["spec"]["containers"] = [container]
     return manifest
 
 

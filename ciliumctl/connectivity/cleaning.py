@@ -11,7 +11,13 @@ from ciliumctl.connectivity import deploy, session
 from ciliumctl.errors import NotFound
 from ciliumctl.report import Reporter
 
-_CLUSTERWIDE = Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False)
+#: What scenarios bring outside of namespaces; a test holds it against what they do bring.
+OUTSIDE_OF_NAMESPACES = (
+    Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False),
+    Resource("cilium.io", "v2", "ciliumegressgatewaypolicies", namespaced=False),
+    Resource("cilium.io", "v2", "ciliumcidrgroups", namespaced=False),
+    Resource("cilium.io", "v2alpha1", "ciliumcidrgroups", namespaced=False),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +44,15 @@ def clean(kube: Kube, report: Reporter, consent: Callable[[str], None]) -> Clean
             consent(f"Namespace `{name_of(one)}` is of {run.owner} and may be in use until {run.expires:%H:%M} UTC.")
     names = [name_of(one) for one in found]
     deploy.remove(kube, names, report)
-    _remove_policies(kube)
+    _remove_rest(kube)
     return CleanedUp(context=kube.context, removed=tuple(names))
 
 
-def _remove_policies(kube: Kube) -> None:
+def _remove_rest(kube: Kube) -> None:
     """What a killed run left outside of namespaces; it selects pods of namespaces that are gone."""
-    try:
-        for one in kube.objects(_CLUSTERWIDE, labels=session.LABEL):
-            kube.delete(_CLUSTERWIDE, name_of(one))
-    except NotFound:
-        return
+    for resource in OUTSIDE_OF_NAMESPACES:
+        try:
+            for one in kube.objects(resource, labels=session.LABEL):
+                kube.delete(resource, name_of(one))
+        except NotFound:
+            continue

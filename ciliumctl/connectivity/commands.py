@@ -47,6 +47,17 @@ def _family(address: str) -> str:
     return " over IPv6" if ":" in address else ""
 
 
+def status(source: str, target: Target, *, host: str, port: int, path: str, code: int) -> Probe:
+    """Ask over HTTP and want this code, whatever is said with it."""
+    return Probe(
+        name=f"HTTP {code} of {target.name}",
+        source=source,
+        target=target,
+        command=f"{_CURL} -o /dev/null -w '%{{http_code}}' --max-time 4 {url(host, port, path)}",
+        expect=says(str(code), f"the code {code}"),
+    )
+
+
 def udp(source: str, target: Target, *, port: int = UDP, expect: Expect | None = None) -> Probe:
     """Send a datagram and want the echo. Asked up to twice: UDP may lose one on the best of networks."""
     ask = f"printf 'echo here' | nc -u -w 1 {quote(target.address)} {port}"
@@ -70,7 +81,7 @@ def ping(source: str, target: Target, *, count: int = 1, expect: Expect = _ANSWE
         target=target,
         command=command,
         expect=expect,
-        seconds=6 + count // 2,
+        seconds=10 + count // 2,
     )
 
 

@@ -9,7 +9,18 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ciliumctl.clients.kube import NAMESPACES, PODS, SERVICES, Kube, Manifest, conditions_of, dig, name_of, namespace_of
+from ciliumctl.clients.kube import (
+    NAMESPACES,
+    PODS,
+    SERVICES,
+    Kube,
+    Manifest,
+    Resource,
+    conditions_of,
+    dig,
+    name_of,
+    namespace_of,
+)
 from ciliumctl.connectivity import bed as beds
 from ciliumctl.connectivity import session
 from ciliumctl.connectivity.bed import Settings
@@ -22,6 +33,7 @@ from ciliumctl.wait import overtime, poll
 
 #: A state that will not mend itself must last this long, in seconds: the first pull may fail once.
 GRACE = 10.0
+ACCOUNTS = Resource("", "v1", "serviceaccounts")
 _SETUP = 300.0
 _CLEANUP = 90.0
 
@@ -57,16 +69,20 @@ def make(kube: Kube, wanted: Wanted, report: Reporter) -> list[Bed]:
     with report.step("Preparing the test bed") as step:
         step("namespaces and pods")
         wanted = _namespaces(kube, wanted, report)
+        lanes_of = wanted.namespaces[: wanted.lanes]
+        gather_all(
+            [partial(_create, kube, ACCOUNTS, one, place) for place in lanes_of for one in beds.accounts(wanted.run)]
+        )
         pods = _manifests(wanted)
         gather_all([partial(_create, kube, PODS, manifest, place) for place, manifest in pods])
         services = gather_all(
             [
                 partial(_create, kube, SERVICES, manifest, place)
-                for place in wanted.namespaces[: wanted.lanes]
+                for place in lanes_of
                 for manifest in beds.services(wanted.world, wanted.run, place)
             ]
         )
-        ready = _wait(kube, wanted.run, len(pods), step)
+        ready = wait(kube, wanted.run, len(pods), step)
         agents = _agents(kube, wanted) if "agents" in wanted.groups else {}
         lanes = [_bed(wanted, lane, ready, services, agents) for lane in range(wanted.lanes)]
         step.finish(f"{len(pods)} pods on {' and '.join(node.name for node in wanted.world.nodes)}")
@@ -104,14 +120,17 @@ def _manifests(wanted: Wanted) -> list[tuple[str, Manifest]]:
     ]
     if "limited" in wanted.groups:
         found.append((run.namespace(0), beds.limited_pod(wanted.world.nodes[0].name, run, settings)))
+    if "tls" in wanted.groups:
+        node = wanted.world.nodes[-1].name
+        found += [(run.namespace(lane), beds.tls_pod(node, run, settings)) for lane in range(wanted.lanes)]
     place = run.namespace(0, host=True)
     return [*found, *((place, one) for one in beds.host_pods(wanted.world, wanted.groups, run, settings))]
 
 
-def _wait(
+def wait(
     kube: Kube, run: session.Run, count: int, step: Step, clock: Callable[[], float] = time.monotonic
 ) -> list[Manifest]:
-    """Wait until all pods are ready, saying which one waits for what."""
+    """Wait until all pods of a run are ready, saying which one waits for what. Raises `OutsideError`, `TimedOut`."""
     since: dict[str, float] = {}
 
     def look() -> list[Manifest]:
@@ -162,7 +181,7 @@ def _agents(kube: Kube, wanted: Wanted) -> dict[str, Pod]:
     running = {
         pod.node: pod
         for one in kube.objects(PODS, wanted.world.cilium_namespace, labels="k8s-app=cilium")
-        if _ready(one) and (pod := _pod(one, nodes)).node in nodes
+        if _ready(one) and (pod := pod_of(one, nodes)).node in nodes
     }
     return {
         f"agent-{number}": replace(running[name], role=f"agent-{number}", container="cilium-agent")
@@ -177,7 +196,7 @@ def _bed(
     place = wanted.run.namespace(lane)
     nodes = {node.name: node for node in wanted.world.nodes}
     places = {place, wanted.run.namespace(0, host=True)}
-    pods = {name_of(pod): _pod(pod, nodes) for pod in ready if namespace_of(pod) in places}
+    pods = {name_of(pod): pod_of(pod, nodes) for pod in ready if namespace_of(pod) in places}
     common = {4, 6}.intersection(*(pod.addresses for pod in pods.values() if pod.namespace == place))
     families = tuple(sorted(common & set(wanted.settings.families)))
     return Bed(
@@ -189,7 +208,8 @@ def _bed(
     )
 
 
-def _pod(pod: Manifest, nodes: Mapping[str, Node]) -> Pod:
+def pod_of(pod: Manifest, nodes: Mapping[str, Node]) -> Pod:
+    """A pod that runs, with its addresses and its node's."""
     node: str = dig(pod, "spec", "nodeName", default="")
     listed: list[Manifest] = dig(pod, "status", "podIPs", default=[])
     return Pod(

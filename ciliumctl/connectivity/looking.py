@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -59,12 +60,22 @@ def look(kube: Kube, settings: Settings, namespace: str) -> World:
         families=tuple(family for family in _families(nodes, chosen) if family in settings.families),
         cilium=agents is not None,
         cilium_namespace=namespace if agents is not None else "",
+        version=_version(agents),
         config=known,
         kinds=frozenset(kind for _version, kind in kinds),
+        served=frozenset(kinds),
         no_policies=_no_policies(agents, known, others),
         external=settings.external,
         outside=next((_node(node) for node in nodes if _leaves_alone(node)), None),
     )
+
+
+def _version(agents: Manifest | None) -> tuple[int, ...]:
+    """Cilium's minor version, by the tag of the agents' image; empty when it has none."""
+    containers: list[Manifest] = dig(agents or {}, "spec", "template", "spec", "containers", default=[])
+    images = [str(one.get("image")) for one in containers if one.get("name") == "cilium-agent"]
+    found = re.search(r":v(\d+)\.(\d+)", images[0]) if images else None
+    return (int(found[1]), int(found[2])) if found else ()
 
 
 def _others(kube: Kube) -> tuple[cni.OtherCni, ...]:
@@ -117,7 +128,8 @@ def _node(node: Manifest) -> Node:
     for entry in listed:
         if entry.get("type") == "InternalIP":
             addresses.setdefault(6 if ":" in entry["address"] else 4, entry["address"])
-    return Node(name=name_of(node), addresses=addresses)
+    hostname = labels_of(node).get("kubernetes.io/hostname", name_of(node))
+    return Node(name=name_of(node), addresses=addresses, hostname=hostname)
 
 
 def _families(nodes: Sequence[Manifest], chosen: Sequence[Node]) -> list[int]:

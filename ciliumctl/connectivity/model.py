@@ -12,7 +12,7 @@ from ciliumctl.clients.kube import Manifest, Resource
 Category = Literal["pods", "services", "hosts", "dns", "transfer", "policy", "cilium", "outside"]
 Family = Literal[4, 6]
 #: Pods beyond those of a lane, made (or, for `agents`, looked up) only when a scenario that runs wants them.
-Group = Literal["hosts", "sniffers", "outside", "limited", "agents"]
+Group = Literal["hosts", "sniffers", "outside", "limited", "tls", "agents"]
 
 #: Seconds that a probe waits for an answer; a network that needs more does not do what it should.
 ANSWER = 2
@@ -74,7 +74,7 @@ class Probe:
     target: Target
     command: str
     expect: Expect = ANSWERED
-    seconds: int = 6
+    seconds: int = 10
 
     def expecting(self, expect: Expect) -> Probe:
         """The same probe with another expectation."""
@@ -130,10 +130,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A node that takes part."""
+    """A node that takes part. `hostname` is its label of that name, which need not be its name."""
 
     name: str
     addresses: Mapping[int, str]
+    hostname: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,7 @@ class World:
     """What the cluster is, as far as scenarios care.
 
     `no_policies` says why no policy is enforced; empty when one is. `outside` is a node that the CNI leaves alone.
+    `served` are the kinds that the API server knows, with their `apiVersion`.
     """
 
     nodes: tuple[Node, ...]
@@ -148,8 +150,10 @@ class World:
     domain: str = "cluster.local"
     cilium: bool = False
     cilium_namespace: str = ""
+    version: tuple[int, ...] = ()
     config: Mapping[str, str] = field(default_factory=dict)
     kinds: frozenset[str] = frozenset()
+    served: frozenset[tuple[str, str]] = frozenset()
     no_policies: str = ""
     privileged: bool = True
     external: str = ""

@@ -61,6 +61,27 @@ def l7(world: World) -> str:
     return cilium(world) or switched_on("enable-l7-proxy", "Cilium's L7 proxy is off")(world)
 
 
+def since(major: int, minor: int) -> Need:
+    """A Cilium of this version or newer; of a version that cannot be told, nothing is held against it."""
+
+    def need(world: World) -> str:
+        if not world.version or world.version >= (major, minor):
+            return ""
+        return f"needs Cilium {major}.{minor}; this is {world.version[0]}.{world.version[1]}"
+
+    return need
+
+
+def kind(name: str, *versions: str) -> Need:
+    """A kind that the API server knows; with `apiVersion`s, in one of them: others may have kinds of that name."""
+
+    def need(world: World) -> str:
+        there = any((version, name) in world.served for version in versions) if versions else name in world.kinds
+        return "" if there else f"the cluster has no {name}" + (f" of {' or '.join(versions)}" if versions else "")
+
+    return need
+
+
 def switched_on(key: str, reason: str, *, default: bool = False) -> Need:
     """A feature of Cilium, by its key in `cilium-config`."""
 
@@ -68,6 +89,25 @@ def switched_on(key: str, reason: str, *, default: bool = False) -> Need:
         if not world.cilium:
             return "Cilium is not installed"
         return "" if world.config.get(key, str(default)).lower() == "true" else reason
+
+    return need
+
+
+def either(*wanted: Need) -> Need:
+    """One of several; the last one's reason when there is none."""
+
+    def need(world: World) -> str:
+        reasons = [one(world) for one in wanted]
+        return "" if "" in reasons else reasons[-1]
+
+    return need
+
+
+def set_to(key: str, value: str, reason: str) -> Need:
+    """A word among those of a key in `cilium-config`."""
+
+    def need(world: World) -> str:
+        return cilium(world) or ("" if value in world.config.get(key, "").split() else reason)
 
     return need
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,13 @@ def test_github_s_linter_finds_nothing_in_a_workflow(
     assert lint(actionlint, init(tmp_path, "github", "--cluster", cluster, *options).out, tmp_path / "repo") == ""
 
 
+def test_gitlab_s_scripts_are_ones_that_a_small_shell_can_read(tmp_path: Path) -> None:
+    """The image that runs kind has no bash."""
+    for step in shell_steps(init(tmp_path, "gitlab", *FULL).out):
+        done = subprocess.run(["sh", "-n"], input=step.script, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), step.name
+
+
 def test_the_linter_looks(actionlint: Path, tmp_path: Path) -> None:
     text = init(tmp_path, "github").out
     assert "property" in lint(actionlint, text.replace("${{ github.ref }}", "${{ github.reff }}"), tmp_path / "repo")
@@ -248,6 +256,7 @@ class Runner:
             "GITHUB_PATH": str(folder / "path"),
             "RUNNER_TEMP": str(folder / "temp"),
             "ACTION": str(HERE),
+            "CACHE": "true",
             "PYTHON": sys.executable,
             **environ,
         }
@@ -290,13 +299,53 @@ def test_the_action_keeps_the_folder_that_ciliumctl_downloads_into(runner: Runne
 def test_another_set_of_dependencies_is_another_key(runner: Runner, tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "templates").mkdir(parents=True)
-    (other / "constraints.txt").write_text("a==1\n")
+    (other / "requirements.txt").write_text("a==1\n")
     shutil.copy(HERE / "templates" / "tools.yaml", other / "templates")
     keys = []
     for folder in (HERE, other):
         assert runner.step("Look for what was downloaded before", ACTION=str(folder)).code == 0
         keys.append(runner.outputs["key"])
     assert keys[0] != keys[1]
+
+
+def test_beside_a_kubeconfig_no_program_comes_out_of_a_cache(runner: Runner, tmp_path: Path) -> None:
+    place = "Look for what was downloaded before"
+    assert runner.step(place).code == 0
+    key = runner.outputs["key"]
+    assert runner.step(place, CACHE="packages").code == 0
+    assert runner.outputs["programs"] == ""
+    assert runner.outputs["key"] != key, "a cache that has programs in it must not be found"
+    ran = runner.step(place, CACHE="yes")
+    assert (ran.code, ran.out) == (2, "::error title=ciliumctl::`cache` is neither `true`, `packages` nor `false`\n")
+    text = init(tmp_path, "github", "--cluster", "kubeconfig").out
+    (step,) = [step for step in yaml.safe_load(text)["jobs"]["connectivity"]["steps"] if "ciliumctl/" in str(step)]
+    assert step["with"] == {"cache": "packages"}
+    text = init(tmp_path, "gitlab", "--cluster", "kubeconfig").out
+    cache = yaml.safe_load(text)["cilium"]["cache"]
+    assert cache["paths"] == [".cache/pip"]
+    assert cache["key"] != yaml.safe_load(init(tmp_path, "gitlab").out)["cilium"]["cache"]["key"]
+
+
+def requirements() -> dict[str, str]:
+    """What the action and the pipelines install, with its version."""
+    text = (HERE / "requirements.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+
+
+def test_what_is_installed_has_hashes_and_the_versions_that_are_tested() -> None:
+    text = (HERE / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", "")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    for line in lines:
+        assert re.fullmatch(r"[\w.-]+==[\w.]+( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+", line), line
+    found = requirements()
+    assert len(found) == len(lines)
+    tested = dict(line.split("==") for line in (HERE / "constraints.txt").read_text().splitlines() if "==" in line)
+    # What builds the wheel is no part of an environment.
+    building = {"hatchling", "tomlkit", "trove-classifiers"}
+    assert {name: found[name] for name in found if name not in building}.items() <= tested.items()
+    project = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    assert {re.match(r"[\w-]+", line)[0].lower() for line in wanted} <= set(found)  # type: ignore[index]
 
 
 def test_the_action_names_a_python_that_is_too_old_or_not_there(runner: Runner) -> None:
@@ -317,6 +366,23 @@ def test_the_action_hands_arguments_on_as_they_are_and_ends_with_the_program_s_c
     assert ran.code == 3
     words = ["install", "--set", "a=b c", "$(id)", ";", "id", "`id`"]
     assert ran.out.splitlines() == [f"<{word}>" for word in words]
+
+
+def test_no_module_of_the_repository_runs_in_the_action(runner: Runner) -> None:
+    for name in ("hashlib", "importlib", "os", "platform", "shlex"):
+        (runner.folder / f"{name}.py").write_text("raise SystemExit('this came out of the workspace')\n")
+    ran = runner.step("Look for what was downloaded before")
+    assert (ran.code, ran.err) == (0, "")
+    ran = runner.step("Run ciliumctl", PROGRAM=shutil.which("true") or "", ARGS="status")
+    assert (ran.code, ran.err) == (0, "")
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
+def test_python_is_never_run_with_the_repository_on_its_path(way: tuple[str, ...], tmp_path: Path) -> None:
+    steps = [*shell_steps(init(tmp_path, *way).out), *shell_steps(ACTION.read_text(encoding="utf-8"))]
+    found = [line for step in steps for line in re.findall(r'(?:python3?|"\$PYTHON")"? -.*', step.script)]
+    assert len(found) >= 5
+    assert all(re.match(r"\S+ -I -[cm] ", line) for line in found), found
 
 
 @pytest.mark.integration
@@ -340,9 +406,8 @@ def test_the_action_installs_this_checkout_with_the_exact_dependencies(runner: R
         text=True,
         check=True,
     ).stdout
-    pinned = {line.lower().replace("_", "-") for line in (HERE / "constraints.txt").read_text().splitlines()}
-    installed = {line.lower().replace("_", "-") for line in frozen.splitlines()}
+    installed = dict(line.lower().replace("_", "-").split("==") for line in frozen.splitlines())
     assert installed
-    assert installed <= pinned
+    assert installed.items() <= requirements().items()
     ran = runner.step("Run ciliumctl", PROGRAM=str(program), ARGS="ci init github")
     assert (ran.code, ran.out) == (0, init(runner.folder, "github").out)

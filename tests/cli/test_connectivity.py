@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Command
 from tests.world import objects
-from tests.world.cluster import FakeCluster
+from tests.world.cluster import POLICIES, FakeCluster
 
 
 def test_the_tests_are_listed_without_asking_the_cluster(cluster: FakeCluster, command: Command) -> None:
@@ -93,6 +93,22 @@ def test_cleanup_removes_what_is_old_and_asks_about_what_may_be_in_use(cluster: 
     assert command("connectivity", "cleanup", "--yes").code == 0
 
 
+def test_cleanup_removes_what_a_killed_run_left_outside_of_namespaces(cluster: FakeCluster, command: Command) -> None:
+    kinds = [
+        POLICIES[1],
+        ("cilium.io", "v2", "ciliumegressgatewaypolicies", "CiliumEgressGatewayPolicy", False),
+        ("cilium.io", "v2", "ciliumcidrgroups", "CiliumCIDRGroup", False),
+    ]
+    cluster.kinds += kinds
+    for _group, _version, _plural, kind, _namespaced in kinds:
+        for name, labels in (("ours", {"ciliumctl.io/connectivity": "policy"}), ("somebody-s", {})):
+            meta = {"name": name, "labels": labels}
+            cluster.add({"apiVersion": "cilium.io/v2", "kind": kind, "metadata": meta, "spec": {}})
+    assert command("connectivity", "cleanup").code == 0
+    for _group, _version, plural, _kind, _namespaced in kinds:
+        assert [one["metadata"]["name"] for one in cluster.all(plural)] == ["somebody-s"]
+
+
 def _namespace(name: str, expires: str) -> dict[str, object]:
     return {
         "apiVersion": "v1",
@@ -103,3 +119,13 @@ def _namespace(name: str, expires: str) -> dict[str, object]:
             "annotations": {"ciliumctl.io/expires": expires, "ciliumctl.io/owner": "jane@there"},
         },
     }
+
+
+def test_what_would_run_is_listed_without_making_anything(cluster: FakeCluster, command: Command) -> None:
+    cluster.add(objects.node("one"))
+    ran = command("connectivity", "test", "--list", "--profile", "full")
+    assert ran.code == 0, ran.err
+    assert "skipped here: there is only one node for it" in ran.out
+    names = command("connectivity", "test", "--list", "-o", "name").out.split()
+    assert names == command("connectivity", "list", "--profile", "smoke", "-o", "name").out.split()
+    assert {seen.method for seen in cluster.seen} == {"GET"}

@@ -1,4 +1,4 @@
-"""Try it by hand: `python -m tests.cluster check|up|down|enforce [--nodes N] [--name NAME] [--folder DIR] [--chart FILE]`."""
+"""Try it by hand: `python -m tests.cluster check|up|down|enforce [--nodes N] [--outside] [--name NAME] [--folder DIR] [--chart FILE]`."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A cluster of real nodes.")
     parser.add_argument("what", choices=["check", "up", "down", "enforce"])
     parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument("--outside", action="store_true", help="the outside world is a node, too, without a CNI")
     parser.add_argument("--name", default="e2e")
     parser.add_argument("--folder", type=Path, help="where its files are (/var/tmp/ciliumctl-NAME)")
     parser.add_argument("--chart", type=Path, action="append", help="a chart of Cilium to have stand-in images for")
     options = parser.parse_args()
     folder = options.folder or cluster.folder_of(options.name)
     try:
-        return _do(options.what, options.name, folder, options.nodes, options.chart or default_charts())
+        return _do(options, folder, options.chart or default_charts())
     except CiliumctlError as error:
         print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
         return error.exit_code
@@ -43,7 +44,8 @@ def default_charts() -> list[Path]:
     return [file for version in VERSIONS if (file := CHARTS / f"cilium-{version}.tgz").is_file()]
 
 
-def _do(what: str, name: str, folder: Path, nodes: int, charts: Sequence[Path]) -> int:
+def _do(options: argparse.Namespace, folder: Path, charts: Sequence[Path]) -> int:
+    what, name = options.what, options.name
     if what == "check":
         machine.check()
         return 0
@@ -56,7 +58,9 @@ def _do(what: str, name: str, folder: Path, nodes: int, charts: Sequence[Path]) 
         return _enforce(folder)
     sink = choose("plain", quiet=False, stream=sys.stderr, color=False, environ=os.environ)
     bins = Path(os.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder()) / "bin"
-    made = cluster.up(name, folder, count=nodes, bins=bins, charts=charts, report=Reporter(sink))
+    made = cluster.up(
+        name, folder, count=options.nodes, bins=bins, charts=charts, report=Reporter(sink), outside=options.outside
+    )
     print(made.kubeconfig)
     return 0
 

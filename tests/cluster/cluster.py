@@ -19,10 +19,12 @@ from ciliumctl.lab.processes import Process, start
 from ciliumctl.report import Reporter
 from ciliumctl.wait import Deadline, poll
 from tests.cluster import addresses, dns, images, leftovers, machine, network, node
-from tests.cluster.addresses import Segment
+from tests.cluster.addresses import Address, Segment
 from tests.world import agnhost
 
 PROGRAMS = (*control_plane.PROGRAMS, "kubelet", "kube-proxy", "coredns", "helm")
+#: The mark of a node that Cilium leaves alone, as the official CLI knows it.
+ALONE = {"cilium.io/no-schedule": "true"}
 _UP_SECONDS = 120.0
 
 
@@ -78,10 +80,20 @@ def load(folder: Path) -> Cluster:
     )
 
 
-def up(name: str, folder: Path, *, count: int, bins: Path, charts: Sequence[Path], report: Reporter) -> Cluster:
+def up(
+    name: str,
+    folder: Path,
+    *,
+    count: int,
+    bins: Path,
+    charts: Sequence[Path],
+    report: Reporter,
+    outside: bool = False,
+) -> Cluster:
     """Start a cluster of `count` real nodes without a CNI; what a killed run left under this name goes first.
 
-    The images that `charts` of Cilium name are there as stand-ins.
+    The images that `charts` of Cilium name are there as stand-ins. With `outside`, the host that plays the outside world
+    is a node, too: one that Cilium leaves alone, from which pods ask as the world does.
 
     Raises:
         Missing: this machine cannot do it.
@@ -103,13 +115,13 @@ def up(name: str, folder: Path, *, count: int, bins: Path, charts: Sequence[Path
         programs=programs,
     )
     try:
-        return _bring_up(cluster, count, charts, report)
+        return _bring_up(cluster, count, charts, report, outside=outside)
     except BaseException:
         down(name, folder)
         raise
 
 
-def _bring_up(cluster: Cluster, count: int, charts: Sequence[Path], report: Reporter) -> Cluster:
+def _bring_up(cluster: Cluster, count: int, charts: Sequence[Path], report: Reporter, *, outside: bool) -> Cluster:
     def keep(process: Process) -> None:
         nonlocal cluster
         cluster = replace(cluster, processes=(*cluster.processes, process))
@@ -118,10 +130,10 @@ def _bring_up(cluster: Cluster, count: int, charts: Sequence[Path], report: Repo
     _save(cluster)
     network.bridge_up(cluster.name, cluster.segment)
     network.outside_up(cluster.name, cluster.segment)
-    outside = ["ip", "netns", "exec", network.namespace(cluster.name, network.OUTSIDE), sys.executable]
+    within = ["ip", "netns", "exec", network.namespace(cluster.name, network.OUTSIDE), sys.executable]
     start(
         "outside",
-        [*outside, str(Path(__file__).with_name("outside.py"))],
+        [*within, str(Path(__file__).with_name("outside.py"))],
         log=cluster.folder / "outside.log",
         started=keep,
     )
@@ -131,11 +143,14 @@ def _bring_up(cluster: Cluster, count: int, charts: Sequence[Path], report: Repo
         cluster = _control_plane(cluster, count, keep)
     with report.step(f"Starting {count} nodes"):
         for number in range(1, count + 1):
-            wanted = _node(cluster, number, picture)
-            node.up(wanted, keep)
-            cluster = replace(cluster, nodes=(*cluster.nodes, wanted.name))
+            name = f"node-{number}"
+            network.node_up(cluster.name, name, number, cluster.segment)
+            node.up(_node(cluster, name, cluster.segment.node(number), picture), keep)
+            cluster = replace(cluster, nodes=(*cluster.nodes, name))
+        if outside:
+            node.up(_node(cluster, network.OUTSIDE, cluster.segment.outside, picture, labels=ALONE), keep)
         _save(cluster)
-        _wait_for_nodes(cluster)
+        _wait_for_nodes(cluster, [*cluster.nodes, *([network.OUTSIDE] if outside else [])])
     dns.apply(cluster.kube, cluster.segment, replicas=min(count, 2))
     return cluster
 
@@ -147,12 +162,15 @@ def _pictures(cluster: Cluster, charts: Sequence[Path]) -> Path:
     return images.archive(cluster.folder / "images.tar", pictures)
 
 
-def _node(cluster: Cluster, number: int, picture: Path) -> node.Wanted:
+def _node(
+    cluster: Cluster, name: str, address: Address, picture: Path, labels: Mapping[str, str] | None = None
+) -> node.Wanted:
     return node.Wanted(
+        name=name,
         cluster=cluster.name,
-        number=number,
-        segment=cluster.segment,
-        folder=cluster.folder / f"node-{number}",
+        address=address,
+        labels=labels or {},
+        folder=cluster.folder / name,
         kubeconfig=cluster.kubeconfig,
         cert=cluster.folder / "pki" / "server.crt",
         key=cluster.folder / "pki" / "server.key",
@@ -175,7 +193,11 @@ def _control_plane(cluster: Cluster, count: int, keep: Callable[[Process], None]
     keys = pki.make(
         Helm(HelmOptions(executable=str(cluster.programs["helm"])), environ=os.environ),
         cluster.folder / "pki",
-        addresses=[*settings.addresses, *(cluster.segment.node(number).v4 for number in range(1, count + 1))],
+        addresses=[
+            *settings.addresses,
+            *(cluster.segment.node(number).v4 for number in range(1, count + 1)),
+            cluster.segment.outside.v4,
+        ],
         names=settings.names,
     )
     plane = control_plane.bring_up(
@@ -195,14 +217,12 @@ def _control_plane(cluster: Cluster, count: int, keep: Callable[[Process], None]
     return replace(load(cluster.folder), server=server)
 
 
-def _wait_for_nodes(cluster: Cluster) -> None:
+def _wait_for_nodes(cluster: Cluster, names: Sequence[str]) -> None:
     kube = cluster.kube
 
     def missing() -> list[str]:
         known = {manifest["metadata"]["name"] for manifest in kube.objects(NODES)}
-        return [
-            name for name in cluster.nodes if name not in known or not (cluster.folder / name / "images-ready").exists()
-        ]
+        return [name for name in names if name not in known or not (cluster.folder / name / "images-ready").exists()]
 
     late = poll(missing, lambda names: not names, deadline=Deadline.after(_UP_SECONDS), interval=0.2)
     if late:

@@ -55,8 +55,14 @@ def tools() -> bytes:
         _link(out, "usr/bin/nc", "nc.openbsd")
         _busybox(out, {path.name for path in programs})
         _scripts(out)
-        _text(out, "etc/passwd", "root:x:0:0:root:/:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n")
-        _text(out, "etc/group", "root:x:0:\nuser:x:1000:\n")
+        # Debian's tcpdump becomes a user of that name.
+        users = (
+            "root:x:0:0:root:/:/bin/sh",
+            "user:x:1000:1000:user:/home/user:/bin/sh",
+            "tcpdump:x:104:104::/:/bin/sh",
+        )
+        _text(out, "etc/passwd", "".join(f"{line}\n" for line in users))
+        _text(out, "etc/group", "root:x:0:\nuser:x:1000:\ntcpdump:x:104:\n")
         _names_and_certificates(out)
     return buffer.getvalue()
 

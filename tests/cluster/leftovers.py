@@ -116,7 +116,7 @@ def cgroups(folder: Path) -> list[Path]:
 
     containerd gives all of them one parent, whoever's they are; its state in `folder` says which are this cluster's.
     """
-    tasks = folder.glob("node-*/containerd-state/io.containerd.runtime.v2.task/k8s.io/*")
+    tasks = folder.glob("*/containerd-state/io.containerd.runtime.v2.task/k8s.io/*")
     patterns = [pattern for task in tasks for pattern in (f"k8s.io/{task.name}", f"*/k8s.io/{task.name}")]
     return sorted(group for pattern in patterns for group in _CGROUPS.glob(pattern) if group.is_dir())
 

@@ -29,6 +29,8 @@ PACKAGES = {
     "tcpdump": "tcpdump",
     "python3": "/usr/bin/python3",
     "netcat-openbsd": "nc.openbsd",
+    "wireguard-tools": "wg",
+    "wireguard-go": "wireguard-go",
     "python3-grpcio": "/usr/lib/python3/dist-packages/grpc/__init__.py",
 }
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ciliumctl import yaml_files
 from ciliumctl.lab.processes import Process, start
 from tests.cluster import addresses, network
-from tests.cluster.addresses import Segment
+from tests.cluster.addresses import Address
 
 HERE = Path(__file__).parent
 SANDBOX = "registry.k8s.io/pause:3.10"
@@ -19,30 +19,25 @@ SANDBOX = "registry.k8s.io/pause:3.10"
 class Wanted:
     """What a node is started with."""
 
+    name: str
     cluster: str
-    number: int
-    segment: Segment
+    address: Address
     folder: Path
     kubeconfig: Path
     cert: Path
     key: Path
     programs: Mapping[str, Path]
     images: Sequence[Path]
-
-    @property
-    def name(self) -> str:
-        """Its name in the cluster."""
-        return f"node-{self.number}"
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def up(wanted: Wanted, started: Callable[[Process], None]) -> Process:
-    """Start a node; it joins by itself."""
+    """Start a node in the network namespace of its name; it joins by itself."""
     wanted.folder.mkdir(parents=True, exist_ok=True)
-    network.node_up(wanted.cluster, wanted.name, wanted.number, wanted.segment)
     (wanted.folder / "containerd.toml").write_text(_containerd(wanted.folder), encoding="utf-8")
     (wanted.folder / "kubelet.yaml").write_text(yaml_files.dump(_kubelet(wanted)), encoding="utf-8")
     (wanted.folder / "kube-proxy.yaml").write_text(yaml_files.dump(_proxy(wanted)), encoding="utf-8")
-    address = wanted.segment.node(wanted.number)
+    address = wanted.address
     environ = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "NODE": wanted.name,
@@ -51,6 +46,7 @@ def up(wanted: Wanted, started: Callable[[Process], None]) -> Process:
         "KUBECONFIG": str(wanted.kubeconfig),
         "KUBELET": str(wanted.programs["kubelet"]),
         "PROXY": str(wanted.programs["kube-proxy"]),
+        "LABELS": ",".join(f"{key}={value}" for key, value in wanted.labels.items()),
         "IMAGES": " ".join(str(image) for image in wanted.images),
     }
     argv = [

@@ -1,5 +1,5 @@
 # The first process of a node, in a mount and a process namespace of its own: ends, and the kernel ends all the rest.
-# Wants: NODE its name, HOME_ its folder, SANDBOX the image of pods' sandboxes, ADDRESSES its addresses, PROGRAMS.
+# Wants: NODE its name, HOME_ its folder, SANDBOX the image of pods' sandboxes, ADDRESSES its addresses, LABELS its labels.
 set -eu
 mount --make-rprivate /
 # containerd's and the network plugins' sockets, locks and names.
@@ -26,5 +26,5 @@ done
 : >"$HOME_/images-ready"
 "$PROXY" --config "$HOME_/kube-proxy.yaml" --hostname-override "$NODE" >"$HOME_/kube-proxy.log" 2>&1 &
 "$KUBELET" --config "$HOME_/kubelet.yaml" --kubeconfig "$KUBECONFIG" --hostname-override "$NODE" \
-  --node-ip "$ADDRESSES" --root-dir "$HOME_/kubelet" >"$HOME_/kubelet.log" 2>&1 &
+  --node-ip "$ADDRESSES" --node-labels "$LABELS" --root-dir "$HOME_/kubelet" >"$HOME_/kubelet.log" 2>&1 &
 wait

@@ -51,7 +51,7 @@ def from_objects(objects: Iterable[Manifest]) -> State:
     return State(
         pods=tuple(_pod(one, namespaces) for one in by_kind.get("Pod", []) if _has_a_network(one)),
         namespaces=namespaces,
-        nodes={name_of(one): _node_addresses(one) for one in by_kind.get("Node", [])},
+        nodes={name_of(one): _node_addresses(one) for one in by_kind.get("Node", []) if not _left_alone(one)},
         policies=tuple(one for kind in POLICIES for one in by_kind.get(kind, [])),
         api_servers=tuple(address for one in slices if _is_api_server(one) for address in _endpoints(one)),
     )
@@ -94,6 +94,11 @@ def _pod(pod: Manifest, namespaces: Mapping[str, Mapping[str, str]]) -> Pod:
 
 def _port(port: Json) -> tuple[str, int]:
     return port.get("protocol", "TCP"), port["containerPort"]
+
+
+def _left_alone(node: Manifest) -> bool:
+    """Whether Cilium does not run on a node: to its policies such a node is the world."""
+    return labels_of(node).get("cilium.io/no-schedule") == "true"
 
 
 def _node_addresses(node: Manifest) -> tuple[str, ...]:

@@ -20,7 +20,9 @@ from tests.conftest import Command
 from tests.docs.checker import violations
 from tests.world import objects
 from tests.world.cluster import FakeCluster, Fault
-from tests.world.run import HERE, Ran
+from tests.world.execs import Answer
+from tests.world.pods import pod_cluster
+from tests.world.run import HERE, Ran, quiet_environ, run
 
 CHART = HERE / "tests" / "charts" / "cilium"
 
@@ -96,6 +98,15 @@ def test_an_unhealthy_status_and_one_that_ran_out_of_time_fit_the_schema_of_a_st
     assert (ran.code, ran.json["error"]["code"]) == (4, "timeout")
     assert ran.json["data"]["problems"]
     check(ran, "Status")
+
+
+def test_a_network_that_could_not_be_measured_fits_its_schema(tmp_path: Path) -> None:
+    with pod_cluster(lambda _call: Answer(stdout=json.dumps({"error": "no answer"}))) as cluster:
+        cluster.add(objects.node("one"))
+        env = quiet_environ(tmp_path, KUBECONFIG=str(cluster.kubeconfig(tmp_path)))
+        ran = run("connectivity", "perf", "-o", "json", env=env)
+    assert (ran.code, ran.json["error"]) == (1, None)
+    check(ran, "ConnectivityPerf")
 
 
 @pytest.mark.parametrize(

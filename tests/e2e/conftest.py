@@ -28,8 +28,11 @@ from tests.world.run import HERE, Ran
 _FOLDER = Path(__file__).parent
 _CACHE = Path(os.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder())
 VALUES = HERE / "tests" / "cluster" / "values.yaml"
-CHART = CHARTS / "cilium-1.15.6.tgz"
-_NAME = "e2e-test"
+#: The newest that we test: what policies may say there is more than in 1.15.6, which the quickstart shows.
+VERSION = "1.20.0"
+CHART = CHARTS / f"cilium-{VERSION}.tgz"
+#: Another name lets two people run these tests on one machine at a time.
+_NAME = os.environ.get("CILIUMCTL_E2E_NAME") or "e2e-test"
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -56,7 +59,7 @@ def machine_for_nodes() -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pytest.exit("another run of tests/e2e has the nodes of this machine: wait for it, then start again", 3)
+            pytest.exit("another run of tests/e2e has these nodes: wait for it, or set CILIUMCTL_E2E_NAME", 3)
         yield
 
 
@@ -88,10 +91,9 @@ class Nodes:
 
 
 def up(name: str, folder: Path) -> real.Cluster:
-    """Two nodes without a CNI."""
-    return real.up(
-        name, folder, count=2, bins=_CACHE / "bin", charts=default_charts(), report=Reporter(lambda _event: None)
-    )
+    """Two nodes without a CNI, and one outside that will never have one."""
+    silent = Reporter(lambda _event: None)
+    return real.up(name, folder, count=2, bins=_CACHE / "bin", charts=default_charts(), report=silent, outside=True)
 
 
 def environ_for(cluster: real.Cluster) -> dict[str, str]:

@@ -150,7 +150,7 @@ def _small_path(nodes: Nodes) -> Iterator[None]:
 
 
 @contextmanager
-def _slow(nodes: Nodes) -> Iterator[None]:
+def slow(nodes: Nodes) -> Iterator[None]:
     shape = ("rate", "1mbit", "burst", "32kbit", "latency", "50ms")
     nodes.cluster.inside(ONE, "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", *shape)
     try:
@@ -317,6 +317,34 @@ def _node_gone(nodes: Nodes) -> Iterator[None]:
         network.run("ip", "link", "set", leg, "up")
 
 
+@contextmanager
+def _not_hidden(nodes: Nodes) -> Iterator[None]:
+    """Pods of one node leave for the world with their own address, which nobody there knows a way to."""
+    nodes.cluster.inside(ONE, "nft", "delete", "table", "inet", "ciliumctl-masquerade")
+    try:
+        yield
+    finally:
+        nodes.cluster.inside(ONE, "nft", "-f", "-", stdin=network.masquerade(nodes.cluster.segment))
+
+
+def _hidden_from_pods(nodes: Nodes) -> AbstractContextManager[None]:
+    """One node asks its pods in its own name on behalf of the world."""
+    four, six = nodes.cluster.segment.outside.v4, nodes.cluster.segment.outside.v6
+    rules = f"ip saddr {four} masquerade; ip6 saddr {six} masquerade;"
+    return _rules(nodes, TWO, f"chain p {{ type nat hook postrouting priority 50; {rules} }}")
+
+
+@contextmanager
+def _long_connections_cut(nodes: Nodes) -> Iterator[None]:
+    nodes.cluster.inside(ONE, "sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1")
+    rule = "tcp dport 8080 ct original packets > 24 drop;"
+    try:
+        with _rules(nodes, ONE, f"chain f {{ type filter hook forward priority -150; {rule} }}"):
+            yield
+    finally:
+        nodes.cluster.inside(ONE, "sysctl", "-qw", "net.netfilter.nf_conntrack_acct=0")
+
+
 def _reset_node_ports(node: str) -> Injection:
     rules = "tcp dport 30000-32767 drop; udp dport 30000-32767 drop;"
     return lambda nodes: _rules(nodes, node, f"chain p {{ type filter hook prerouting priority -350; {rules} }}")
@@ -409,7 +437,7 @@ FAULTS = (
     Fault(
         name="throttled",
         about="one node's link carries 1 Mbit/s",
-        inject=_slow,
+        inject=slow,
         fails=("large-transfer",),
         passes=("pod-to-pod", "pod-to-host"),
         says=(r"from node-1 to node-2",),
@@ -492,6 +520,30 @@ FAULTS = (
         fails=("pod-to-pod-source-address",),
         passes=("pod-to-pod", "pod-to-service"),
         says=("from node-1 to node-2",),
+    ),
+    Fault(
+        name="world-sees-pods",
+        about="one node's pods leave for the world with their own address",
+        inject=_not_hidden,
+        fails=("pod-to-outside-masqueraded",),
+        passes=("pod-to-pod", "outside-to-node-port"),
+        says=("from client on node-1",),
+    ),
+    Fault(
+        name="pods-see-no-source",
+        about="one node hides who asks from outside",
+        inject=_hidden_from_pods,
+        fails=("outside-to-local-node-port",),
+        passes=("pod-to-pod", "outside-to-node-port"),
+        says=("expected the address of who asks",),
+    ),
+    Fault(
+        name="long-connections-cut",
+        about="one node cuts connections that last",
+        inject=_long_connections_cut,
+        fails=("long-lived-connection",),
+        passes=("pod-to-pod", "pod-to-service"),
+        says=("from client on node-1",),
     ),
     Fault(
         name="another-pod-answers",

@@ -47,7 +47,9 @@ def test_everything_passes_and_nothing_is_left(cluster: Nodes, tmp_path: Path) -
     outcomes = {one["name"]: one["outcome"] for one in data["scenarios"]}
     assert set(outcomes.values()) == {"passed", "skipped"}
     skipped = {one["name"]: one["reason"] for one in data["scenarios"] if one["outcome"] == "skipped"}
-    assert all("L7" in reason or "CIDRs" in reason for reason in skipped.values()), skipped
+    # What the stand-ins for Cilium have not, or what is not switched on.
+    words = ("L7", "CIDRs", " off", "the cluster has no ", "in no mesh")
+    assert all(any(word in reason for word in words) for reason in skipped.values()), skipped
     assert data["families"] == [4, 6]
     assert beds(cluster) == []
 

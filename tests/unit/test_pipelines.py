@@ -56,7 +56,7 @@ def test_the_version_is_pinned_everywhere(system: str, cluster: str) -> None:
         text = made(system, cluster, ciliumctl=pin).text
         assert named in text
         assert (
-            len(set(re.findall(r"ciliumctl/ciliumctl[@/](?:archive/)?([\w.]+?)(?:/constraints|\.tar|\s)", text))) == 1
+            len(set(re.findall(r"ciliumctl/ciliumctl[@/](?:archive/)?([\w.]+?)(?:/requirements|\.tar|\s)", text))) == 1
         )
         assert "latest" not in text
 

@@ -8,8 +8,10 @@ from typing import Any
 from ciliumctl.clients.kube import Resource
 from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.model import Applied, Bed, Need, Probe, Scenario
+from ciliumctl.connectivity.session import LABEL
 
 POLICIES = Resource("cilium.io", "v2", "ciliumnetworkpolicies")
+CLUSTERWIDE = Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False)
 SERVER = {"matchLabels": {"kind": "server"}}
 CLIENT = {"matchLabels": {"role": "client"}}
 EVERYBODY: list[dict[str, Any]] = [{"fromEntities": ["all"]}]
@@ -28,6 +30,33 @@ def policy(name: str, **spec: Any) -> Callable[[Bed], Sequence[Applied]]:
             "spec": filled,
         }
         return [Applied(POLICIES, manifest)]
+
+    return made
+
+
+def outside_of_namespaces(bed: Bed, name: str, **labels: str) -> dict[str, Any]:
+    """The metadata of an object that is in no namespace: its name is this lane's alone, `cleanup` knows its label."""
+    marks = {"app.kubernetes.io/managed-by": "ciliumctl", LABEL: "policy"}
+    return {"name": f"{bed.namespace}-{name}", "labels": {**marks, **labels}}
+
+
+def of_lane(bed: Bed, value: str, *, key: str = "role") -> dict[str, Any]:
+    """A selector of the lane's pods with a label, for policies that see all namespaces."""
+    return {"matchLabels": {key: value, "k8s:io.kubernetes.pod.namespace": bed.namespace}}
+
+
+def clusterwide(name: str, **spec: Any) -> Callable[[Bed], Sequence[Applied]]:
+    """A CiliumClusterwideNetworkPolicy; values that are functions are called with the bed."""
+
+    def made(bed: Bed) -> Sequence[Applied]:
+        filled = {key: value(bed) if callable(value) else value for key, value in spec.items()}
+        manifest = {
+            "apiVersion": CLUSTERWIDE.api_version,
+            "kind": "CiliumClusterwideNetworkPolicy",
+            "metadata": outside_of_namespaces(bed, name),
+            "spec": filled,
+        }
+        return [Applied(CLUSTERWIDE, manifest)]
 
     return made
 

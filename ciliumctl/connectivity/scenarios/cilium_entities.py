@@ -8,7 +8,7 @@ from typing import Any
 from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.commands import http, ping
 from ciliumctl.connectivity.model import ANSWERED, DENIED, Bed, Probe, Scenario, Target
-from ciliumctl.connectivity.scenarios._cilium import CLIENT, EVERYWHERE, SERVER, policy, scenario
+from ciliumctl.connectivity.scenarios._cilium import CLIENT, EVERYWHERE, SERVER, policy, ports, scenario
 from ciliumctl.connectivity.scenarios.policies import ask
 
 
@@ -26,6 +26,9 @@ def _outside(bed: Bed) -> Probe:
 def _world(bed: Bed) -> Iterator[Probe]:
     yield _outside(bed).expecting(ANSWERED)
     yield from ask(bed, "client", bed.servers(), DENIED)
+
+
+_WEB = ports((80, "TCP"), end=90)
 
 
 def _no_outside(bed: Bed) -> Iterator[Probe]:
@@ -120,4 +123,13 @@ FROM_HOST = Scenario(
     needs=(needs.cilium_policies, needs.privileged),
     groups=("hosts",),
     official=("host-entity-ingress",),
+)
+
+TO_WORLD_RANGE = scenario(
+    "allow-egress-to-world-by-port-range",
+    "a client that may only go outside, to a range of ports, reaches nothing inside",
+    _world,
+    policy("to-world-range", endpointSelector=CLIENT, egress=[{"toEntities": ["world"], "toPorts": _WEB}]),
+    "to-entities-world-port-range",
+    more_needs=(needs.external_address, needs.since(1, 16)),
 )

@@ -18,14 +18,16 @@ def _api(bed: Bed) -> Iterator[Probe]:
     yield from ask(bed, "client", bed.servers(), DENIED)
 
 
-def _paths(bed: Bed) -> Iterator[Probe]:
+def paths(bed: Bed) -> Iterator[Probe]:
+    """One path that rules let through, and another."""
     for server in bed.servers():
         for family in bed.families:
             yield http("client", server.target(family), path="/hostname")
             yield http("client", server.target(family), path="/clientip", expect=DENIED)
 
 
-def _methods(bed: Bed) -> Iterator[Probe]:
+def methods(bed: Bed) -> Iterator[Probe]:
+    """One method that rules let through, and another."""
     for server in bed.servers():
         for family in bed.families:
             asked = http("client", server.target(family))
@@ -39,7 +41,7 @@ def _methods(bed: Bed) -> Iterator[Probe]:
             )
 
 
-_DNS_RULE = {
+DNS_RULE = {
     "toEndpoints": [{"matchLabels": {"k8s:io.kubernetes.pod.namespace": "kube-system", "k8s:k8s-app": "kube-dns"}}],
     "toPorts": [{"ports": [{"port": "53", "protocol": "ANY"}], "rules": {"dns": [{"matchPattern": "*"}]}}],
 }
@@ -52,7 +54,7 @@ def _only_named(bed: Bed) -> Iterator[Probe]:
 
 
 def _named(bed: Bed) -> list[dict[str, Any]]:
-    return [_DNS_RULE, {"toFQDNs": [{"matchName": bed.world.external}]}]
+    return [DNS_RULE, {"toFQDNs": [{"matchName": bed.world.external}]}]
 
 
 def _http_rule(port: int | str = HTTP, **rule: str) -> list[dict[str, Any]]:
@@ -68,7 +70,7 @@ TO_API_SERVER = scenario(
     "allow-egress-to-api-server",
     "a client that may only ask for names and the API server reaches no pod",
     _api,
-    policy("to-api", endpointSelector=CLIENT, egress=[{"toEntities": ["kube-apiserver"]}, _DNS_RULE]),
+    policy("to-api", endpointSelector=CLIENT, egress=[{"toEntities": ["kube-apiserver"]}, DNS_RULE]),
     "pod-to-k8s-on-controlplane-cidr",
     more_needs=(needs.l7,),
 )
@@ -76,7 +78,7 @@ TO_API_SERVER = scenario(
 HTTP_PATH = scenario(
     "http-path",
     "a rule for HTTP lets one path through and refuses the others",
-    _paths,
+    paths,
     policy("http-path", endpointSelector=SERVER, ingress=_http_rule(path="/hostname")),
     "echo-ingress-l7",
     more_needs=(needs.l7,),
@@ -85,7 +87,7 @@ HTTP_PATH = scenario(
 HTTP_OUT = scenario(
     "http-path-egress",
     "a rule for outgoing HTTP lets one path through and refuses the others",
-    _paths,
+    paths,
     policy("http-out", endpointSelector=CLIENT, egress=_http_out(HTTP)),
     "client-egress-l7",
     more_needs=(needs.l7,),
@@ -94,7 +96,7 @@ HTTP_OUT = scenario(
 HTTP_OUT_NAMED_PORT = scenario(
     "http-path-egress-named-port",
     "a rule for outgoing HTTP finds its port by the name that the pod gives it",
-    _paths,
+    paths,
     policy("http-out-named", endpointSelector=CLIENT, egress=_http_out("http")),
     "client-egress-l7-named-port",
     more_needs=(needs.l7,),
@@ -103,7 +105,7 @@ HTTP_OUT_NAMED_PORT = scenario(
 HTTP_NAMED_PORT = scenario(
     "http-path-named-port",
     "a rule for incoming HTTP finds its port by the name that the pod gives it",
-    _paths,
+    paths,
     policy("http-named", endpointSelector=SERVER, ingress=_http_rule("http", path="/hostname")),
     "echo-ingress-l7-named-port",
     more_needs=(needs.l7,),
@@ -112,7 +114,7 @@ HTTP_NAMED_PORT = scenario(
 HTTP_METHOD = scenario(
     "http-method",
     "a rule for HTTP lets GET through and refuses POST",
-    _methods,
+    methods,
     policy("http-method", endpointSelector=SERVER, ingress=_http_rule(method="GET")),
     "client-egress-l7-method",
     more_needs=(needs.l7,),

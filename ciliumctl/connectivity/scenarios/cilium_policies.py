@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from ciliumctl.clients.kube import Resource
 from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.commands import HTTP, OTHER, UDP, ping, udp
-from ciliumctl.connectivity.model import ANSWERED, DENIED, Applied, Bed, Probe, Scenario
-from ciliumctl.connectivity.scenarios._cilium import CLIENT, EVERYBODY, EVERYWHERE, SERVER, policy, ports, scenario
+from ciliumctl.connectivity.model import ANSWERED, DENIED, Bed, Probe, Scenario
+from ciliumctl.connectivity.scenarios._cilium import (
+    CLIENT,
+    EVERYBODY,
+    EVERYWHERE,
+    SERVER,
+    clusterwide,
+    of_lane,
+    policy,
+    ports,
+    scenario,
+)
 from ciliumctl.connectivity.scenarios.policies import ask
 
-CLUSTERWIDE = Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False)
-
 _NOBODY: dict[str, Any] = {"matchLabels": {"role": "nobody"}}
-
-
-def _clusterwide(bed: Bed) -> Sequence[Applied]:
-    here = {"k8s:io.kubernetes.pod.namespace": bed.namespace}
-    manifest = {
-        "apiVersion": "cilium.io/v2",
-        "kind": "CiliumClusterwideNetworkPolicy",
-        "metadata": {
-            "name": f"{bed.namespace}-by-label",
-            "labels": {"app.kubernetes.io/managed-by": "ciliumctl", "ciliumctl.io/connectivity": "policy"},
-        },
-        "spec": {
-            "endpointSelector": {"matchLabels": {"kind": "server", **here}},
-            "ingress": [{"fromEndpoints": [{"matchLabels": {"role": "client", **here}}]}],
-        },
-    }
-    return [Applied(CLUSTERWIDE, manifest)]
 
 
 def _deny_in(bed: Bed) -> Iterator[Probe]:
@@ -120,7 +110,13 @@ CLUSTERWIDE_BY_LABEL = Scenario(
     about="a clusterwide policy selects by namespace and label",
     category="policy",
     probes=_by_label,
-    policies=_clusterwide,
+    policies=clusterwide(
+        "by-label",
+        endpointSelector=lambda bed: {
+            "matchLabels": {"kind": "server", "k8s:io.kubernetes.pod.namespace": bed.namespace}
+        },
+        ingress=lambda bed: [{"fromEndpoints": [of_lane(bed, "client")]}],
+    ),
     needs=(needs.clusterwide_policies,),
     official=("ingress-from-specific-namespace-ccnp", "egress-to-specific-namespace-ccnp"),
 )
@@ -164,6 +160,7 @@ OUT_BY_RANGE = scenario(
         egress=[{"toEndpoints": [SERVER], "toPorts": ports((HTTP - 10, "TCP"), end=OTHER - 1)}],
     ),
     "client-egress-expression-port-range",
+    more_needs=(needs.since(1, 16),),
 )
 
 DENY_OTHER = scenario(
@@ -210,7 +207,6 @@ DENY_PORT = scenario(
         egress=EVERYWHERE,
         egressDeny=[{"toEndpoints": [SERVER], "toPorts": ports((HTTP, "TCP"))}],
     ),
-    "client-egress-to-echo-deny-port-range",
 )
 
 DENY_NAMED_PORT = scenario(
@@ -240,4 +236,37 @@ NO_PING = scenario(
     _no_icmp,
     policy("no-icmp", endpointSelector=SERVER, ingress=EVERYBODY, ingressDeny=[{"icmps": _ICMP}]),
     "client-ingress-from-other-client-icmp-deny",
+)
+
+DENY_RANGE = scenario(
+    "deny-egress-by-port-range",
+    "a deny rule closes a range of ports, the port above it stays open",
+    _not_that_port,
+    policy(
+        "deny-range",
+        endpointSelector=CLIENT,
+        egress=EVERYWHERE,
+        egressDeny=[{"toEndpoints": [SERVER], "toPorts": ports((HTTP - 10, "TCP"), end=OTHER - 1)}],
+    ),
+    "client-egress-to-echo-deny-port-range",
+    more_needs=(needs.since(1, 16),),
+)
+
+DENY_EXPRESSION_RANGE = scenario(
+    "deny-egress-by-expression-and-port-range",
+    "a deny rule with an expression closes a range of ports, the port above it stays open",
+    _not_that_port,
+    policy(
+        "deny-expression-range",
+        endpointSelector=CLIENT,
+        egress=EVERYWHERE,
+        egressDeny=[
+            {
+                "toEndpoints": [{"matchExpressions": [{"key": "kind", "operator": "In", "values": ["server"]}]}],
+                "toPorts": ports((HTTP - 10, "TCP"), end=OTHER - 1),
+            }
+        ],
+    ),
+    "client-egress-to-echo-expression-deny-port-range",
+    more_needs=(needs.since(1, 16),),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from shlex import quote
 
-from ciliumctl.connectivity.commands import http, service, udp, url
-from ciliumctl.connectivity.model import REFUSED, Bed, Probe, Scenario, Target, says
+from ciliumctl.connectivity.commands import HTTP, http, service, udp
+from ciliumctl.connectivity.model import REFUSED, Bed, Probe, Scenario, Service, Target, says
 
 
 def _any_server(bed: Bed) -> str:
@@ -24,19 +24,35 @@ def _cluster_ip(bed: Bed) -> Iterator[Probe]:
                     yield udp(client.role, target)
 
 
+def _often(of: Service, family: int, count: int) -> str:
+    """Ask a service so many times, each over a connection of its own; a line for each answer, or `failed`."""
+    return f"{{ {_own_connections()} -m 4 {_numbered(of, family, count)} || echo failed; }}"
+
+
+def _own_connections(words: str = "") -> str:
+    """One program for many requests: what is tested is the network, not how fast a busy node starts programs."""
+    return f"curl -sS --fail -H 'Connection: close' -w {quote(words + chr(92) + 'n')}"
+
+
+def _numbered(of: Service, family: int, count: int) -> str:
+    """So many addresses as curl writes them, which all mean the same."""
+    address = of.addresses[family]
+    host = f"\\[{address}\\]" if family == 6 else address
+    return quote(f"http://{host}:{HTTP}/hostname?[1-{count}]")
+
+
 def _balanced(bed: Bed) -> Iterator[Probe]:
     of = bed.services["all"]
     for client in bed.clients():
         for family in bed.families:
             if family not in of.addresses:
                 continue
-            ask = f"curl -sS -m 4 {url(of.addresses[family])}; echo"
             names = " ".join(sorted(pod.name for pod in bed.servers()))
             yield Probe(
                 name="30 requests reach every backend" + (" over IPv6" if family == 6 else ""),
                 source=client.role,
                 target=service(of, family),
-                command=f"for i in $(seq 30); do {ask}; done | sort -u | tr '\\n' ' '",
+                command=f"{_often(of, family, 30)} | sort -u | tr '\\n' ' '",
                 expect=says(names, f"answers of {names}"),
                 seconds=10,
             )
@@ -48,12 +64,11 @@ def _sticky(bed: Bed) -> Iterator[Probe]:
         for family in bed.families:
             if family not in of.addresses:
                 continue
-            ask = f"curl -sS --fail -m 4 {url(of.addresses[family])} || echo failed; echo"
             yield Probe(
                 name="12 requests reach one backend" + (" over IPv6" if family == 6 else ""),
                 source=client.role,
                 target=service(of, family),
-                command=f"for i in $(seq 12); do {ask}; done | sort -u | tr '\\n' ' '",
+                command=f"{_often(of, family, 12)} | sort -u | tr '\\n' ' '",
                 expect=says(_any_server(bed), "the answers of one backend"),
                 seconds=10,
             )
@@ -133,12 +148,12 @@ def _many(bed: Bed) -> Iterator[Probe]:
         for family in bed.families:
             if family not in of.addresses:
                 continue
-            one = f"curl -sS --fail --connect-timeout 2 -m 6 -o /dev/null -w {quote('%{http_code} ')} "
+            ask = f"{_own_connections('%{http_code}')} --connect-timeout 2 -m 6 -Z --parallel-max 20 -o /dev/null"
             yield Probe(
                 name="100 connections, 20 at a time" + (" over IPv6" if family == 6 else ""),
                 source=client.role,
                 target=service(of, family),
-                command=f"seq 100 | xargs -P 20 -I {{}} {one}{url(of.addresses[family])} | wc -w | tr -d ' '",
+                command=f"{ask} {_numbered(of, family, 100)} | grep -c 200",
                 expect=says("100", "100 answers"),
                 seconds=25,
             )

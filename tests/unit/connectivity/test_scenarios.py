@@ -13,9 +13,19 @@ from tests.unit.connectivity import beds
 EVERY = pytest.mark.parametrize("scenario", all_of_them(), ids=lambda scenario: scenario.name)
 
 
+def needs_a_name(scenario: Scenario) -> bool:
+    return "--external NAME" in scenario.skipped(beds.world())
+
+
+@EVERY
+def test_with_every_feature_on_or_without_cilium_it_is_not_skipped(scenario: Scenario) -> None:
+    worlds = [beds.world(), beds.world(external="example.com"), beds.world(cilium=False)]
+    assert "" in [scenario.skipped(world) for world in worlds]
+
+
 @EVERY
 def test_it_has_probes_from_pods_of_the_bed_with_commands_that_a_shell_can_read(scenario: Scenario) -> None:
-    bed = beds.bed(external="example.com") if "name" in scenario.name else beds.bed()
+    bed = beds.bed(external="example.com") if needs_a_name(scenario) else beds.bed()
     probes = list(scenario.probes(bed))
     assert probes
     for probe in probes:
@@ -42,7 +52,7 @@ def test_one_node_and_one_family_are_enough_or_it_says_so(scenario: Scenario) ->
     bed = beds.bed(**single)
     for probe in scenario.probes(bed):
         assert ":" not in probe.target.address, "an IPv6 address where pods have none"
-        assert probe.target.node in {"", "one"}
+        assert probe.target.node in {"", "one", "outside"}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +67,72 @@ def test_one_node_and_one_family_are_enough_or_it_says_so(scenario: Scenario) ->
             "policy-deny-egress-to-cidr",
             {"external": "example.com"},
             "no address outside was given (`--external ADDRESS`)",
+        ),
+        (
+            "outside-to-node-port",
+            {"outside": None},
+            "no node is outside of the CNI's network (label `cilium.io/no-schedule=true`)",
+        ),
+        ("outside-to-node-port", {"privileged": False}, "pods in the host's network are not allowed here"),
+        ("cilium-pod-to-pod-encryption", {"config": {}}, "encryption is off"),
+        ("cilium-policy-deny-egress-by-port-range", {"version": (1, 15)}, "needs Cilium 1.16; this is 1.15"),
+        (
+            "pod-to-outside-masqueraded",
+            {"config": {"enable-ipv4-masquerade": "true"}},
+            "Cilium does not masquerade here (`enable-ipv6-masquerade` is off)",
+        ),
+        ("cilium-local-redirect-address", {"kinds": frozenset()}, "the cluster has no CiliumLocalRedirectPolicy"),
+        (
+            "cilium-local-redirect-address",
+            {"config": {**beds.FEATURES, "kube-proxy-replacement": "false"}},
+            "Cilium balances no load in sockets (`kubeProxyReplacement`)",
+        ),
+        (
+            "cilium-local-redirect-address",
+            {"config": {**beds.FEATURES, "bpf-lb-sock-hostns-only": "true"}, "version": (1, 16)},
+            "Cilium balances load in the hosts' sockets only (`socketLB.hostNamespaceOnly`)",
+        ),
+        (
+            "cilium-local-redirect-address",
+            {"config": {**beds.FEATURES, "lrp-address-matcher-cidrs": "169.254.20.0/24, fd00::/8"}},
+            "only some addresses may be redirected here (`lrp-address-matcher-cidrs`), 169.254.42.42 is none of them",
+        ),
+        (
+            "cilium-ingress",
+            {"config": {**beds.FEATURES, "ingress-hostnetwork-enabled": "true"}},
+            "ingresses are served on the nodes' own ports (`ingressController.hostNetwork`)",
+        ),
+        ("cilium-ingress", {"config": {}}, "Cilium's ingress controller is off"),
+        ("cilium-gateway", {"served": frozenset()}, "the cluster has no Gateway of gateway.networking.k8s.io/v1"),
+        ("cilium-l7-load-balancing", {"cilium": False}, "Cilium is not installed"),
+        (
+            "cilium-l7-load-balancing",
+            {"config": {}},
+            "load balancing by Cilium's proxy is off (`loadBalancer.l7.backend`)",
+        ),
+        (
+            "cilium-l7-load-balancing",
+            {"config": {**beds.FEATURES, "loadbalancer-l7-ports": "80 443"}},
+            "the proxy balances some ports only, not 8080",
+        ),
+        ("cilium-bgp", {"config": {}}, "Cilium's BGP is off"),
+        ("cilium-cluster-mesh", {"config": {"cluster-id": "0"}}, "this cluster is in no mesh (`cluster-id` is 0)"),
+        ("cilium-health", {"config": {"enable-health-checking": "false"}}, "Cilium's health checks are off"),
+        ("cilium-ipsec-keys", {"version": (1, 18)}, "needs Cilium 1.19; this is 1.18"),
+        ("cilium-bandwidth-limit", {"config": {}}, "Cilium's bandwidth manager is off"),
+        ("cilium-host-firewall-ingress", {"config": {}}, "Cilium's host firewall is off"),
+        ("cilium-egress-gateway", {"config": {}}, "Cilium's egress gateway is off"),
+        ("cilium-egress-gateway", {"families": (6,)}, "pods or nodes have no IPv4 address"),
+        (
+            "cilium-policy-deny-egress-to-cidr-group",
+            {"served": frozenset()},
+            "the cluster has no CiliumCIDRGroup of cilium.io/v2 or cilium.io/v2alpha1",
+        ),
+        ("cilium-policy-tls-name-wildcard", {"version": (1, 17)}, "needs Cilium 1.18; this is 1.17"),
+        (
+            "cilium-policy-allow-egress-to-node-by-cidr",
+            {"config": {}},
+            "CIDRs do not select nodes here (`policyCIDRMatchMode`)",
         ),
         ("host-to-pod", {"privileged": False}, "pods in the host's network are not allowed here"),
     ],

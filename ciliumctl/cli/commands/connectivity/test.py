@@ -39,6 +39,7 @@ _MOST_PROBES = 6
 def command(
     ctx: typer.Context,
     *,
+    list: Annotated[bool, option("--list", help="Only say what would run here, and what would not and why")] = False,
     profile: choosing.Profile = "smoke",
     test: choosing.Test = None,
     skip: choosing.Skip = None,
@@ -66,6 +67,8 @@ def command(
 ) -> None:
     """Test, and say what was found."""
     from ciliumctl import connectivity
+    from ciliumctl.cli.commands.connectivity import list as listed
+    from ciliumctl.connectivity import listing
     from ciliumctl.errors import CiliumctlError
 
     session = session_of(ctx)
@@ -97,6 +100,9 @@ def command(
         retries=retries,
         keep=keep,
     )
+    if list:
+        session.deadline(60)
+        session.finish(listing.listed(session.kube, wanted), listed.render)
     dump = dumping.Dump(session, wanted=sysdump_on_failure or bool(sysdump_file), file=sysdump_file)
     session.deadline(1800)
     try:

@@ -1,8 +1,8 @@
 """How long commands take, as ratios in one run: `nox -s bench`.
 
 Start-up against an empty Python; an installation against bare helm; status at growing numbers of simulated nodes, and
-against another CLI (`--peer PATH`) on the same cluster. Figures are medians of several runs that take turns, so that a
-noisy machine disturbs both sides alike.
+against another CLI (`--peer PATH`) on the same cluster; connectivity tests on real nodes, where those can run. Figures
+are medians of several runs that take turns, so that a noisy machine disturbs both sides alike.
 """
 
 from __future__ import annotations
@@ -11,44 +11,19 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-HERE = Path(__file__).parents[1]
+from tests.bench import traffic
+from tests.bench.figures import HERE, TOOL, Figure, Run, compared, run, say, table
+
+PARTS = ("start", "install", "status", "connectivity")
 CHART = HERE.parent / "shared" / "data" / "charts" / "cilium-1.15.6.tgz"
 SMALL_CHART = HERE / "tests" / "charts" / "cilium"
-TOOL = [sys.executable, "-m", "ciliumctl"]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measurement: medians in seconds, the largest resident memory in MB; `ratio` is ours to the other."""
-
-    what: str
-    ours: float
-    other: float
-    against: str
-    memory: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times the other's time ours takes; 0 without another."""
-        return self.ours / self.other if self.other else 0.0
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a command: seconds and megabytes."""
-
-    seconds: float
-    memory: float
 
 
 def main() -> int:
@@ -56,14 +31,20 @@ def main() -> int:
     options = _arguments()
     with tempfile.TemporaryDirectory(prefix="ciliumctl-bench-") as folder:
         bench = Bench(Path(folder), options.runs, str(options.chart))
-        figures = bench.start_up()
+        figures: list[Figure] = []
         try:
-            figures += bench.installation()
-            for nodes in options.nodes:
+            if "start" in options.part:
+                figures += bench.start_up()
+            if "install" in options.part:
+                figures += bench.installation()
+            for nodes in options.nodes if "status" in options.part else ():
                 figures += bench.status(nodes, options.peer)
         finally:
             bench.end()
-    _print(figures)
+        if "connectivity" in options.part:
+            figures += traffic.connectivity(options.runs, options.chart, Path(folder))
+    if figures:
+        table(figures)
     result = [{**asdict(figure), "ratio": round(figure.ratio, 3)} for figure in figures]
     options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"\nwritten to {options.json}")
@@ -72,6 +53,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure ciliumctl.")
+    parser.add_argument("--part", nargs="*", choices=PARTS, default=PARTS, help="what is measured (default: all)")
     parser.add_argument("--runs", type=int, default=5, help="runs of each command (default: 5)")
     parser.add_argument("--nodes", type=int, nargs="*", default=[100, 1000, 5000], help="sizes of the cluster")
     parser.add_argument("--peer", default="", help="another CLI, whose `status` is run on the same cluster")
@@ -137,29 +119,11 @@ class Bench:
                     into.append(self.run(argv))
                     if after is not None:
                         after()
-        print(f"# {what}: {statistics.median(run.seconds for run in mine):.2f} s", flush=True)
-        return Figure(
-            what=what,
-            ours=statistics.median(run.seconds for run in mine),
-            other=statistics.median(run.seconds for run in theirs) if theirs else 0.0,
-            against=against if theirs else "",
-            memory=max(run.memory for run in mine),
-        )
+        return compared(what, mine, against, theirs)
 
     def run(self, argv: Sequence[str]) -> Run:
-        """One run to its end, watched for its memory."""
-        started = time.monotonic()
-        with subprocess.Popen(
-            argv, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as running:
-            drained = [threading.Thread(target=pipe.read) for pipe in (running.stdout, running.stderr) if pipe]
-            for thread in drained:
-                thread.start()
-            _pid, code, usage = os.wait4(running.pid, 0)
-            running.returncode = os.waitstatus_to_exitcode(code)
-        if running.returncode:
-            raise subprocess.CalledProcessError(running.returncode, list(argv))
-        return Run(seconds=time.monotonic() - started, memory=usage.ru_maxrss / 1024)
+        """One run to its end."""
+        return run(argv, self.environ)
 
     def helm(self) -> str:
         """The helm that ciliumctl uses."""
@@ -174,7 +138,7 @@ class Bench:
         self.end()
         name = f"bench-{os.getpid()}-{nodes}"
         self.labs.append(name)
-        print(f"# starting a lab with {nodes} simulated nodes", flush=True)
+        say(f"starting a lab with {nodes} simulated nodes")
         argv = [*TOOL, "lab", "up", "--name", name, "--nodes", str(nodes), "--provider", "simulated", "-q"]
         subprocess.run(argv, env=self.environ, check=True, stdout=subprocess.DEVNULL)
 
@@ -183,14 +147,6 @@ class Bench:
         while self.labs:
             argv = [*TOOL, "lab", "down", "--name", self.labs.pop(), "-q"]
             subprocess.run(argv, env=self.environ, check=True, stdout=subprocess.DEVNULL)
-
-
-def _print(figures: Sequence[Figure]) -> None:
-    print(f"\n{'':28}{'ours':>9}{'other':>9}{'ratio':>8}{'memory':>10}  against")
-    for figure in figures:
-        other = f"{figure.other:8.2f}s" if figure.other else f"{'-':>9}"
-        ratio = f"{figure.ratio:8.2f}" if figure.other else f"{'-':>8}"
-        print(f"{figure.what:28}{figure.ours:8.2f}s{other}{ratio}{figure.memory:7.0f} MB  {figure.against}")
 
 
 if __name__ == "__main__":
