@@ -91,7 +91,7 @@ def render(out: Writer, result: Sysdump) -> None:
         more = f" and {len(files) - _MOST_NAMES} more" if len(files) > _MOST_NAMES else ""
         out.line(("missing: ", "warn"), f"{', '.join(files[:_MOST_NAMES])}{more}: {reason}")
     if len(reasons) > _MOST_REASONS:
-        out.line(f"and {len(reasons) - _MOST_REASONS} other reasons; `-o json` has them all")
+        out.line(f"missing for other reasons, too ({len(reasons) - _MOST_REASONS}); `-o json` has them all")
     if not result.dry_run:
         out.line(("secrets were taken out; names, addresses and logs are in it: look before you hand it on", "dim"))
 
