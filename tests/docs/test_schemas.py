@@ -51,6 +51,7 @@ def check(ran: Ran, name: str) -> None:
         ("Settings", ("config", "explain")),
         ("Settings", ("config", "explain", "install")),
         ("Status", ("status",)),
+        ("Sysdump", ("sysdump", "--dry-run")),
         ("ToolsList", ("tools", "list")),
         ("Version", ("version",)),
         ("Version", ("version", "--client")),

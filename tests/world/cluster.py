@@ -87,6 +87,8 @@ class FakeCluster:
         #: What answers commands in pods; those that were run are in `calls`.
         self.program: execs.Program = lambda _call: execs.Answer(status=404)
         self.calls: list[execs.Call] = []
+        #: What the controllers of a real one do to an object that somebody makes.
+        self.on_create: Callable[[Object], None] = lambda _item: None
         self._objects: dict[tuple[str, str], dict[tuple[str, str], Object]] = {}
         self._lock = threading.RLock()
         self._uid = 0
@@ -269,6 +271,7 @@ class FakeCluster:
             return 409, _status(409, f'{kind[2]} "{item["metadata"]["name"]}" already exists')
         if seen.query.get("dryRun") == "All":
             return 201, item
+        self.on_create(item)
         self.add(item)
         return 201, self._of(kind[0], kind[2])[(namespace, item["metadata"]["name"])]
 
