@@ -6,9 +6,9 @@ from ciliumctl.connectivity.bed import Settings
 from ciliumctl.connectivity.deploy import expired, left, remove
 from ciliumctl.connectivity.looking import look
 from ciliumctl.connectivity.model import Scenario, World
-from ciliumctl.connectivity.reporting import TITLE, failed_in, not_begun, suites, unfinished
+from ciliumctl.connectivity.reporting import TITLE, failed_in, not_begun, repeated, suites, unfinished
 from ciliumctl.connectivity.result import Connectivity, Probed, Tested
-from ciliumctl.connectivity.running import Wanted, late, run, select
+from ciliumctl.connectivity.running import Wanted, incomplete, run, select
 from ciliumctl.connectivity.session import of as run_of
 
 __all__ = [
@@ -22,11 +22,12 @@ __all__ = [
     "World",
     "expired",
     "failed_in",
-    "late",
+    "incomplete",
     "left",
     "look",
     "not_begun",
     "remove",
+    "repeated",
     "run",
     "run_of",
     "select",

@@ -13,6 +13,7 @@ from ciliumctl.clients.kube import (
     NAMESPACES,
     PODS,
     SERVICES,
+    Access,
     Kube,
     Manifest,
     Resource,
@@ -25,7 +26,17 @@ from ciliumctl.connectivity import bed as beds
 from ciliumctl.connectivity import session
 from ciliumctl.connectivity.bed import Settings
 from ciliumctl.connectivity.model import Bed, Group, Node, Pod, Service, World
-from ciliumctl.errors import Conflict, Forbidden, Invalid, OutsideError, TimedOut
+from ciliumctl.errors import (
+    CiliumctlError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    OutsideError,
+    Partial,
+    TimedOut,
+    Unauthorized,
+)
 from ciliumctl.parallel import gather, gather_all
 from ciliumctl.report import Reporter, Step
 from ciliumctl.status.trouble import TERMINAL, explain, last_event
@@ -250,18 +261,64 @@ def expired(namespace: Manifest, now: datetime | None = None) -> bool:
     return session.of(namespace).expires < (now or datetime.now(UTC))
 
 
+def check_rights(kube: Kube) -> None:
+    """Refuse before anything is made what could not be used, or taken away again. A few small requests at once.
+
+    Raises:
+        Forbidden: this user lacks rights; they are named.
+    """
+    wanted = [
+        Access(verb="create", resource=NAMESPACES),
+        Access(verb="delete", resource=NAMESPACES),
+        Access(verb="create", resource=PODS),
+        Access(verb="create", resource=PODS, subresource="exec"),
+    ]
+    denied = kube.denied(wanted)
+    if denied:
+        raise Forbidden(
+            f"this user may not {', '.join(str(one) for one in denied)}, which the test needs",
+            hint="`kubectl auth can-i --list` shows what this user may do; use another context, or ask for the rights",
+        )
+
+
+def take(kube: Kube, namespace: Manifest) -> session.Run | None:
+    """A kept bed for this run alone, with new time; `None` when another run was faster."""
+    run = session.renewed(session.of(namespace))
+    version = dig(namespace, "metadata", "resourceVersion", default="")
+    annotations = {**run.annotations, session.KEPT: None}
+    patch: Manifest = {"metadata": {"resourceVersion": version, "annotations": annotations}}
+    try:
+        kube.patch(NAMESPACES, name_of(namespace), patch)
+    except (Conflict, NotFound):
+        return None
+    return run
+
+
+def hand_over(kube: Kube, run: session.Run) -> None:
+    """Let a later run have this bed: all of its namespaces live as long, and the first one says that it is free."""
+    renewed = session.renewed(run)
+    for namespace in kube.objects(NAMESPACES, labels=f"{session.LABEL}={run.name}"):
+        first = name_of(namespace) == run.namespace(0)
+        kept = {session.KEPT: "true"} if first else {}
+        kube.patch(NAMESPACES, name_of(namespace), {"metadata": {"annotations": {**renewed.annotations, **kept}}})
+
+
 def remove(kube: Kube, names: Sequence[str], report: Reporter) -> None:
     """Delete namespaces and wait until they are gone.
 
     Raises:
-        TimedOut: something in them does not go.
+        Forbidden, Unauthorized: this user may not. TimedOut: something in them does not go.
     """
     if not names:
         return
     with report.step("Cleaning up") as step, overtime(kube, seconds=_CLEANUP):
         pods = [pod for place in names for pod in kube.objects(PODS, place)]
+        # Pods go with their namespaces; asked for first, they go sooner, and whoever may not ask for that just waits.
         calls = [partial(kube.delete, PODS, name_of(pod), namespace_of(pod)) for pod in pods]
-        gather([*calls, *(partial(kube.delete, NAMESPACES, name) for name in names)])
+        asked = gather([*calls, *(partial(kube.delete, NAMESPACES, name) for name in names)])
+        for refused in asked[len(calls) :]:
+            if isinstance(refused, Forbidden | Unauthorized):
+                raise refused
 
         def there() -> list[str]:
             found = [name for name in names if kube.find(NAMESPACES, name) is not None]
@@ -275,3 +332,22 @@ def remove(kube: Kube, names: Sequence[str], report: Reporter) -> None:
                 hint="`ciliumctl connectivity cleanup` tries again; `kubectl describe namespace` says what holds it",
             )
         step.finish(f"{len(names)} namespaces are gone")
+
+
+def take_away(kube: Kube, names: Sequence[str], report: Reporter) -> tuple[str, ...]:
+    """Remove namespaces at a run's end: those that may stay. What was found must not be lost because one does."""
+    try:
+        remove(kube, names, report)
+    except CiliumctlError as error:
+        report.warn(f"the test's pods could not be taken away: {error.message}", error.hint)
+        return tuple(names)
+    report.resume = ""
+    return ()
+
+
+def still_there(names: Sequence[str]) -> Partial:
+    """The error of a run that found what it was to find, and could not take its pods away."""
+    return Partial(
+        f"the pods of the test are still there: {', '.join(f'namespace `{name}`' for name in names)}",
+        hint="`ciliumctl connectivity cleanup` tries again",
+    )

@@ -17,7 +17,7 @@ from ciliumctl.connectivity.model import ANSWERED, Applied, Bed, Probe, Scenario
 from ciliumctl.connectivity.result import Probed, Tested
 from ciliumctl.connectivity.shell import ENDED, Answer
 from ciliumctl.errors import CiliumctlError
-from ciliumctl.parallel import gather, gather_all
+from ciliumctl.parallel import gather_all
 from ciliumctl.wait import overtime, poll
 
 #: Seconds in which a change of policies, or of endpoints, must have reached every node.
@@ -124,7 +124,10 @@ class Engine:
             yield
         finally:
             with overtime(self.kube, seconds=_TIDY):
-                gather([partial(self.kube.delete, one.resource, name_of(one.manifest), _place(one)) for one in made])
+                # One that stays would be in the way of the scenarios that come: told at once, not found out later.
+                gather_all(
+                    [partial(self.kube.delete, one.resource, name_of(one.manifest), _place(one)) for one in made]
+                )
 
     def ask(self, bed: Bed, probes: Sequence[Probe]) -> list[Probed]:
         """Run probes, all pods at the same time, several probes in one exec."""

@@ -12,6 +12,7 @@ from ciliumctl.errors import BadFile, CiliumctlError
 from ciliumctl.reports import Case, Suite
 
 TITLE = "ciliumctl connectivity test"
+NOTHING_TESTED = "nothing was tested: every scenario was skipped"
 
 
 def suites(result: Connectivity) -> list[Suite]:
@@ -23,7 +24,10 @@ def suites(result: Connectivity) -> list[Suite]:
         "profile": result.profile,
     }
     categories = list(dict.fromkeys(scenario.category for scenario in result.scenarios))
-    return [
+    untested = all(scenario.outcome == "skipped" for scenario in result.scenarios) and not result.repeated
+    case = Case(name="run", about="something is tested", outcome="error", message=NOTHING_TESTED)
+    empty = [Suite(name="run", cases=(case,), properties=properties)] if untested else []
+    return empty + [
         Suite(
             name=category,
             cases=tuple(_case(scenario) for scenario in result.scenarios if scenario.category == category),
@@ -79,8 +83,15 @@ def unfinished(context: str, profile: str, nodes: Sequence[str], sysdump: str) -
     )
 
 
-def failed_in(path: Path) -> frozenset[str]:
+def repeated(profile: str) -> Connectivity:
+    """What there is to say when nothing is left to repeat of an earlier run; no cluster was asked."""
+    return Connectivity(context="", namespace="", nodes=(), families=(), profile=profile, scenarios=(), repeated=True)
+
+
+def failed_in(path: Path) -> frozenset[str] | None:
     """The scenarios that failed in an earlier run, out of what `-o json` or `--report json=FILE` wrote.
+
+    `None` for a run that tested nothing: there is nothing to repeat, and nothing is known to be good.
 
     Raises:
         BadFile: it is not such a file.
@@ -91,12 +102,14 @@ def failed_in(path: Path) -> frozenset[str]:
         raise BadFile(f"`{path}` cannot be read: {error.strerror}", hint="check `--rerun-failed`") from error
     except ValueError as error:
         raise BadFile(f"`{path}` is no JSON: {error}", hint="name what `--report json=FILE` wrote") from error
-    data = content.get("data") if isinstance(content, Mapping) and content.get("kind") == Connectivity.kind else None
+    ours = isinstance(content, Mapping) and content.get("kind") == Connectivity.kind
+    data = content.get("data") if ours else None
+    if ours and data is None and content.get("error"):
+        return None
     scenarios = data.get("scenarios") if isinstance(data, Mapping) else None
     if not isinstance(scenarios, list):
         raise BadFile(f"`{path}` is not the result of a connectivity test", hint="name what `--report json=FILE` wrote")
-    return frozenset(
-        str(one["name"])
-        for one in scenarios
-        if isinstance(one, Mapping) and one.get("outcome") in {"failed", "error"} and "name" in one
-    )
+    known = [one for one in scenarios if isinstance(one, Mapping) and "name" in one]
+    if all(one.get("outcome") == "skipped" for one in known):
+        return None
+    return frozenset(str(one["name"]) for one in known if one.get("outcome") in {"failed", "error"})

@@ -54,7 +54,11 @@ class Tested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connectivity:
-    """The whole run. `seconds` by part: `setup`, `tests`, `cleanup`. `sysdump` is the file written after a failure."""
+    """The whole run. `seconds` by part: `setup`, `tests`, `cleanup`. `sysdump` is the file written after a failure.
+
+    `left` are namespaces that could not be taken away. `late` says that the time was up before every scenario had run,
+    `repeated` that this run was to repeat what failed in an earlier one.
+    """
 
     kind: ClassVar[str] = "Connectivity"
 
@@ -67,12 +71,17 @@ class Connectivity:
     seconds: Mapping[str, float] = field(default_factory=dict)
     execs: int = 0
     kept: bool = False
+    left: tuple[str, ...] = ()
+    late: bool = False
+    repeated: bool = False
     patterns: tuple[str, ...] = ()
     sysdump: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed, and something was tested."""
+        """Whether nothing failed, and something was tested; or nothing is left to repeat of a run that was good."""
+        if self.repeated and not self.scenarios:
+            return True
         return not any(scenario.bad for scenario in self.scenarios) and self.count("passed") > 0
 
     def count(self, outcome: Outcome) -> int:

@@ -15,7 +15,7 @@ from ciliumctl.clients.kube import Kube
 from ciliumctl.connectivity import deploy, evidence, looking, scenarios, session
 from ciliumctl.connectivity.bed import Settings
 from ciliumctl.connectivity.engine import Engine
-from ciliumctl.connectivity.model import Bed, Scenario
+from ciliumctl.connectivity.model import Bed, Scenario, World
 from ciliumctl.connectivity.result import Connectivity, Outcome, Tested, patterns
 from ciliumctl.errors import CiliumctlError, TimedOut, UsageError
 from ciliumctl.parallel import gather
@@ -85,6 +85,9 @@ def run(
         world = looking.look(kube, wanted.settings, wanted.namespace)
         able = [one for one in chosen if not one.skipped(world)]
         step.finish(f"{len(able)} of {len(chosen)} scenarios can run here")
+    if not able:
+        return _nothing_to_run(kube, wanted, world, chosen)
+    deploy.check_rights(kube)
     mark = _mark(kube, wanted, wanted.settings.fingerprint([node.name for node in world.nodes]))
     lanes = wanted.lanes or (3 if sum(one.policies is not None for one in able) > 6 else 1)
     want = deploy.Wanted(
@@ -102,39 +105,70 @@ def run(
         ready = time.monotonic()
         tested = _all(engine, chosen, beds, wanted, report)
         ended = time.monotonic()
+        late = kube.deadline.passed and any(one.outcome == "error" for one in tested)
         bad = [one for one in tested if one.bad]
         if bad:
             on_failure(bad, nodes)
-        cleaning = time.monotonic()
-    except CiliumctlError:
-        on_failure((), nodes)
-        raise
-    finally:
+    except BaseException as error:
         engine.stopped.set()
+        if isinstance(error, CiliumctlError):
+            on_failure((), nodes)
         if not wanted.keep:
-            deploy.remove(kube, want.namespaces, report)
-            report.resume = ""
+            deploy.take_away(kube, want.namespaces, report)
+        raise
+    engine.stopped.set()
+    cleaning = time.monotonic()
+    left = _kept(kube, mark, report) if wanted.keep else deploy.take_away(kube, want.namespaces, report)
     return Connectivity(
         context=kube.context,
         namespace=mark.namespace(0),
         nodes=nodes,
         families=beds[0].families,
-        profile="custom" if wanted.tests or wanted.only else wanted.profile,
+        profile=_profile(wanted),
         scenarios=tuple(tested),
         seconds={"setup": ready - began, "tests": ended - ready, "cleanup": time.monotonic() - cleaning},
         execs=engine.execs,
         kept=wanted.keep,
+        left=left,
+        late=late,
         patterns=patterns(tuple(tested)),
     )
 
 
+def _profile(wanted: Wanted) -> str:
+    return "custom" if wanted.tests or wanted.only else wanted.profile
+
+
+def _nothing_to_run(kube: Kube, wanted: Wanted, world: World, chosen: Sequence[Scenario]) -> Connectivity:
+    """A run of which the cluster would skip everything: no bed is made for it."""
+    return Connectivity(
+        context=kube.context,
+        namespace="",
+        nodes=tuple(node.name for node in world.nodes),
+        families=world.families,
+        profile=_profile(wanted),
+        scenarios=tuple(skipped(one, one.skipped(world)) for one in chosen),
+    )
+
+
+def _kept(kube: Kube, mark: session.Run, report: Reporter) -> tuple[str, ...]:
+    """Say on the bed that a later run may have it; one that ended otherwise is never used again."""
+    try:
+        deploy.hand_over(kube, mark)
+    except CiliumctlError as error:
+        report.warn(f"the pods stay, and cannot be used again: {error.message}", error.hint)
+    report.resume = ""
+    return ()
+
+
 def _mark(kube: Kube, wanted: Wanted, bed: str) -> session.Run:
-    """This run's mark; with `keep`, that of a bed that somebody kept before."""
+    """This run's mark; with `keep`, that of a bed that a run kept at its end, and that nobody else takes now."""
     if wanted.keep:
         for namespace in deploy.left(kube):
             found = session.of(namespace)
-            if (found.owner, found.bed) == (wanted.owner, bed) and not deploy.expired(namespace):
-                return found
+            fits = found.kept and (found.owner, found.bed) == (wanted.owner, bed) and not deploy.expired(namespace)
+            if fits and (mine := deploy.take(kube, namespace)) is not None:
+                return mine
     return session.new(wanted.owner, bed)
 
 
@@ -210,13 +244,14 @@ def skipped(scenario: Scenario, reason: str) -> Tested:
     )
 
 
-def late(result: Connectivity, kube: Kube) -> TimedOut | None:
-    """The error of a run whose time was up; `None` for any other end."""
-    if result.ok or not kube.deadline.passed:
-        return None
-    return TimedOut(
-        "the time was up before every scenario had run", hint="raise `--timeout`, or choose fewer with `--test REGEX`"
-    )
+def incomplete(result: Connectivity) -> CiliumctlError | None:
+    """The error of a run that did not come to its whole end: its time was up, or its pods are still there."""
+    if result.late:
+        return TimedOut(
+            "the time was up before every scenario had run",
+            hint="raise `--timeout`, or choose fewer with `--test REGEX`",
+        )
+    return deploy.still_there(result.left) if result.ok and result.left else None
 
 
 class _Board:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ciliumctl.clients.kube import Manifest, annotations_of, labels_of
@@ -12,6 +12,7 @@ LABEL = "ciliumctl.io/connectivity"
 EXPIRES = "ciliumctl.io/expires"
 OWNER = "ciliumctl.io/owner"
 BED = "ciliumctl.io/bed"
+KEPT = "ciliumctl.io/kept"
 PREFIX = "ciliumctl-test"
 #: How long a bed may be in use; what is older was left behind.
 LIFE = timedelta(hours=2)
@@ -19,12 +20,16 @@ LIFE = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run's mark on everything it makes. `bed` tells beds apart that another run could not use."""
+    """One run's mark on everything it makes.
+
+    `bed` tells beds apart that another run could not use; `kept` says that its run ended and left it for another.
+    """
 
     name: str
     owner: str
     expires: datetime
     bed: str = ""
+    kept: bool = False
 
     def namespace(self, lane: int, *, host: bool = False) -> str:
         """The namespace of a lane, and the one for pods in the host's network."""
@@ -58,4 +63,10 @@ def of(namespace: Manifest) -> Run:
         owner=annotations.get(OWNER, "somebody"),
         expires=expires,
         bed=annotations.get(BED, ""),
+        kept=annotations.get(KEPT) == "true",
     )
+
+
+def renewed(run: Run, now: datetime | None = None) -> Run:
+    """The same run with a whole life before it."""
+    return replace(run, expires=(now or datetime.now(UTC)) + LIFE)

@@ -129,3 +129,15 @@ def test_what_would_run_is_listed_without_making_anything(cluster: FakeCluster, 
     names = command("connectivity", "test", "--list", "-o", "name").out.split()
     assert names == command("connectivity", "list", "--profile", "smoke", "-o", "name").out.split()
     assert {seen.method for seen in cluster.seen} == {"GET"}
+
+
+def test_when_everything_would_be_skipped_no_pod_is_made(
+    cluster: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    cluster.add(objects.node("one"))
+    junit = tmp_path / "j.xml"
+    ran = command("connectivity", "test", "--test", "^host-to-host$", "--report", f"junit={junit}")
+    assert ran.code == 1, ran.err
+    assert "there is only one node for it" in ran.out
+    assert ET.parse(junit).getroot().get("errors") == "1"  # noqa: S314 - our own
+    assert {seen.method for seen in cluster.seen} == {"GET"}

@@ -102,6 +102,24 @@ def test_what_a_killed_run_leaves_is_found_and_removed(cluster: Nodes) -> None:
     assert beds(cluster) == []
 
 
+def test_a_kept_bed_is_used_again_and_one_that_was_killed_is_not(cluster: Nodes) -> None:
+    arguments = ("connectivity", "test", *_IMAGE, "--keep", "--test", "^pod-to-pod$", "-o", "json")
+    first, second = (cluster.run(*arguments) for _ in range(2))
+    assert (first.code, second.code) == (0, 0), first.err + second.err
+    place = first.json["data"]["namespace"]
+    assert second.json["data"]["namespace"] == place
+    killed = start(cluster, "--keep", "--test", "^policy-deny-all-ingress$")
+    assert killed.stderr is not None
+    assert any("Testing" in line for line in killed.stderr)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate(timeout=20)
+    after = cluster.run(*arguments)
+    assert after.code == 0, after.err
+    assert after.json["data"]["namespace"] != place
+    assert cluster.run("connectivity", "cleanup", "--yes").code == 0
+    assert beds(cluster) == []
+
+
 def test_an_image_that_cannot_be_had_ends_the_wait_with_its_reason(cluster: Nodes, tmp_path: Path) -> None:
     report = tmp_path / "run.xml"
     image = "probe=registry.invalid/there-is-no:such"

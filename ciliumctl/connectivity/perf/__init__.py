@@ -5,7 +5,7 @@ from __future__ import annotations
 from ciliumctl.connectivity.perf.comparing import FIGURES, percent
 from ciliumctl.connectivity.perf.reporting import TITLE, remarks, suites
 from ciliumctl.connectivity.perf.result import PATHS, Compared, Comparison, Measurement, Perf, bits, micros, requests
-from ciliumctl.connectivity.perf.running import Wanted, late, run
+from ciliumctl.connectivity.perf.running import Wanted, incomplete, run
 
 __all__ = [
     "FIGURES",
@@ -17,7 +17,7 @@ __all__ = [
     "Perf",
     "Wanted",
     "bits",
-    "late",
+    "incomplete",
     "micros",
     "percent",
     "remarks",

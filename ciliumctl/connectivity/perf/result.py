@@ -111,7 +111,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perf:
-    """The whole run. `duration` of each measurement and `seconds` by part: `setup`, `measuring`, `cleanup`."""
+    """The whole run. `duration` of each measurement and `seconds` by part: `setup`, `measuring`, `cleanup`.
+
+    `left` are namespaces that could not be taken away.
+    """
 
     kind: ClassVar[str] = "ConnectivityPerf"
 
@@ -123,6 +126,7 @@ class Perf:
     measurements: tuple[Measurement, ...]
     comparison: Comparison | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    left: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

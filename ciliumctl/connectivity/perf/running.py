@@ -15,7 +15,7 @@ from ciliumctl.connectivity.perf import comparing
 from ciliumctl.connectivity.perf.bed import Bed
 from ciliumctl.connectivity.perf.measure import SLACK, How, measure, placed, planned
 from ciliumctl.connectivity.perf.result import Measurement, Perf, against_hosts, bits, micros, requests
-from ciliumctl.errors import TimedOut
+from ciliumctl.errors import CiliumctlError, TimedOut
 from ciliumctl.report import Outcome as Ended
 from ciliumctl.report import Reporter
 
@@ -56,6 +56,7 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Perf:
     with report.step("Looking at the cluster") as step:
         world = looking.look(kube, settings, wanted.namespace)
         step.finish(f"measuring on {' and '.join(node.name for node in world.nodes)}")
+    deploy.check_rights(kube)
     mark = session.new(wanted.owner, "perf")
     report.resume = "`ciliumctl connectivity cleanup` removes what is left"
     try:
@@ -64,9 +65,10 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Perf:
         wishes = [placed(one, bed, world) for one in planned(settings.families)]
         done = against_hosts(_all(kube, wishes, bed, how, report))
         ended = time.monotonic()
-    finally:
-        deploy.remove(kube, beds.namespaces(mark, world), report)
-        report.resume = ""
+    except BaseException:
+        deploy.take_away(kube, beds.namespaces(mark, world), report)
+        raise
+    left = deploy.take_away(kube, beds.namespaces(mark, world), report)
     result = Perf(
         context=kube.context,
         nodes=tuple(node.name for node in world.nodes),
@@ -74,6 +76,7 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Perf:
         streams=how.streams,
         image=how.image,
         measurements=done,
+        left=left,
         seconds={"setup": ready - began, "measuring": ended - ready, "cleanup": time.monotonic() - ended},
     )
     return (
@@ -120,9 +123,11 @@ def figures(one: Measurement) -> str:
     return ""
 
 
-def late(result: Perf, kube: Kube) -> TimedOut | None:
-    """The error of a run whose time was up; `None` for any other end."""
+def incomplete(result: Perf, kube: Kube) -> CiliumctlError | None:
+    """The error of a run that did not come to its whole end: its time was up, or its pods are still there."""
     reasons = {one.reason for one in result.measurements if one.outcome == "error"}
-    if not reasons or (_TOO_LATE not in reasons and not kube.deadline.passed):
-        return None
-    return TimedOut("the time was up before everything was measured", hint="raise `--timeout`, or lower `--duration`")
+    if reasons and (_TOO_LATE in reasons or kube.deadline.passed):
+        return TimedOut(
+            "the time was up before everything was measured", hint="raise `--timeout`, or lower `--duration`"
+        )
+    return deploy.still_there(result.left) if result.ok and result.left else None

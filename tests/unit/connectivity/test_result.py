@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ciliumctl.connectivity import failed_in, not_begun, suites
+from ciliumctl.connectivity import failed_in, not_begun, repeated, suites
 from ciliumctl.connectivity import result as results
 from ciliumctl.connectivity.result import Connectivity, Outcome, Probed, patterns
 from ciliumctl.errors import BadFile, Forbidden
@@ -149,7 +149,33 @@ def test_what_failed_is_read_back_from_a_report(tmp_path: Path) -> None:
         {"name": "c", "outcome": "error"},
     ]
     file.write_text(json.dumps({"kind": "Connectivity", "data": {"scenarios": scenarios}}))
-    assert failed_in(file) == {"a", "c"}
+    assert failed_in(file) == frozenset({"a", "c"})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"kind": "Connectivity", "data": None, "error": {"code": "forbidden"}},
+        {"kind": "Connectivity", "data": {"scenarios": []}, "error": {"code": "timeout"}},
+        {"kind": "Connectivity", "data": {"scenarios": [{"name": "a", "outcome": "skipped"}]}},
+    ],
+)
+def test_a_run_that_tested_nothing_does_not_count_as_good(tmp_path: Path, content: object) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps(content))
+    assert failed_in(file) is None
+
+
+def test_a_run_in_which_everything_was_skipped_is_an_error_in_the_reports() -> None:
+    text = junit("run", suites(run(ended("left out", "skipped", reason="one node"))))
+    assert parsed(text).get("errors") == "1"
+    assert "nothing was tested" in text
+    assert not run(ended("left out", "skipped")).ok
+
+
+def test_nothing_left_to_repeat_is_good() -> None:
+    assert repeated("smoke").ok
+    assert suites(repeated("smoke")) == []
 
 
 @pytest.mark.parametrize(

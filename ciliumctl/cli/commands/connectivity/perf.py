@@ -5,7 +5,8 @@ families, and takes everything away again, also after Ctrl-C. That is traffic at
 `--compare` the figures stand beside those of an earlier run's JSON; with `--fail-below`, a throughput or request rate
 below that share of the base's fails, and so does a latency (p50, p99) that is longer in the same proportion.
 
-Exit codes: 0 measured, 1 a measurement failed or is below the base, 4 the time was up.
+Exit codes: 0 measured, 1 a measurement failed or is below the base, 4 the time was up, 7 measured, but the pods of the
+test could not be taken away.
 
 Examples:
   ciliumctl connectivity perf
@@ -95,10 +96,10 @@ def command(
     except CiliumctlError as error:
         publish(not_begun(error), envelope(KIND, None, error), session.environ)
         raise
-    late = perf.late(result, session.kube)
-    publish(perf.suites(result), envelope(KIND, result, late), session.environ, perf.remarks(result))
-    if late is not None:
-        session.fail(late, result, render)
+    incomplete = perf.incomplete(result, session.kube)
+    publish(perf.suites(result), envelope(KIND, result, incomplete), session.environ, perf.remarks(result))
+    if incomplete is not None:
+        session.fail(incomplete, result, render)
     session.finish(result, render)
 
 

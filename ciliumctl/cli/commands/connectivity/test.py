@@ -4,7 +4,8 @@ Makes small pods in namespaces of their own, lets them ask each other, says what
 nodes, and takes everything away again, also after Ctrl-C. Asks nothing outside the cluster unless `--external` names a
 host. Works with any CNI; what needs Cilium, two nodes, IPv6 or a policy enforcer is skipped where it is not there.
 
-Exit codes: 0 everything gets through, 1 something does not, 4 the time was up.
+Exit codes: 0 everything gets through, 1 something does not, 4 the time was up, 7 everything gets through, but the pods
+of the test could not be taken away.
 
 Examples:
   ciliumctl connectivity test
@@ -74,10 +75,9 @@ def command(
     session = session_of(ctx)
     session.allow("name")
     reports = reporting.wanted(report)
-    only = connectivity.failed_in(Path(rerun_failed)) if rerun_failed else frozenset[str]()
-    if rerun_failed and not only:
-        session.report.note(f"nothing failed in `{rerun_failed}`")
-        raise typer.Exit(0)
+    only = connectivity.failed_in(Path(rerun_failed)) if rerun_failed else None
+    if rerun_failed and only is None:
+        session.report.note(f"nothing was tested in the run of `{rerun_failed}`: everything that is asked for is run")
     settings = choosing.settings(
         images=image,
         registry=registry,
@@ -95,7 +95,7 @@ def command(
         profile=profile,
         tests=tuple(test or ()),
         skips=tuple(skip or ()),
-        only=only,
+        only=only or frozenset(),
         lanes=concurrency,
         retries=retries,
         keep=keep,
@@ -103,6 +103,12 @@ def command(
     if list:
         session.deadline(60)
         session.finish(listing.listed(session.kube, wanted), listed.render)
+    if only is not None and not only:
+        session.report.note(f"nothing failed in `{rerun_failed}`")
+        result = connectivity.repeated(profile)
+        data = envelope(KIND, result, None)
+        reporting.publish(reports, connectivity.TITLE, connectivity.suites(result), data, session.environ)
+        session.finish(result, render)
     dump = dumping.Dump(session, wanted=sysdump_on_failure or bool(sysdump_file), file=sysdump_file)
     session.deadline(1800)
     try:
@@ -117,11 +123,11 @@ def command(
         reporting.publish(reports, connectivity.TITLE, connectivity.not_begun(error), data, session.environ)
         raise
     result = replace(result, sysdump=dump.written)
-    late = connectivity.late(result, session.kube)
-    data = envelope(KIND, result, late)
+    incomplete = connectivity.incomplete(result)
+    data = envelope(KIND, result, incomplete)
     reporting.publish(reports, connectivity.TITLE, connectivity.suites(result), data, session.environ, result.patterns)
-    if late is not None:
-        session.fail(late, result, render)
+    if incomplete is not None:
+        session.fail(incomplete, result, render)
     session.finish(result, render)
 
 
