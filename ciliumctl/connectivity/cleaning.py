@@ -22,12 +22,13 @@ OUTSIDE_OF_NAMESPACES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanedUp:
-    """The namespaces that were removed."""
+    """The namespaces that were removed, and what was outside of them, as `kind.group/name`."""
 
     kind: ClassVar[str] = "ConnectivityCleanup"
 
     context: str
     removed: tuple[str, ...]
+    cluster_scoped: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -44,15 +45,18 @@ def clean(kube: Kube, report: Reporter, consent: Callable[[str], None]) -> Clean
             consent(f"Namespace `{name_of(one)}` is of {run.owner} and may be in use until {run.expires:%H:%M} UTC.")
     names = [name_of(one) for one in found]
     deploy.remove(kube, names, report)
-    _remove_rest(kube)
-    return CleanedUp(context=kube.context, removed=tuple(names))
+    return CleanedUp(context=kube.context, removed=tuple(names), cluster_scoped=tuple(_remove_rest(kube)))
 
 
-def _remove_rest(kube: Kube) -> None:
-    """What a killed run left outside of namespaces; it selects pods of namespaces that are gone."""
+def _remove_rest(kube: Kube) -> list[str]:
+    """Remove what a killed run left outside of namespaces; it selects pods of namespaces that are gone. Their names."""
+    removed: dict[str, None] = {}
     for resource in OUTSIDE_OF_NAMESPACES:
         try:
             for one in kube.objects(resource, labels=session.LABEL):
                 kube.delete(resource, name_of(one))
+                # A kind that is served in two versions is one.
+                removed[f"{resource.plural}.{resource.group}/{name_of(one)}"] = None
         except NotFound:
             continue
+    return list(removed)

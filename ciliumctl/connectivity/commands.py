@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from shlex import quote
 
-from ciliumctl.connectivity.model import ANSWER, Bed, Expect, Pod, Probe, Service, Target, says
+from ciliumctl.connectivity.model import ANSWER, REFUSED, Bed, Expect, Pod, Probe, Service, Target, says
 from ciliumctl.connectivity.model import ANSWERED as _ANSWERED
 
 HTTP, UDP, OTHER = 8080, 8081, 8090
@@ -39,6 +39,32 @@ def http(
         source=source,
         target=target,
         command=f"{_CURL} --fail --max-time 4 {url(host or target.address, port, path)}",
+        expect=expect,
+    )
+
+
+def refused(source: str, target: Target, *, port: int = HTTP) -> Probe:
+    """Ask over HTTP where nobody listens, and want a refusal; only `-v` tells it from a path that is not there."""
+    return Probe(
+        name=f"a refusal of {target.name}{_family(target.address)}, port {port}",
+        source=source,
+        target=target,
+        command=f"{_CURL} -v --max-time 4 {url(target.address, port)}",
+        expect=REFUSED,
+    )
+
+
+def outside(source: str, host: str, *, address: str = "", name: str = "", expect: Expect = _ANSWERED) -> Probe:
+    """Ask the host of `--external`; whatever its server says is an answer, also that there is no such page.
+
+    `address` is given where it is one, and not a name.
+    """
+    target = Target(name=f"`{host}` outside", address=address)
+    return Probe(
+        name=name or f"HTTP to {target.name}{_family(address)}, port 80",
+        source=source,
+        target=target,
+        command=f"{_CURL} -o /dev/null -w '%{{http_code}}' --max-time 4 {url(host, 80, '/')}",
         expect=expect,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,9 @@ SETTLE = 15.0
 #: Seconds after which a scenario's changes come: its connections stand by then.
 BEFORE_CHANGE = 2.0
 _TIDY = 20.0
+_MOST_SEEN = 200
+# `* connect to ::1 port 9 failed: Connection refused`, `* Immediate connect fail for ::1: No route to host`
+_CAUSE = re.compile(r"\* +(?:connect to .* failed|Immediate connect fail for .*): ([^:]+)$")
 
 
 class Engine:
@@ -164,17 +168,20 @@ class Engine:
         pod = bed.pod(probe.source)
         context = f" --context {self._context}" if self._context else ""
         quoted = quote(probe.command)
+        met = answer is not None and probe.expect.met(answer.code, answer.said)
         return Probed(
             name=probe.name,
-            ok=answer is not None and probe.expect.met(answer.code, answer.said),
+            ok=met,
             source=pod.role,
             source_node=pod.node,
             target=probe.target.name,
             target_node=probe.target.node,
             address=probe.target.address,
             expected=probe.expect.words,
-            seen=_seen(answer),
+            seen=_seen(answer, met=met),
             paste=f"kubectl{context} exec -n {pod.namespace} {pod.name} -c {pod.container} -- sh -c {quoted}",
+            denied=probe.expect.denied,
+            anywhere=probe.target.anywhere,
         )
 
 
@@ -191,16 +198,26 @@ def _plain(probe: Probe) -> Probe:
     return probe.expecting(ANSWERED) if probe.expect.denied else probe
 
 
-def _seen(answer: Answer | None) -> str:
-    """What a probe said, in a few words."""
+def _seen(answer: Answer | None, *, met: bool) -> str:
+    """What a probe said, in a few words: its last line, or what its program says went wrong."""
     if answer is None:
         return "the command did not run to its end"
-    last = answer.said.strip().splitlines()[-1:] or [""]
+    lines = answer.said.strip().splitlines() or [""]
+    # A pipe's end may be well though its beginning failed, so the exit code alone does not tell.
+    wrong = _errors(lines) if answer.code or not met else []
+    last = (wrong or lines)[-1][:_MOST_SEEN]
     if answer.code == ENDED:
-        return f"no end in time {last[0]}".strip()
+        return f"no end in time {last}".strip()
     if answer.code:
-        return f"exit code {answer.code}: {last[0]}" if last[0] else f"exit code {answer.code}"
-    return last[0][:200] or "nothing"
+        return f"exit code {answer.code}: {last}" if last else f"exit code {answer.code}"
+    return last or "nothing"
+
+
+def _errors(lines: Sequence[str]) -> list[str]:
+    """What curl (with the cause that only `-v` tells) and dig say of their failures, which need not be said last."""
+    causes = [found[1] for line in lines if (found := _CAUSE.match(line))]
+    cause = f" ({causes[-1]})" if causes else ""
+    return [line + cause * line.startswith("curl:") for line in lines if line.startswith(("curl:", ";;"))]
 
 
 def _skipped(scenario: Scenario, reason: str) -> Tested:

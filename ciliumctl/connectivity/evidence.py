@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from ciliumctl.clients.kube import (
-    ENDPOINT_SLICES,
     NAMESPACES,
     NODES,
     PODS,
@@ -23,7 +22,7 @@ from ciliumctl.clients.kube import (
     labels_of,
     name_of,
 )
-from ciliumctl.connectivity import asking
+from ciliumctl.connectivity import asking, endpoints
 from ciliumctl.connectivity.model import Bed, Pod, Scenario
 from ciliumctl.connectivity.result import Probed, Tested
 from ciliumctl.connectivity.selecting import NAMESPACE, NAMESPACE_LABELS, described
@@ -81,6 +80,7 @@ def gather(kube: Kube, bed: Bed, tested: Tested, scenario: Scenario) -> tuple[st
     calls: dict[str, Callable[[], list[str]]] = {
         "read the nodes": partial(_nodes, case),
         "read the services' endpoints": partial(_endpoints, case),
+        "read the name server's endpoints": partial(_name_server, case),
         "read the policies": partial(_policies, case),
         "find Cilium's agents": partial(_agents, case),
     }
@@ -139,7 +139,7 @@ def _endpoints(case: _Case) -> list[str]:
     """The endpoints of the services that were asked, with their nodes; those of the test's own are gone with it."""
     if not case.services:
         return []
-    found = _slices(case)
+    found = endpoints.by_service(case.kube, case.bed.namespace)
     lines = []
     for name in case.services[:_MOST]:
         if name not in case.bed.services:
@@ -150,20 +150,10 @@ def _endpoints(case: _Case) -> list[str]:
     return lines
 
 
-def _slices(case: _Case) -> dict[str, list[str]]:
-    """Every service's endpoints in words."""
-    found: dict[str, list[str]] = {}
-    for one in case.kube.objects(ENDPOINT_SLICES, case.bed.namespace):
-        name = labels_of(one).get("kubernetes.io/service-name", "")
-        endpoints: list[Manifest] = dig(one, "endpoints", default=[])
-        for endpoint in endpoints:
-            # No word about it counts as ready (discovery.k8s.io/v1).
-            ready = "" if dig(endpoint, "conditions", "ready", default=True) else " (not ready)"
-            node = dig(endpoint, "nodeName", default="")
-            where = f" on {node}" if node else ""
-            addresses: list[str] = dig(endpoint, "addresses", default=[])
-            found.setdefault(name, []).extend(f"{address}{where}{ready}" for address in addresses)
-    return {name: sorted(said) for name, said in found.items()}
+def _name_server(case: _Case) -> list[str]:
+    """The name server, when names are what failed, or a name was not found on the way."""
+    asked = case.scenario.category == "dns" or any(endpoints.about_names(probe.seen) for probe in case.tested.failures)
+    return endpoints.name_server(case.kube) if asked else []
 
 
 def _policies(case: _Case) -> list[str]:

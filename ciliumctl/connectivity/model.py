@@ -41,8 +41,9 @@ class Expect:
 
 
 ANSWERED = Expect()
-#: The connection is refused at once: nobody drops it silently.
-REFUSED = Expect(codes=(7,), words="a refusal")
+#: The connection is refused at once: nobody drops it silently. curl's exit code is the same for a path that is not
+#: there, so it must say so; only with `-v` does it.
+REFUSED = Expect(codes=(7,), pattern=".*Connection refused.*", words="a refusal")
 #: Dropped or refused: a policy may do either.
 DENIED = Expect(codes=(), words="no answer")
 
@@ -54,11 +55,15 @@ def says(pattern: str, words: str = "") -> Expect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a probe goes to: its name for people, its address, and the node it is on where that is known."""
+    """What a probe goes to: its name for people, its address, and the node it is on where that is known.
+
+    `anywhere`: who answers may be on another node than the one that is asked, as with a node port.
+    """
 
     name: str
     address: str = ""
     node: str = ""
+    anywhere: bool = False
 
     def __str__(self) -> str:
         where = f" on {self.node}" if self.node else ""

@@ -12,7 +12,10 @@ Outcome = Literal["passed", "failed", "skipped", "error", "flaky"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
-    """One probe's outcome. `paste` is the command that repeats it by hand; `phase` when in the scenario it ran."""
+    """One probe's outcome. `paste` is the command that repeats it by hand; `phase` when in the scenario it ran.
+
+    `denied`: it should not get through. `anywhere`: another node than the one that was asked may have answered.
+    """
 
     name: str
     ok: bool
@@ -25,6 +28,8 @@ class Probed:
     seen: str
     paste: str
     phase: str = ""
+    denied: bool = False
+    anywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +105,7 @@ def patterns(scenarios: tuple[Tested, ...]) -> tuple[str, ...]:
 
     A network is mostly broken in one place; many red lines should say one thing.
     """
-    probes = [probe for scenario in scenarios for probe in scenario.probes if probe.expected != "no answer"]
+    probes = [probe for scenario in scenarios for probe in scenario.probes if not probe.denied]
     failed = [probe for probe in probes if not probe.ok]
     if not failed:
         return ()
@@ -108,8 +113,7 @@ def patterns(scenarios: tuple[Tested, ...]) -> tuple[str, ...]:
     if family is not None:
         probes = [probe for probe in probes if not probe.address or (":" in probe.address) is family]
     said = []
-    directions = Counter((probe.source_node, probe.target_node) for probe in probes if probe.target_node)
-    broken = Counter((probe.source_node, probe.target_node) for probe in failed if probe.target_node)
+    directions, broken = _directions(probes), _directions(failed)
     for (source, target), count in sorted(broken.items()):
         all_of_them = directions[source, target]
         where = f"from {source} to {target}" if source != target else f"within {source}"
@@ -120,6 +124,12 @@ def patterns(scenarios: tuple[Tested, ...]) -> tuple[str, ...]:
     if family is not None:
         said.append("only IPv6 is affected" if family else "IPv6 is not affected")
     return tuple(said)
+
+
+def _directions(probes: Sequence[Probed]) -> Counter[tuple[str, str]]:
+    """How many probes went from which node to which, of those of which it is known."""
+    known = (probe for probe in probes if probe.target_node and not probe.anywhere)
+    return Counter((probe.source_node, probe.target_node) for probe in known)
 
 
 def _family(probes: Sequence[Probed], failed: Sequence[Probed]) -> bool | None:

@@ -36,6 +36,10 @@ def test_the_tests_are_listed_without_asking_the_cluster(cluster: FakeCluster, c
         (("--image", "other=x"), "no test uses an image `other`"),
         (("--external", "http://x"), "`http://x` is no host"),
         (("--external", "$(reboot)"), "`$(reboot)` is no host"),
+        (("--external", "example.com:80"), "`example.com:80` is no host"),
+        (("--external", "192.0.2.1:80"), "`192.0.2.1:80` is no host"),
+        (("--external", "[2001:db8::1]"), "`[2001:db8::1]` is no host"),
+        (("--external", "fe80::1%$(reboot)"), "is no host"),
         (("--ip-families", "ipv5"), "`ipv5` is no family of addresses"),
         (("--node-selector", "zone"), "`--node-selector zone` has no `=`"),
         (("--report", "html=x"), "`--report html=x` is not a report"),
@@ -104,7 +108,14 @@ def test_cleanup_removes_what_a_killed_run_left_outside_of_namespaces(cluster: F
         for name, labels in (("ours", {"ciliumctl.io/connectivity": "policy"}), ("somebody-s", {})):
             meta = {"name": name, "labels": labels}
             cluster.add({"apiVersion": "cilium.io/v2", "kind": kind, "metadata": meta, "spec": {}})
-    assert command("connectivity", "cleanup").code == 0
+    ran = command("connectivity", "cleanup")
+    assert ran.code == 0, ran.err
+    assert ran.out == (
+        "removed: ciliumclusterwidenetworkpolicies.cilium.io/ours\n"
+        "removed: ciliumegressgatewaypolicies.cilium.io/ours\n"
+        "removed: ciliumcidrgroups.cilium.io/ours\n"
+    )
+    assert command("connectivity", "cleanup").out == "nothing of a connectivity test is there\n"
     for _group, _version, plural, _kind, _namespaced in kinds:
         assert [one["metadata"]["name"] for one in cluster.all(plural)] == ["somebody-s"]
 
@@ -119,6 +130,13 @@ def _namespace(name: str, expires: str) -> dict[str, object]:
             "annotations": {"ciliumctl.io/expires": expires, "ciliumctl.io/owner": "jane@there"},
         },
     }
+
+
+@pytest.mark.parametrize("host", ["example.com", "192.0.2.1", "2001:db8::1", "none"])
+def test_a_host_outside_is_a_name_or_an_address(cluster: FakeCluster, command: Command, host: str) -> None:
+    cluster.add(objects.node("one"))
+    ran = command("connectivity", "test", "--list", "--external", host)
+    assert ran.code == 0, ran.err
 
 
 def test_what_would_run_is_listed_without_making_anything(cluster: FakeCluster, command: Command) -> None:

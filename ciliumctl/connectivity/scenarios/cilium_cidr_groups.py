@@ -11,8 +11,8 @@ from typing import Any
 
 from ciliumctl.clients.kube import Resource
 from ciliumctl.connectivity import needs
-from ciliumctl.connectivity.commands import http
-from ciliumctl.connectivity.model import ANSWERED, DENIED, Applied, Bed, Probe, Scenario, Target
+from ciliumctl.connectivity.commands import outside
+from ciliumctl.connectivity.model import ANSWERED, DENIED, Applied, Bed, Probe, Scenario
 from ciliumctl.connectivity.scenarios._cilium import CLIENT, EVERYWHERE, outside_of_namespaces, policy
 from ciliumctl.connectivity.scenarios.policies import ask
 
@@ -46,9 +46,8 @@ def _denied(
 
 
 def _probes(bed: Bed) -> Iterator[Probe]:
-    target = Target(name=f"`{bed.world.external}` outside", address=bed.world.external)
-    yield http("client", target, port=80, path="/", expect=DENIED)
-    yield http("other", target, port=80, path="/", expect=ANSWERED)
+    yield outside("client", bed.world.external, address=bed.world.external, expect=DENIED)
+    yield outside("other", bed.world.external, address=bed.world.external)
     yield from ask(bed, "client", bed.servers(), ANSWERED)
 
 

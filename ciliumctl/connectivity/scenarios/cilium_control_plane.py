@@ -7,6 +7,7 @@ grep and sed. Before 1.15 their program was `cilium`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from shlex import quote
 
 from ciliumctl.clients.kube import SERVICES
 from ciliumctl.connectivity import needs
@@ -15,6 +16,8 @@ from ciliumctl.connectivity.model import Applied, Bed, Pod, Probe, Scenario, Tar
 from ciliumctl.connectivity.scenarios._agents import TOOL
 
 _GLOBAL = "global"
+#: Where agents find the other clusters, unless `clustermesh-config` says otherwise.
+_MESH = "/var/lib/cilium/clustermesh"
 
 
 def _of(agent: Pod, what: str) -> Target:
@@ -50,14 +53,17 @@ def _health(bed: Bed) -> Iterator[Probe]:
 
 
 def _peers(bed: Bed) -> Iterator[Probe]:
-    """Fields: `api/v1/models/bgp_peer.go` and `bgp_route.go`; a node that no BGP configuration selects has no peers."""
+    """Fields: `api/v1/models/bgp_peer.go` and `bgp_route.go`.
+
+    A node that no BGP configuration selects has no peers, and fails: that nothing is there must not look like success.
+    """
     for agent in bed.group("agent"):
         lines = [
             TOOL,
             'o=$($c bgp peers -o json 2>&1) || { echo "$o" | tail -1; exit 1; }',
             's=$(echo "$o" | grep -oE \'"session-state": *"[^"]*"\' | sed \'s/.*: *"//; s/"//\')',
             'n=$(echo "$s" | grep -c .); e=$(echo "$s" | grep -c \'^established$\')',
-            '[ $n -gt 0 ] || { echo "no peers on this node"; exit 0; }',
+            '[ $n -gt 0 ] || { echo "no BGP session on this node"; exit 1; }',
             '[ $n = $e ] || { echo "$e of $n sessions established"; exit 1; }',
             "r=$(for f in ipv4 ipv6; do $c bgp routes advertised $f unicast -o json 2>/dev/null; done)",
             'echo "$r" | grep -q \'"prefix"\' || { echo "$n sessions, and no route is advertised"; exit 1; }',
@@ -68,25 +74,37 @@ def _peers(bed: Bed) -> Iterator[Probe]:
             source=agent.role,
             target=_of(agent, "the agent's BGP speaker"),
             command="\n".join(lines),
-            expect=says(r"all \d+ sessions established|no peers on this node", "established sessions and routes"),
+            expect=says(r"all \d+ sessions established", "established sessions and routes"),
         )
 
 
 def _clusters(bed: Bed) -> Iterator[Probe]:
-    """The line is `ClusterMesh: 1/1 remote clusters ready, ...`; in some versions without `remote` (pkg/client)."""
+    """The line is `ClusterMesh: 1/1 remote clusters ready, ...`; in some versions without `remote` (pkg/client).
+
+    How many there must be is what the agent is given: a file with `endpoints:` for each cluster, its own left out
+    (`pkg/clustermesh/common/config.go`). So neither a lost cluster nor a line in other words is taken for none.
+    """
+    config = bed.world.config
+    folder, own = quote(config.get("clustermesh-config") or _MESH), quote(config.get("cluster-name", "default"))
     for agent in bed.group("agent"):
         lines = [
             TOOL,
+            f"n=0; for f in {folder}/*; do",
+            f'  [ "${{f##*/}}" != {own} ] && grep -qs "endpoints:" "$f" && n=$((n + 1))',
+            "done",
             'o=$($c status 2>&1) || { echo "$o" | tail -1; exit 1; }',
             "m=$(echo \"$o\" | sed -n 's#^ClusterMesh: *\\([0-9]*/[0-9]*\\) .*#\\1#p')",
-            'echo "${m:-no other cluster}"',
+            '[ "${m:-0/0}" = 0/0 ] && [ $n = 0 ] && echo "no other cluster is configured" && exit 0',
+            '[ -n "$m" ] || { echo "the agent says nothing of $n other clusters"; exit 1; }',
+            '[ "${m#*/}" -ge $n ] || { echo "$m ready, and $n are configured"; exit 1; }',
+            'echo "$m"',
         ]
         yield Probe(
             name="the other clusters of the mesh",
             source=agent.role,
             target=_of(agent, "the agent's view of the mesh"),
             command="\n".join(lines),
-            expect=says(r"(\d+)/\1|no other cluster", "all clusters ready"),
+            expect=says(r"(\d+)/\1|no other cluster is configured", "all clusters ready"),
         )
     target = Target(name="a global service")
     for client in bed.clients():
@@ -187,7 +205,7 @@ HEALTH = Scenario(
 )
 BGP = Scenario(
     name="cilium-bgp",
-    about="every BGP session that a node has is established, and routes are advertised",
+    about="each of the nodes has BGP sessions, all of them established, and advertises routes",
     category="cilium",
     probes=_peers,
     needs=(needs.switched_on("enable-bgp-control-plane", "Cilium's BGP is off"), needs.since(1, 15)),
@@ -195,7 +213,7 @@ BGP = Scenario(
 )
 MESH = Scenario(
     name="cilium-cluster-mesh",
-    about="every other cluster of the mesh is ready, and a global service works here",
+    about="every other cluster that the agents are told of is ready, and a global service works here",
     category="cilium",
     probes=_clusters,
     objects=_global,

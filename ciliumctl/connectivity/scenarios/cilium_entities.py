@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ciliumctl.connectivity import needs
-from ciliumctl.connectivity.commands import http, ping
+from ciliumctl.connectivity.commands import http, outside, ping
 from ciliumctl.connectivity.model import ANSWERED, DENIED, Bed, Probe, Scenario, Target
 from ciliumctl.connectivity.scenarios._cilium import CLIENT, EVERYWHERE, SERVER, policy, ports, scenario
 from ciliumctl.connectivity.scenarios.policies import ask
@@ -19,8 +19,7 @@ def _cluster(bed: Bed) -> Iterator[Probe]:
 
 
 def _outside(bed: Bed) -> Probe:
-    target = Target(name=f"`{bed.world.external}` outside", address=bed.world.external)
-    return http("client", target, port=80, path="/", expect=DENIED)
+    return outside("client", bed.world.external, address=bed.world.external, expect=DENIED)
 
 
 def _world(bed: Bed) -> Iterator[Probe]:

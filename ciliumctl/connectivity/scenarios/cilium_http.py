@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ciliumctl.connectivity import needs
-from ciliumctl.connectivity.commands import HTTP, http, tls
+from ciliumctl.connectivity.commands import HTTP, http, outside, tls
 from ciliumctl.connectivity.model import DENIED, Bed, Probe, Target
 from ciliumctl.connectivity.scenarios._cilium import CLIENT, SERVER, policy, ports, scenario
 from ciliumctl.connectivity.scenarios.policies import ask
@@ -48,8 +48,7 @@ DNS_RULE = {
 
 
 def _only_named(bed: Bed) -> Iterator[Probe]:
-    target = Target(name=f"`{bed.world.external}` outside")
-    yield http("client", target, host=bed.world.external, port=80, path="/")
+    yield outside("client", bed.world.external)
     yield from ask(bed, "client", bed.servers(), DENIED)
 
 

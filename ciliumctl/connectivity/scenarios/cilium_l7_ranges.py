@@ -29,6 +29,7 @@ def _named(bed: Bed) -> list[dict[str, Any]]:
 
 def _name_and_path(bed: Bed) -> Iterator[Probe]:
     target = Target(name=f"`{bed.world.external}` outside")
+    # With `--fail`: what the proxy refuses is a 403, which the host's own would be taken for.
     asked = http("client", target, host=bed.world.external, port=80, path="/")
     yield asked
     # A method, not a path: what another path is answered by a stranger's server is not known.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ciliumctl.connectivity import needs
-from ciliumctl.connectivity.commands import http, look_up
+from ciliumctl.connectivity.commands import http, look_up, outside
 from ciliumctl.connectivity.model import Bed, Probe, Scenario, Target, says
 
 _KINDS = {4: "A", 6: "AAAA"}
@@ -75,14 +75,7 @@ def _missing(bed: Bed) -> Iterator[Probe]:
 
 def _outside(bed: Bed) -> Iterator[Probe]:
     for client in bed.clients():
-        yield http(
-            client.role,
-            Target(name=f"`{bed.world.external}` outside"),
-            host=bed.world.external,
-            port=80,
-            path="/",
-            name=f"HTTP to `{bed.world.external}`",
-        )
+        yield outside(client.role, bed.world.external, name=f"HTTP to `{bed.world.external}`")
 
 
 DNS_SERVICE = Scenario(

@@ -44,7 +44,8 @@ def _node_ports(bed: Bed) -> Iterator[Probe]:
     for node in bed.world.nodes:
         for family in _families(bed):
             if family in node.addresses and family in of.addresses:
-                target = Target(name=f"a node port of {node.name}", address=node.addresses[family], node=node.name)
+                name = f"a node port of {node.name}"
+                target = Target(name=name, address=node.addresses[family], node=node.name, anywhere=True)
                 yield http("outside", target, port=of.node_ports["http"], expect=any_of_them)
                 yield udp("outside", target, port=of.node_ports["udp"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ciliumctl.connectivity.commands import HTTP, http, pairs, ping, udp
+from ciliumctl.connectivity.commands import HTTP, http, pairs, ping, refused, udp
 from ciliumctl.connectivity.model import Bed, Probe, Scenario, says
 
 
@@ -42,10 +42,11 @@ def _source(bed: Bed) -> Iterator[Probe]:
 
 
 def _refused(bed: Bed) -> Iterator[Probe]:
-    from ciliumctl.connectivity.model import REFUSED
-
     for client, server, family in pairs(bed):
-        yield http(client.role, server.target(family), port=HTTP + 9, expect=REFUSED)
+        target = server.target(family)
+        # That the same pod answers elsewhere: a pod that is gone refuses, too.
+        yield http(client.role, target, expect=says(server.name, f"`{server.name}`"))
+        yield refused(client.role, target, port=HTTP + 9)
 
 
 POD_TO_POD = Scenario(
@@ -87,7 +88,7 @@ SOURCE_ADDRESS = Scenario(
 )
 CLOSED_PORT = Scenario(
     name="pod-to-pod-closed-port",
-    about="a port that nobody listens on is refused at once, not dropped",
+    about="a port that nobody listens on is refused at once, not dropped, by a pod that answers on another",
     category="pods",
     probes=_refused,
 )

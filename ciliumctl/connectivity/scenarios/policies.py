@@ -10,7 +10,7 @@ from typing import Any
 
 from ciliumctl.clients.kube import Resource
 from ciliumctl.connectivity import needs
-from ciliumctl.connectivity.commands import HTTP, OTHER, http, look_up, ping, udp
+from ciliumctl.connectivity.commands import HTTP, OTHER, http, look_up, outside, ping, udp
 from ciliumctl.connectivity.model import (
     ANSWERED,
     DENIED,
@@ -22,7 +22,6 @@ from ciliumctl.connectivity.model import (
     Pod,
     Probe,
     Scenario,
-    Target,
 )
 
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies")
@@ -113,8 +112,7 @@ def _out_by_port(bed: Bed) -> Iterator[Probe]:
 
 
 def _outside(bed: Bed, expect: Expect) -> Probe:
-    target = Target(name=f"`{bed.world.external}` outside", address=bed.world.external)
-    return http("client", target, port=80, path="/", expect=expect)
+    return outside("client", bed.world.external, address=bed.world.external, expect=expect)
 
 
 def _outside_excepted(bed: Bed) -> Iterator[Probe]:

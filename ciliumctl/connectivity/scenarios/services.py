@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from shlex import quote
 
-from ciliumctl.connectivity.commands import HTTP, http, service, udp
-from ciliumctl.connectivity.model import REFUSED, Bed, Probe, Scenario, Service, Target, says
+from ciliumctl.connectivity import needs
+from ciliumctl.connectivity.commands import HTTP, http, refused, service, udp
+from ciliumctl.connectivity.model import Bed, Node, Probe, Scenario, Service, Target, says
 
 
 def _any_server(bed: Bed) -> str:
@@ -96,7 +97,13 @@ def _nobody(bed: Bed) -> Iterator[Probe]:
     for client in bed.clients():
         for family in bed.families:
             if family in of.addresses:
-                yield http(client.role, service(of, family), expect=REFUSED)
+                yield refused(client.role, service(of, family))
+
+
+def _node_port(node: Node, family: int, whose: str = "") -> Target:
+    """A node port of a service with backends on several nodes: any of them may answer."""
+    name = f"a node port of {whose or node.name}"
+    return Target(name=name, address=node.addresses[family], node=node.name, anywhere=True)
 
 
 def _node_ports(bed: Bed) -> Iterator[Probe]:
@@ -107,7 +114,7 @@ def _node_ports(bed: Bed) -> Iterator[Probe]:
                 # A service may have fewer families than a node.
                 if family in node.addresses and family in of.addresses:
                     where = "its own node" if node.name == client.node else "the other node"
-                    target = Target(name=f"a node port of {where}", address=node.addresses[family], node=node.name)
+                    target = _node_port(node, family, where)
                     yield http(
                         client.role, target, port=of.node_ports["http"], expect=says(_any_server(bed), "a backend")
                     )
@@ -129,7 +136,7 @@ def _host_to_node_port(bed: Bed) -> Iterator[Probe]:
         for node in bed.world.nodes:
             for family in bed.families:
                 if family in node.addresses and family in of.addresses:
-                    target = Target(name=f"a node port of {node.name}", address=node.addresses[family], node=node.name)
+                    target = _node_port(node, family)
                     yield http(host.role, target, port=of.node_ports["http"], expect=says(_any_server(bed)))
 
 
@@ -222,6 +229,7 @@ HOST_TO_SERVICE = Scenario(
     category="services",
     probes=_host_to_service,
     groups=("hosts",),
+    needs=(needs.privileged,),
 )
 HOST_TO_NODE_PORT = Scenario(
     name="host-to-node-port",
@@ -229,6 +237,7 @@ HOST_TO_NODE_PORT = Scenario(
     category="services",
     probes=_host_to_node_port,
     groups=("hosts",),
+    needs=(needs.privileged,),
     official=("no-policies-extra",),
 )
 MANY = Scenario(

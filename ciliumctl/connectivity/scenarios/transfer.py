@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from shlex import quote
 
 from ciliumctl.clients.kube import SERVICES
-from ciliumctl.connectivity.commands import HTTP, UDP, pairs, service, url
-from ciliumctl.connectivity.model import Applied, Bed, Probe, Scenario, says
+from ciliumctl.connectivity.commands import HTTP, UDP, pairs, url
+from ciliumctl.connectivity.model import Applied, Bed, Probe, Scenario, Target, says
 
 #: Bytes each way. In the time that a probe has, a path of 3 Mbit/s carries them.
 _BYTES = 2_000_000
 _SECONDS = 12
 #: The test server's buffer for datagrams.
 _DATAGRAM = 2000
+_SPARE = "spare"
 
 
 def _large(bed: Bed) -> Iterator[Probe]:
@@ -58,18 +59,19 @@ def _spare(bed: Bed) -> Sequence[Applied]:
     labels = {"app.kubernetes.io/managed-by": "ciliumctl"}
     selector = {"app.kubernetes.io/managed-by": "ciliumctl", "role": "near"}
     ports = [{"name": "http", "port": HTTP, "targetPort": HTTP, "protocol": "TCP"}]
-    meta = {"name": "spare", "namespace": bed.namespace, "labels": labels}
+    meta = {"name": _SPARE, "namespace": bed.namespace, "labels": labels}
     spec = {"selector": selector, "ports": ports}
     return [Applied(SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})]
 
 
 def _new_service(bed: Bed) -> Iterator[Probe]:
+    name = f"{_SPARE}.{bed.namespace}.svc.{bed.world.domain}"
     for client in bed.clients():
         yield Probe(
             name="HTTP to a service made just now",
             source=client.role,
-            target=service(bed.services["near"], bed.families[0], bed.pod("near").node),
-            command=f"curl -sS --fail --connect-timeout 2 -m 4 {url(f'spare.{bed.namespace}.svc.{bed.world.domain}')}",
+            target=Target(name=f"service {_SPARE}", node=bed.pod("near").node),
+            command=f"curl -sS --fail --connect-timeout 2 -m 4 {url(name)}",
             expect=says("near", "`near`"),
         )
 

@@ -121,29 +121,49 @@ def test_bgp_is_all_sessions_and_a_route(tmp_path: Path, *, state: str, routes: 
     assert answer(asked("cilium-bgp", "the BGP sessions of a node"), tmp_path, cilium_dbg=script) == (good, words)
 
 
-def test_a_node_without_bgp_has_no_peers_and_an_old_agent_s_program_is_found(tmp_path: Path) -> None:
+def test_a_node_without_bgp_sessions_is_no_success_and_an_old_agent_s_program_is_found(tmp_path: Path) -> None:
     met, words = answer(asked("cilium-bgp", "the BGP sessions of a node"), tmp_path, cilium=says("[]"))
-    assert (met, words) == (True, "no peers on this node")
+    assert (met, words) == (False, "no BGP session on this node")
+
+
+ALONE = "\n".join(line for line in STATUS.splitlines() if "Mesh" not in line)
+
+
+def mesh(folder: Path, *clusters: str) -> Probe:
+    """The probe of an agent that is told of these clusters, as Cilium's chart does it."""
+    place = folder / "cluster mesh"
+    place.mkdir()
+    (place / "common-etcd-client-ca.crt").write_text("a certificate")
+    for cluster in clusters:
+        (place / cluster).write_text("endpoints:\n- https://192.0.2.40:2379\n")
+        (place / f"{cluster}.etcd-client.key").write_text("a key")
+    config = {**beds.world().config, "clustermesh-config": str(place), "cluster-name": "here"}
+    probes = next(one for one in all_of_them() if one.name == "cilium-cluster-mesh").probes(beds.bed(config=config))
+    return next(probe for probe in probes if probe.name == "the other clusters of the mesh")
 
 
 @pytest.mark.parametrize(
-    ("line", "good"),
+    ("line", "clusters", "good", "words"),
     [
-        ("2/2 remote clusters ready, 3 global-services", True),
-        ("1/1 clusters ready, 0 global-services", True),
-        ("0/0 remote clusters ready, 0 global-services", True),
-        ("1/2 remote clusters ready, 3 global-services", False),
+        ("2/2 remote clusters ready, 3 global-services", ("a", "b"), True, "2/2"),
+        ("1/1 clusters ready, 0 global-services", ("a", "here"), True, "1/1"),
+        ("0/0 remote clusters ready, 0 global-services", (), True, "no other cluster is configured"),
+        ("0/0 remote clusters ready, 0 global-services", ("a",), False, "0/0 ready, and 1 are configured"),
+        ("1/2 remote clusters ready, 3 global-services", ("a", "b"), False, "1/2"),
+        ("1/1 remote clusters ready, 3 global-services", ("a", "b"), False, "1/1 ready, and 2 are configured"),
+        ("all 2 clusters are fine", ("a", "b"), False, "the agent says nothing of 2 other clusters"),
     ],
 )
-def test_a_mesh_is_all_its_clusters(tmp_path: Path, *, line: str, good: bool) -> None:
-    probe = asked("cilium-cluster-mesh", "the other clusters of the mesh")
-    assert answer(probe, tmp_path, cilium_dbg=says(STATUS.replace("LINE", line)))[0] is good
+def test_a_mesh_is_all_the_clusters_that_the_agent_is_told_of(
+    tmp_path: Path, *, line: str, clusters: tuple[str, ...], good: bool, words: str
+) -> None:
+    probe = mesh(tmp_path, *clusters)
+    assert answer(probe, tmp_path, cilium_dbg=says(STATUS.replace("LINE", line))) == (good, words)
 
 
 def test_a_mesh_of_one_has_no_such_line_and_a_silent_agent_fails(tmp_path: Path) -> None:
-    probe = asked("cilium-cluster-mesh", "the other clusters of the mesh")
-    alone = "\n".join(line for line in STATUS.splitlines() if "Mesh" not in line)
-    assert answer(probe, tmp_path, cilium_dbg=says(alone)) == (True, "no other cluster")
+    probe = mesh(tmp_path)
+    assert answer(probe, tmp_path, cilium_dbg=says(ALONE)) == (True, "no other cluster is configured")
     assert answer(probe, tmp_path, cilium_dbg="echo 'Is the agent running?'; exit 1") == (
         False,
         "Is the agent running?",

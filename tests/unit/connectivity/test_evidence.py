@@ -58,10 +58,15 @@ def failed(*probes: Probed, seconds: float = 3.2) -> results.Tested:
 
 
 def probe(target: str = "pod far", address: str = "203.0.113.5", **more: str) -> Probed:
-    given = {"source": "client", "source_node": "one", "target_node": "two", "phase": "", **more}
-    return Probed(
-        name="HTTP", ok=False, target=target, address=address, expected="an answer", seen="no", paste="kubectl", **given
-    )
+    given: dict[str, Any] = {
+        "source": "client",
+        "source_node": "one",
+        "target_node": "two",
+        "phase": "",
+        "seen": "no",
+        **more,
+    }
+    return Probed(name="HTTP", ok=False, target=target, address=address, expected="an answer", paste="kubectl", **given)
 
 
 def scenario(name: str) -> Scenario:
@@ -158,6 +163,49 @@ def test_a_service_s_endpoints_are_told_with_node_and_state(kube: Kube, cluster:
     asked = next(call for call in cluster.calls if call.pod == "cilium-a").command[-1]
     for address in ("198.51.100.2", "203.0.113.3", "203.0.113.5"):
         assert f"route get {address}" in asked
+
+
+def dns(cluster: FakeCluster, *endpoints: dict[str, Any]) -> None:
+    """The name server's service, and what is behind it."""
+    labels = {"k8s-app": "kube-dns"}
+    meta = {"name": "dns", "namespace": "kube-system", "labels": labels}
+    cluster.add({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"clusterIPs": ["198.51.100.10"]}})
+    meta = {"name": "dns-1", "namespace": "kube-system", "labels": {"kubernetes.io/service-name": "dns"}}
+    slices = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta}
+    cluster.add({**slices, "endpoints": list(endpoints)})
+
+
+def name_server(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith("name server")]
+
+
+def test_when_names_fail_the_name_server_s_endpoints_are_told(kube: Kube, cluster: FakeCluster) -> None:
+    dns(
+        cluster,
+        {"addresses": ["203.0.113.40"], "nodeName": "two", "conditions": {"ready": False}},
+        {"addresses": ["203.0.113.30"], "nodeName": "one", "conditions": {"ready": True}},
+    )
+    at = "name server: service kube-system/dns at 198.51.100.10"
+    said = [f"{at}: endpoints 203.0.113.30 on one, 203.0.113.40 on two (not ready)"]
+    assert name_server(gathered(kube, probe(), of="dns-service")) == said
+    for seen in (
+        "exit code 28: curl: (28) Resolving timed out after 2000 milliseconds",
+        "exit code 6: curl: (6) Could not resolve host: near",
+        ";; no servers could be reached",
+        "exit code 9: ;; communications error to 198.51.100.10#53: timed out",
+    ):
+        assert name_server(gathered(kube, probe(seen=seen), of="pod-to-api-server")) == said
+    assert name_server(gathered(kube, probe(), of="pod-to-pod")) == []
+
+
+def test_a_name_server_without_endpoints_or_without_a_service_is_told(kube: Kube, cluster: FakeCluster) -> None:
+    assert name_server(gathered(kube, probe(), of="dns-service")) == [
+        "name server: no service in kube-system has the label `k8s-app=kube-dns`"
+    ]
+    dns(cluster)
+    assert name_server(gathered(kube, probe(), of="dns-service")) == [
+        "name server: service kube-system/dns at 198.51.100.10: endpoints none"
+    ]
 
 
 def test_what_could_not_be_gathered_is_said_last_in_a_line_each(kube: Kube, cluster: FakeCluster) -> None:

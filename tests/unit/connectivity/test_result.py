@@ -15,7 +15,15 @@ from ciliumctl.errors import BadFile, Forbidden
 from ciliumctl.reports import junit, markdown, write
 
 
-def probed(source: str, target: str, *, ok: bool, address: str = "203.0.113.1", expected: str = "an answer") -> Probed:
+def probed(
+    source: str,
+    target: str,
+    *,
+    ok: bool,
+    address: str = "203.0.113.1",
+    denied: bool = False,
+    anywhere: bool = False,
+) -> Probed:
     return Probed(
         name="HTTP",
         ok=ok,
@@ -24,9 +32,11 @@ def probed(source: str, target: str, *, ok: bool, address: str = "203.0.113.1", 
         target="pod far",
         target_node=target,
         address=address,
-        expected=expected,
+        expected="no answer" if denied else "an answer",
         seen="exit code 28: timed out",
         paste="kubectl exec …",
+        denied=denied,
+        anywhere=anywhere,
     )
 
 
@@ -82,7 +92,16 @@ def test_a_broken_family_is_told() -> None:
 
 
 def test_denied_probes_that_get_through_are_no_broken_direction() -> None:
-    assert patterns((ended("a", "failed", probed("one", "two", ok=False, expected="no answer")),)) == ()
+    assert patterns((ended("a", "failed", probed("one", "two", ok=False, denied=True)),)) == ()
+
+
+def test_an_answer_that_may_have_come_from_any_node_says_nothing_about_a_direction() -> None:
+    anybody = probed("one", "two", ok=True, anywhere=True)
+    broken = probed("one", "two", ok=False)
+    assert patterns((ended("a", "failed", broken, broken), ended("b", "passed", anybody))) == (
+        "nothing gets through from one to two: all 2 probes failed",
+    )
+    assert patterns((ended("a", "failed", probed("one", "two", ok=False, anywhere=True)),)) == ()
 
 
 def test_a_run_is_good_only_when_something_passed_and_nothing_failed() -> None:

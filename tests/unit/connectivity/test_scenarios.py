@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from ciliumctl.connectivity.model import Scenario
+from ciliumctl.connectivity.model import REFUSED, Probe, Scenario
 from ciliumctl.connectivity.scenarios import all_of_them
 from tests.unit.connectivity import beds
 
@@ -135,6 +135,8 @@ def test_one_node_and_one_family_are_enough_or_it_says_so(scenario: Scenario) ->
             "CIDRs do not select nodes here (`policyCIDRMatchMode`)",
         ),
         ("host-to-pod", {"privileged": False}, "pods in the host's network are not allowed here"),
+        ("host-to-service", {"privileged": False}, "pods in the host's network are not allowed here"),
+        ("host-to-node-port", {"privileged": False}, "pods in the host's network are not allowed here"),
     ],
 )
 def test_what_a_cluster_does_not_have_is_skipped_with_the_reason(
@@ -143,3 +145,48 @@ def test_what_a_cluster_does_not_have_is_skipped_with_the_reason(
     (scenario,) = [one for one in all_of_them() if one.name == name]
     assert scenario.skipped(beds.world()) == ""
     assert scenario.skipped(beds.world(**change)) == reason
+
+
+def test_what_wants_pods_in_the_hosts_network_needs_the_right_to_them() -> None:
+    wanting = [one for one in all_of_them() if {"hosts", "sniffers"} & set(one.groups)]
+    assert wanting
+    world = beds.world(privileged=False)
+    assert [one.name for one in wanting if not one.skipped(world)] == []
+
+
+def probes_of(name: str, **more: object) -> list[Probe]:
+    return list(named(name).probes(beds.bed(**more)))
+
+
+def named(name: str) -> Scenario:
+    (scenario,) = [one for one in all_of_them() if one.name == name]
+    return scenario
+
+
+def test_a_closed_port_is_asked_beside_an_open_one_of_the_same_pod() -> None:
+    probes = probes_of("pod-to-pod-closed-port")
+    refused = {(probe.source, probe.target) for probe in probes if probe.expect is REFUSED}
+    answered = {(probe.source, probe.target) for probe in probes if probe.expect is not REFUSED}
+    assert refused == answered
+    assert {":" in target.address for _source, target in refused} == {True, False}
+
+
+def test_a_service_without_endpoints_must_refuse_in_words() -> None:
+    assert {probe.expect for probe in probes_of("service-without-endpoints")} == {REFUSED}
+
+
+def test_a_new_service_is_told_by_its_own_name_and_with_no_other_s_address() -> None:
+    assert {str(probe.target) for probe in probes_of("new-service")} == {"service spare on one"}
+
+
+@pytest.mark.parametrize("name", ["pod-to-node-port", "host-to-node-port", "outside-to-node-port"])
+def test_who_answers_at_a_node_port_may_be_anywhere(name: str) -> None:
+    assert all(probe.target.anywhere for probe in probes_of(name))
+    assert not any(probe.target.anywhere for probe in probes_of("pod-to-local-node-port"))
+
+
+@pytest.mark.parametrize("name", ["pod-to-outside", "policy-deny-egress-to-cidr"])
+def test_any_answer_of_the_host_outside_counts(name: str) -> None:
+    outside = [probe for probe in probes_of(name) if "outside" in probe.target.name]
+    assert outside
+    assert not [probe for probe in outside if "--fail" in probe.command]

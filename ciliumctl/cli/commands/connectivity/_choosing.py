@@ -119,6 +119,17 @@ def _host(text: str) -> str:
 
     if text in {"", "none"}:
         return ""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:-]*", text):
-        raise UsageError(f"`{text}` is no host", hint="name a host or an address, without `http://` and without a port")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", text) and not _ipv6(text):
+        hint = "name a host, an IPv4 or an IPv6 address, without `http://`, brackets and a port: port 80 is asked"
+        raise UsageError(f"`{text}` is no host", hint=hint)
     return text
+
+
+def _ipv6(text: str) -> bool:
+    import ipaddress
+
+    try:
+        # A zone, as in `fe80::1%eth0`, may be any text, and is another one in each pod.
+        return not ipaddress.IPv6Address(text).scope_id
+    except ValueError:
+        return False

@@ -36,5 +36,7 @@ def render(out: Writer, result: CleanedUp) -> None:
     """Say what is gone."""
     for name in result.removed:
         out.line(f"removed: namespace {name}")
-    if not result.removed:
+    for name in result.cluster_scoped:
+        out.line(f"removed: {name}")
+    if not (result.removed or result.cluster_scoped):
         out.line("nothing of a connectivity test is there")

@@ -18,6 +18,7 @@ Examples:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from ciliumctl.connectivity import Connectivity, Tested
 
 KIND = "Connectivity"
-_MOST_PROBES = 6
+#: Failures that are told in full, and probes of each: more of them mostly say the same.
+_MOST_FAILURES = 6
+_MOST_PROBES = 4
 
 
 def command(
@@ -132,26 +135,42 @@ def command(
 
 
 def render(out: Writer, result: Connectivity) -> None:
-    """The counts, what failed in full, and what the failures have in common."""
+    """The verdict and what the failures have in common, the counts, the first failures in full, the others in short."""
     bad = [scenario for scenario in result.scenarios if scenario.bad]
-    _counts(out, result)
-    for scenario in bad:
-        out.line()
-        _explain(out, scenario)
-    if result.patterns:
-        out.line()
-        for pattern in result.patterns:
-            out.line(("✗ ", "bad"), pattern)
+    _verdict(out, result, len(bad))
     out.line()
-    verdict: Cell = ("the network does what it should", "good") if result.ok else (f"{len(bad)} tests failed", "bad")
-    families = " and ".join(f"IPv{family}" for family in result.families)
-    out.line(verdict, f": {result.count('passed')} passed, {len(bad)} failed, {result.count('skipped')} skipped")
-    took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.seconds.items())
-    out.line((f"{' and '.join(result.nodes)} of {result.context}, {families}; {took}; {result.execs} execs", "dim"))
+    _counts(out, result)
+    told: set[str] = set()
+    for scenario in bad[:_MOST_FAILURES]:
+        out.line()
+        _explain(out, scenario, told)
+    _others(out, bad[_MOST_FAILURES:])
+    if result.sysdump or result.kept:
+        out.line()
     if result.sysdump:
         out.line("sysdump: ", (result.sysdump, "head"), ", made before the pods were removed")
     if result.kept:
-        out.line((f"kept: namespace {result.namespace}; `ciliumctl connectivity cleanup` removes it", "dim"))
+        how = out.address("`ciliumctl connectivity cleanup` removes it")
+        out.line((f"kept: namespace {result.namespace}; {how}", "dim"))
+
+
+def _verdict(out: Writer, result: Connectivity, failed: int) -> None:
+    passed = result.count("passed")
+    said: Cell = ("the network does what it should", "good")
+    if failed:
+        said = (f"{_some(failed, 'test')} failed", "bad")
+    elif not passed:
+        said = ("nothing was tested", "bad")
+    out.line(said, f": {passed} passed, {failed} failed, {result.count('skipped')} skipped")
+    for pattern in result.patterns:
+        out.line(("✗ ", "bad"), pattern)
+    families = " and ".join(f"IPv{family}" for family in result.families)
+    took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.seconds.items())
+    out.line((f"{' and '.join(result.nodes)} of {result.context}, {families}; {took}; {result.execs} execs", "dim"))
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _counts(out: Writer, result: Connectivity) -> None:
@@ -177,7 +196,8 @@ def _counts(out: Writer, result: Connectivity) -> None:
         out.line(("• ", "dim"), reason, (f": {', '.join(names)}", "dim"))
 
 
-def _explain(out: Writer, scenario: Tested) -> None:
+def _explain(out: Writer, scenario: Tested, told: set[str]) -> None:
+    """One failure in full, but for evidence that was `told` before."""
     out.line(("✗ ", "bad"), (scenario.name, "head"), f": {scenario.about}")
     if scenario.reason:
         out.line("    ", scenario.reason)
@@ -191,5 +211,23 @@ def _explain(out: Writer, scenario: Tested) -> None:
         out.line(f"    and {more} more; `-o json` has them all")
     if scenario.failures:
         out.line(("    try: ", "dim"), scenario.failures[0].paste)
-    for line in scenario.evidence:
+    fresh = [line for line in scenario.evidence if line not in told]
+    told.update(fresh)
+    for line in fresh:
         out.line(("    | ", "dim"), (line, "dim") if line.startswith("could not ") else line)
+    if len(fresh) < len(scenario.evidence):
+        out.line(("    | ", "dim"), (f"{'and ' if fresh else ''}the same as above", "dim"))
+
+
+def _others(out: Writer, scenarios: Sequence[Tested]) -> None:
+    """Those that are not told in full, and the commands that tell them."""
+    if not scenarios:
+        return
+    out.line()
+    for scenario in scenarios:
+        reason = scenario.reason or f"{len(scenario.failures)} of {_some(len(scenario.probes), 'probe')} failed"
+        out.line(("✗ ", "bad"), (scenario.name, "head"), f": {reason}")
+    # The names are regular expressions, and end where they end.
+    one = out.address(f"ciliumctl connectivity test --test '^{scenarios[0].name}$'")
+    out.line(f"    in full: `{one}`, or all of them with `-o json` or `--report json=FILE`;")
+    out.line("    `--rerun-failed FILE` tests again what failed")
