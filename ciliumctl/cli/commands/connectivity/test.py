@@ -107,7 +107,6 @@ def command(
         session.deadline(60)
         session.finish(listing.listed(session.kube, wanted), listed.render)
     if only is not None and not only:
-        session.report.note(f"nothing failed in `{rerun_failed}`")
         result = connectivity.repeated(profile)
         data = envelope(KIND, result, None)
         reporting.publish(reports, connectivity.TITLE, connectivity.suites(result), data, session.environ)
@@ -136,6 +135,9 @@ def command(
 
 def render(out: Writer, result: Connectivity) -> None:
     """The verdict and what the failures have in common, the counts, the first failures in full, the others in short."""
+    if result.repeated and not result.scenarios:
+        out.line(("nothing failed in that run: there is nothing to repeat", "good"))
+        return
     bad = [scenario for scenario in result.scenarios if scenario.bad]
     _verdict(out, result, len(bad))
     out.line()
