@@ -5,7 +5,8 @@ families, and takes everything away again, also after Ctrl-C. That is traffic at
 `--compare` the figures stand beside those of an earlier run's JSON; with `--fail-below`, a throughput or request rate
 below that share of the base's fails, and so does a latency (p50, p99) that is longer in the same proportion.
 
-Exit codes: 0 measured, 1 a measurement failed or is below the base, 4 the time was up.
+Exit codes: 0 measured, 1 a measurement failed or is below the base, 4 the time was up, 7 a report could not be
+written.
 
 Examples:
   ciliumctl connectivity perf
@@ -93,13 +94,11 @@ def command(
     try:
         result = perf.run(session.kube, wanted, session.report)
     except CiliumctlError as error:
-        publish(not_begun(error), envelope(KIND, None, error), session.environ)
+        reporting.tell(session, publish(not_begun(error), envelope(KIND, None, error), session.environ))
         raise
     late = perf.late(result, session.kube)
-    publish(perf.suites(result), envelope(KIND, result, late), session.environ, perf.remarks(result))
-    if late is not None:
-        session.fail(late, result, render)
-    session.finish(result, render)
+    lost = publish(perf.suites(result), envelope(KIND, result, late), session.environ, perf.remarks(result))
+    reporting.end(session, result, render, late, lost)
 
 
 def _whole(duration: float) -> int:

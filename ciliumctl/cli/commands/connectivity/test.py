@@ -4,7 +4,7 @@ Makes small pods in namespaces of their own, lets them ask each other, says what
 nodes, and takes everything away again, also after Ctrl-C. Asks nothing outside the cluster unless `--external` names a
 host. Works with any CNI; what needs Cilium, two nodes, IPv6 or a policy enforcer is skipped where it is not there.
 
-Exit codes: 0 everything gets through, 1 something does not, 4 the time was up.
+Exit codes: 0 everything gets through, 1 something does not, 4 the time was up, 7 a report could not be written.
 
 Examples:
   ciliumctl connectivity test
@@ -114,15 +114,15 @@ def command(
             reached = connectivity.unfinished(session.kube.context, profile, dump.nodes, dump.written)
         error.result = reached
         data = envelope(KIND, reached, error)
-        reporting.publish(reports, connectivity.TITLE, connectivity.not_begun(error), data, session.environ)
+        lost = reporting.publish(reports, connectivity.TITLE, connectivity.not_begun(error), data, session.environ)
+        reporting.tell(session, lost)
         raise
     result = replace(result, sysdump=dump.written)
     late = connectivity.late(result, session.kube)
     data = envelope(KIND, result, late)
-    reporting.publish(reports, connectivity.TITLE, connectivity.suites(result), data, session.environ, result.patterns)
-    if late is not None:
-        session.fail(late, result, render)
-    session.finish(result, render)
+    suites = connectivity.suites(result)
+    lost = reporting.publish(reports, connectivity.TITLE, suites, data, session.environ, result.patterns)
+    reporting.end(session, result, render, late, lost)
 
 
 def render(out: Writer, result: Connectivity) -> None:
