@@ -344,7 +344,7 @@ EXIT_CODES: dict[int, str] = {
     4: "the deadline passed before the desired state",
     5: "the cluster cannot be reached, or refuses us: kubeconfig, TLS, 401, 403",
     6: "something else outside failed: Helm, a registry, a download, a checksum",
-    7: "partial: a result was written, but some collectors failed",
+    7: "partial: a result was written, but some collectors or reports failed",
     8: "this machine lacks something: helm, a runtime, root",
     70: "a bug: traceback, and where to report it",
     130: "interrupted, after clean-up",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
+import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ciliumctl import templates, yaml_files
+from ciliumctl import files, templates, yaml_files
 from ciliumctl.errors import BadFile, Missing, UsageError
 from ciliumctl.values import presets
 
@@ -30,6 +28,8 @@ _GAP = re.compile(r"<<(\w+)>>")
 _NEEDS = re.compile(r"^# needs: (.+)$", re.MULTILINE)
 # How long a job may take, and the network's test in it, in minutes.
 _MINUTES: Mapping[str, tuple[int, int]] = {"smoke": (45, 10), "full": (75, 40)}
+# Characters of a file that is there already, and no pipeline beyond.
+_LONGEST = 4 * 1024 * 1024
 _IMAGES = {"kind": "docker:28-dind", "kubeconfig": "python:3.13-slim"}
 
 
@@ -169,7 +169,7 @@ def write(pipeline: Pipeline, path: Path, consent: Callable[[Path], None]) -> Pi
     `consent` is asked before another file's content is lost, and raises when it is not given.
 
     Raises:
-        BadFile: there is something that is no text. Missing: it cannot be written.
+        BadFile: there is something that is no text, or too long. Missing: it cannot be written.
     """
     before = _content(path)
     if before == pipeline.text:
@@ -177,8 +177,7 @@ def write(pipeline: Pipeline, path: Path, consent: Callable[[Path], None]) -> Pi
     if before is not None:
         consent(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path.resolve(), pipeline.text)
+        files.write_whole(path, pipeline.text)
     except OSError as error:
         raise Missing(
             f"`{path}` cannot be written: {error.strerror}", hint="name another file with `--output`"
@@ -187,27 +186,21 @@ def write(pipeline: Pipeline, path: Path, consent: Callable[[Path], None]) -> Pi
 
 
 def _content(path: Path) -> str | None:
+    """The text that would be lost; `None` where none would be: no file yet, or a device or a pipe, never read."""
     try:
-        return path.read_text(encoding="utf-8")
+        found = path.stat().st_mode
+        if not (stat.S_ISREG(found) or stat.S_ISDIR(found)):
+            return None
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LONGEST + 1)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise BadFile(f"`{path}` cannot be read: {why}", hint="name another file with `--output`") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    if len(text) > _LONGEST:
+        raise BadFile(f"`{path}` is too long for a pipeline", hint="name another file with `--output`")
+    return text
 
 
 def shell_steps(text: str) -> tuple[ShellStep, ...]:

@@ -1,14 +1,11 @@
-"""Test results for other programs: JUnit XML and Markdown, written whole or not at all."""
+"""Test results for other programs: JUnit XML and Markdown."""
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
 
@@ -106,19 +103,3 @@ def markdown(title: str, suites: Sequence[Suite], remarks: Sequence[str] = ()) -
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
-
-
-def write(path: Path, text: str) -> None:
-    """Put a whole file in place: a reader sees the old one or the new one. Raises `OSError`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(part).chmod(0o666 & ~umask)
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise

@@ -27,7 +27,7 @@ from pathlib import Path
 from ciliumctl import defaults
 from ciliumctl.cli.sinks import choose
 from ciliumctl.clients.kube import NODES, conditions_of, dig, name_of
-from ciliumctl.errors import Missing
+from ciliumctl.errors import Locked, Missing
 from ciliumctl.report import Reporter
 from ciliumctl.wait import Deadline
 from tests.cluster import cluster, dns, enforcer, images, machine
@@ -35,6 +35,8 @@ from tests.world import stand_in
 
 HERE = Path(__file__).parent
 VERSION = "1.15.6"
+# The cluster of real nodes: always the same, so that the next run finds what a killed one left.
+_NAME = "quickstart"
 # 0 for as asked, 6 for "the repository cannot be reached".
 REPOSITORY_GONE = 6
 
@@ -50,6 +52,9 @@ def main() -> int:
         except subprocess.CalledProcessError as error:
             say(f"this command ended with {error.returncode}; the quickstart stops here")
             return error.returncode
+        except Locked as error:
+            say(f"{error.message}: {error.hint}")
+            return error.exit_code
         finally:
             tour.end()
     say(f"all done in {time.monotonic() - started:.0f} s")
@@ -87,7 +92,11 @@ class Tour:
         if why:
             self.on_a_lab(source, nodes)
         else:
-            self.on_real_nodes(Path(source[1]))
+            with cluster.alone(_NAME) as folder:
+                try:
+                    self.on_real_nodes(Path(source[1]), folder)
+                finally:
+                    self.end()
 
     def why_no_real_nodes(self, source: list[str]) -> str:
         """Why they cannot run here; empty when they can. Nothing is installed for them."""
@@ -102,12 +111,11 @@ class Tour:
             return "stand-ins for Cilium's images are made for a chart archive only"
         return ""
 
-    def on_real_nodes(self, chart: Path) -> None:
+    def on_real_nodes(self, chart: Path, folder: Path) -> None:
         """Two kubelets with real traffic, and stand-ins for Cilium's programs."""
         bins = Path(self.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder()) / "bin"
         sink = choose("auto", quiet=False, stream=sys.stderr, color=False, environ=os.environ)
-        folder = self.scratch / "nodes"
-        self.real = cluster.up("quickstart", folder, count=2, bins=bins, charts=[chart], report=Reporter(sink))
+        self.real = cluster.up(_NAME, folder, count=2, bins=bins, charts=[chart], report=Reporter(sink))
         self.environ["KUBECONFIG"] = str(self.real.kubeconfig)
         self.show_nodes()
         values = str(HERE / "cluster" / "values.yaml")
@@ -149,7 +157,7 @@ class Tour:
         """Whatever happened, leave nothing running."""
         if self.real is not None:
             say("ending the nodes")
-            cluster.down("quickstart", self.scratch / "nodes")
+            cluster.down(_NAME, self.real.folder)
             self.real = None
         if self.up:
             self.up = False

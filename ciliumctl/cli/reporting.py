@@ -6,13 +6,15 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from ciliumctl.cli.options import option
 from ciliumctl.cli.sinks import github_escape
-from ciliumctl.errors import UsageError
+from ciliumctl.errors import CiliumctlError, Partial, UsageError
 
 if TYPE_CHECKING:
+    from ciliumctl.cli.output import Render, Result
+    from ciliumctl.cli.session import Session
     from ciliumctl.reports import Suite
 
 FORMATS = ("junit", "markdown", "json")
@@ -26,7 +28,9 @@ Reports = Annotated[
 
 
 def wanted(given: Sequence[str] | None) -> list[tuple[str, Path]]:
-    """The reports that were asked for. Raises `UsageError` before anything is done."""
+    """The reports that were asked for. Raises `UsageError` before anything is done, also for what cannot be written."""
+    from ciliumctl.files import why_unwritable
+
     found = []
     for text in given or ():
         form, _equals, file = text.partition("=")
@@ -34,6 +38,8 @@ def wanted(given: Sequence[str] | None) -> list[tuple[str, Path]]:
             raise UsageError(f"`--report {text}` is not a report", hint=f"write `--report {'|'.join(FORMATS)}=FILE`")
         if Path(file).is_dir():
             raise UsageError(f"`{file}` is a folder", hint="name a file")
+        if why := why_unwritable(Path(file)):
+            raise UsageError(f"`{file}` cannot be written: {why}", hint="name another file")
         found.append((form, Path(file)))
     return found
 
@@ -45,23 +51,61 @@ def publish(
     data: Mapping[str, Any],
     environ: Mapping[str, str],
     remarks: Sequence[str] = (),
-) -> None:
-    """Write the reports, and tell GitHub where that runs us. Raises `UsageError` for a file that cannot be written."""
+) -> Partial | None:
+    """Write the reports, and tell GitHub where that runs us; returns what is to be told of those that failed."""
+    from ciliumctl import files
     from ciliumctl import reports as made
 
     page = made.markdown(title, suites, remarks)
     texts = {"markdown": lambda: page, "junit": lambda: made.junit(title, suites), "json": lambda: _json(data)}
+    failed = []
     for form, path in reports:
         try:
-            made.write(path, texts[form]())
+            files.write_whole(path, texts[form]())
         except OSError as error:
-            raise UsageError(f"`{path}` cannot be written: {error.strerror}", hint="name another file") from error
+            failed.append(f"`{path}` ({error.strerror or error})")
     if environ.get("GITHUB_ACTIONS") == "true":
         _annotate(suites)
         summary = environ.get("GITHUB_STEP_SUMMARY", "")
         if summary:
-            with Path(summary).open("a", encoding="utf-8") as out:
-                out.write(page)
+            _summarize(Path(summary), page)
+    if not failed:
+        return None
+    reason = f"{'a report' if len(failed) == 1 else 'reports'} could not be written: {', '.join(failed)}"
+    return Partial(reason, hint="free some space, or name another file")
+
+
+def end(
+    session: Session, result: Result, render: Render, late: CiliumctlError | None, lost: Partial | None
+) -> NoReturn:
+    """Write the result and end as it is: with its own error `late`, well or not; then tell what `publish` lost.
+
+    The exit code is the result's own; 7 where that would be 0 and a report is lost.
+    """
+    if late is not None:
+        try:
+            session.fail(late, result, render)
+        finally:
+            tell(session, lost)
+    if lost is not None:
+        session.fail(lost, result, render, exit_code=None if result.ok else 1)
+    session.finish(result, render)
+
+
+def tell(session: Session, lost: Partial | None) -> None:
+    """Say which reports could not be written, beside an error that ends the command."""
+    if lost is not None:
+        session.explain(lost)
+
+
+def _summarize(path: Path, page: str) -> None:
+    """GitHub's own page: nothing that a result hangs on."""
+    try:
+        with path.open("a", encoding="utf-8") as out:
+            out.write(page)
+    except OSError as error:
+        text = github_escape(f"the step's summary cannot be written: {error.strerror or error}")
+        sys.stderr.write(f"::warning title=ciliumctl::{text}\n")
 
 
 def _json(data: Mapping[str, Any]) -> str:

@@ -223,15 +223,15 @@ class Session:
             writer.line(("next: ", "head"), self.addressed(f"ciliumctl {then}"))
         raise typer.Exit(exit_code if exit_code is not None else 0 if result.ok else 1)
 
-    def fail(self, error: CiliumctlError, result: Result, render: Render) -> NoReturn:
-        """Write what was reached and why it is not enough, and end with the error's exit code."""
+    def fail(self, error: CiliumctlError, result: Result, render: Render, *, exit_code: int | None = None) -> NoReturn:
+        """Write what was reached and why it is not enough, and end with the error's exit code, or with `exit_code`."""
         output = self.settings.output
         if output in {"json", "yaml"}:
             write_failure(result.kind, error, result, output)
         else:
             self.write(result, render)
         self.explain(error)
-        raise typer.Exit(error.exit_code)
+        raise typer.Exit(error.exit_code if exit_code is None else exit_code)
 
     def addressed(self, text: str) -> str:
         """A text whose `ciliumctl …` commands name the same cluster and namespace as this run was told to."""

@@ -16,6 +16,8 @@ from typer.core import TyperOption
 from ciliumctl import defaults
 
 ENV_PREFIX = "CILIUMCTL"
+#: What `-o` knows.
+FORMATS = ("table", "wide", "json", "yaml", "name")
 _META = "ciliumctl.global"
 # The order of the contract: flag, environment, project or user file, default.
 _RANK = {"DEFAULT": 0, "DEFAULT_MAP": 1, "ENVIRONMENT": 2, "COMMANDLINE": 3}
@@ -172,7 +174,7 @@ def global_options() -> list[TyperOption]:
             "output",
             "--output",
             "-o",
-            type=Choice("table", "wide", "json", "yaml", "name"),
+            type=Choice(*FORMATS),
             default="table",
             help="Format of the result (default: table)",
         ),

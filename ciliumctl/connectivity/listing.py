@@ -43,6 +43,7 @@ class Listed:
 
 def listed(kube: Kube | None, wanted: Wanted) -> Listed:
     """The scenarios that are chosen; with a cluster, what it would skip. No request without, six with."""
+    chosen = select(wanted)
     world = looking.look(kube, wanted.settings, wanted.namespace) if kube is not None else None
     entries = [
         Entry(
@@ -53,6 +54,6 @@ def listed(kube: Kube | None, wanted: Wanted) -> Listed:
             official=one.official,
             skipped=one.skipped(world) if world is not None else "",
         )
-        for one in select(wanted)
+        for one in chosen
     ]
     return Listed(tests=tuple(entries))

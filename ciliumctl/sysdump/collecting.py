@@ -25,10 +25,10 @@ AT_ONCE = 8
 
 
 def preview(kube: Kube, wanted: Wanted) -> Sysdump:
-    """What would be read, and nothing of it. Seven requests.
+    """What would be read, and nothing of it. Seven requests, eight for nodes by name.
 
     Raises:
-        ClusterError: the cluster cannot be reached, or does not know us.
+        ClusterError: the cluster cannot be reached, or does not know us. UsageError: there is no such node.
     """
     scene = look(kube, wanted)
     stages = plan(kube, scene, wanted, kube.deadline)
@@ -48,7 +48,8 @@ def collect(kube: Kube, wanted: Wanted, report: Reporter) -> Sysdump:
     """Read everything and write the archive; what cannot be had is listed in it and in the result.
 
     Raises:
-        ClusterError: the cluster cannot be reached, or does not know us. UsageError: the file cannot be written.
+        ClusterError: the cluster cannot be reached, or does not know us. UsageError: the file cannot be written, or a
+            node that was named does not exist.
     """
     began = time.monotonic()
     deadline = kube.deadline.within(wanted.seconds)

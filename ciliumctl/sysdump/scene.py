@@ -13,6 +13,7 @@ from ciliumctl.clients.kube import (
     CONFIG_MAPS,
     DAEMON_SETS,
     NAMESPACES,
+    NODES,
     PODS,
     SECRETS,
     Kube,
@@ -23,7 +24,7 @@ from ciliumctl.clients.kube import (
     labels_of,
     name_of,
 )
-from ciliumctl.errors import CiliumctlError
+from ciliumctl.errors import CiliumctlError, UsageError
 from ciliumctl.parallel import gather
 from ciliumctl.status.facts import component_of
 from ciliumctl.sysdump.result import Lacking
@@ -34,6 +35,8 @@ MEBIBYTE = 1024 * 1024
 #: Bytes of an archive, when nobody said how many.
 MAX_SIZE = 100 * MEBIBYTE
 ALL = "all"
+# Names in a hint.
+_SHOWN = 10
 # What marks the namespaces of connectivity tests (ciliumctl.connectivity.session).
 _TESTS = "ciliumctl.io/connectivity"
 
@@ -77,10 +80,10 @@ class Scene:
 
 
 def look(kube: Kube, wanted: Wanted) -> Scene:
-    """Look around. Six requests; what cannot be read is told, and the rest goes on without it.
+    """Look around. Six requests, and one more for nodes by name; what cannot be read is told, and the rest goes on.
 
     Raises:
-        ClusterError: the cluster cannot be reached, or does not know us.
+        ClusterError: the cluster cannot be reached, or does not know us. UsageError: there is no such node.
     """
     version = kube.version()
     asked: dict[str, Any] = {
@@ -96,6 +99,9 @@ def look(kube: Kube, wanted: Wanted) -> Scene:
             kube.objects(NAMESPACES, labels=_TESTS, metadata_only=True)
         ),
     }
+    named = [node for node in wanted.nodes if node != ALL]
+    if named:
+        asked["the nodes"] = lambda: [name_of(node) for node in kube.objects(NODES, metadata_only=True)]
     found = gather(list(asked.values()))
     lacking = []
     for what, one in zip(asked, found, strict=True):
@@ -103,11 +109,13 @@ def look(kube: Kube, wanted: Wanted) -> Scene:
             lacking.append(Lacking(file="", about=what, reason=one.message))
         elif isinstance(one, Exception):
             raise one
-    kinds, agents_set, config, pods, tests = (None if isinstance(one, Exception) else one for one in found)
+    kinds, agents_set, config, pods, tests, *nodes = (None if isinstance(one, Exception) else one for one in found)
+    for known in nodes:
+        _check_names(named, known)
     ours = [pod for pod in pods or () if _ours(pod)]
     agents = {_node(pod): pod for pod in ours if _agent(pod) and _node(pod)}
     if agents:
-        without = [node for node in wanted.nodes if node not in agents and node != ALL]
+        without = [node for node in named if node not in agents]
         lacking += [Lacking(file=f"agents/{node}", about="the agent", reason="no agent runs there") for node in without]
     return Scene(
         version=version,
@@ -120,6 +128,14 @@ def look(kube: Kube, wanted: Wanted) -> Scene:
         tests=tuple(name_of(one) for one in tests or ()),
         lacking=tuple(lacking),
     )
+
+
+def _check_names(named: Sequence[str], known: Sequence[str] | None) -> None:
+    """Raises `UsageError` for a name that no node has; where the nodes cannot be listed, nobody knows."""
+    for name in named:
+        if known is not None and name not in known:
+            some = ", ".join(known[:_SHOWN]) + (", …" if len(known) > _SHOWN else "")
+            raise UsageError(f"there is no node `{name}`", hint=f"the nodes are {some}" if some else "")
 
 
 def _ours(pod: Manifest) -> bool:

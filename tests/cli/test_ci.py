@@ -22,6 +22,7 @@ from ciliumctl.pipelines import shell_steps
 from ciliumctl.report import Reporter
 from docs.generating.commands import commands
 from tests.docs.test_pages import ours, parse
+from tests.world.devices import device
 from tests.world.run import HERE, Ran, quiet_environ, run
 
 _CACHE = Path(os.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder())
@@ -106,6 +107,53 @@ def test_the_word_json_is_the_format_before_and_after_the_command(where: str, tm
     assert (ran.json["kind"], ran.json["data"]["outcome"]) == ("Pipeline", "shown")
     assert ran.json["data"]["text"] == init(tmp_path, "tekton").out
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("word", ["name", "wide"])
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_format_that_there_is_not_is_refused_as_everywhere(
+    where: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("ci", "init", "tekton")
+    ran = run(*(("-o", word, *words) if where == "before" else (*words, "-o", word)), env=quiet_environ(tmp_path))
+    assert (ran.code, ran.out) == (2, "")
+    assert f"this command has no `-o {word}` output" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_named_like_a_format_has_a_folder_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert init(tmp_path, "tekton", "-o", "./json").code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["json"]
+
+
+def test_a_dash_is_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = init(tmp_path, "tekton", "--output", "-")
+    assert (ran.code, ran.out) == (0, init(tmp_path, "tekton").out)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_is_written_to_and_neither_read_nor_replaced(tmp_path: Path) -> None:
+    """In a process that may not use much memory: `/dev/full` has no end to read to."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))"
+    limited = f"{limit}; from ciliumctl.cli import main; main()"
+    for name, code in (("null", 0), ("full", 8)):
+        path = device(tmp_path, name)
+        (tmp_path / f"to-{name}").symlink_to(path)
+        done = subprocess.run(
+            [sys.executable, "-c", limited, "ci", "init", "github", "--output", str(tmp_path / f"to-{name}")],
+            env={**quiet_environ(tmp_path), "PYTHONPATH": str(HERE)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
+        assert done.returncode == code, done.stderr
+        assert ("No space left on device" in done.stderr) == bool(code)
+        assert (tmp_path / f"to-{name}").is_symlink()
+        assert path.is_char_device()
 
 
 def test_a_file_and_a_format_go_together(tmp_path: Path) -> None:

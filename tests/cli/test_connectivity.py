@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import POLICIES, FakeCluster
+from tests.world.devices import device
 
 
 def test_the_tests_are_listed_without_asking_the_cluster(cluster: FakeCluster, command: Command) -> None:
@@ -44,6 +45,7 @@ def test_the_tests_are_listed_without_asking_the_cluster(cluster: FakeCluster, c
         (("--node-selector", "zone"), "`--node-selector zone` has no `=`"),
         (("--report", "html=x"), "`--report html=x` is not a report"),
         (("--report", "junit=/"), "`/` is a folder"),
+        (("--report", "junit=/dev/null/x.xml"), "`/dev/null/x.xml` cannot be written: Not a directory"),
         (("--rerun-failed", "/none.json"), "`/none.json` cannot be read"),
         (("--profile", "most"), "most"),
         (("--retries", "11"), "11"),
@@ -56,6 +58,31 @@ def test_what_makes_no_sense_is_told_before_anything_is_made(
     assert ran.code == 2, ran.err
     assert words in ran.err
     assert {seen.method for seen in cluster.seen} <= {"GET"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--image", "other=x"), ("--test", "("), ("--report", "junit=/dev/null/x.xml")], ids=str
+)
+def test_what_makes_no_sense_is_told_before_the_cluster_is_asked_what_it_would_skip(
+    cluster: FakeCluster, command: Command, arguments: tuple[str, ...]
+) -> None:
+    ran = command("connectivity", "test", "--list", *arguments)
+    assert ran.code == 2, ran.err
+    assert cluster.seen == []
+
+
+def test_a_report_that_cannot_be_written_hides_neither_the_error_nor_the_other_report(
+    cluster: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    cluster.add(objects.node("one", ready=False))
+    second, full = tmp_path / "second.json", device(tmp_path, "full")
+    reports = ("--report", f"junit={full}", "--report", f"json={second}")
+    ran = command("connectivity", "test", *reports, "-o", "json")
+    assert ran.code == 3, ran.err
+    assert ran.json["error"]["code"] == "refused"
+    assert json.loads(second.read_text())["error"]["code"] == "refused"
+    assert f"a report could not be written: `{full}` (No space left on device)" in ran.err
+    assert ran.err.index(str(full)) < ran.err.index("no node is ready")
 
 
 def test_nodes_that_take_no_pods_are_told_and_reports_are_written(

@@ -15,6 +15,7 @@ from tests.docs.checker import violations
 from tests.docs.test_schemas import schema
 from tests.world import objects
 from tests.world.cluster import FakeCluster, Fault, Object
+from tests.world.devices import device
 from tests.world.execs import Answer, Call
 from tests.world.pods import PodCluster, pod_cluster
 from tests.world.run import Ran, quiet_environ, run
@@ -164,6 +165,27 @@ def slower(call: Call) -> Answer:
     return Answer(stdout=iperf3(0.1)) if throttled else good(call)
 
 
+def test_a_lost_report_is_told_beside_the_result_and_exits_7(world: PodCluster, perf: Perf, tmp_path: Path) -> None:
+    second, full = tmp_path / "second.json", device(tmp_path, "full")
+    reports = ("--report", f"junit={full}", "--report", f"json={second}")
+    ran = perf("--single-node", *reports)
+    assert ran.code == 7, ran.err
+    assert "9.00 Gbit/s" in ran.out
+    assert f"a report could not be written: `{full}` (No space left on device)" in ran.err
+    assert json.loads(second.read_text())["ok"] is True
+    ran = perf("--single-node", *reports, "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (7, "partial")
+    assert ran.json["data"]["measurements"]
+    assert left(world) == []
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_made(world: PodCluster, perf: Perf) -> None:
+    ran = perf("--report", "junit=/dev/null/x.xml")
+    assert ran.code == 2
+    assert "`/dev/null/x.xml` cannot be written: Not a directory" in ran.err
+    assert world.seen == []
+
+
 def test_what_is_worse_than_the_base_is_named_and_exits_1(world: PodCluster, perf: Perf, tmp_path: Path) -> None:
     base, junit = tmp_path / "base.json", tmp_path / "j.xml"
     base.write_text(perf("-o", "json").out)
@@ -274,6 +296,15 @@ def test_a_deadline_that_is_too_short_exits_4_with_what_there_is(world: PodClust
     assert ran.code == 4, ran.err
     assert ran.json["error"]["code"] == "timeout"
     assert {one["reason"] for one in ran.json["data"]["measurements"]} == {"the time was up before it began"}
+    assert left(world) == []
+
+
+def test_a_lost_report_changes_nothing_where_the_time_was_up(world: PodCluster, perf: Perf, tmp_path: Path) -> None:
+    full = device(tmp_path, "full")
+    ran = perf("--timeout", "3s", "-o", "json", "--report", f"junit={full}")
+    assert ran.code == 4, ran.err
+    assert ran.json["error"]["code"] == "timeout"
+    assert f"`{full}` (No space left on device)" in ran.err
     assert left(world) == []
 
 

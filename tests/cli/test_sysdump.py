@@ -14,6 +14,7 @@ from tests.conftest import Command
 from tests.docs.checker import violations
 from tests.world import objects
 from tests.world.cluster import CILIUM_ENDPOINTS, NETWORK_POLICIES, FakeCluster, Fault
+from tests.world.devices import device
 from tests.world.execs import Answer, Call
 from tests.world.run import HERE
 
@@ -109,9 +110,43 @@ def test_only_named_nodes_are_asked(healthy: FakeCluster, command: Command) -> N
     assert {call.pod for call in healthy.calls} == {"cilium-bbbbb"}
     assert (ran.json["data"]["nodes"], ran.json["data"]["all_nodes"]) == (["two"], 2)
     assert not any(name.startswith("logs/cilium-aaaaa") for name in inside(Path("a.zip")))
+    healthy.add(objects.node("three"))
     ran = command("sysdump", "--nodes", "three", "--output-filename", "b")
     assert ran.code == 7
     assert "missing: agents/three: no agent runs there" in ran.out
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+@pytest.mark.parametrize("nodes", ["two,typo", "all,typo"])
+def test_a_node_that_does_not_exist_is_told_with_agents(
+    healthy: FakeCluster, command: Command, tmp_path: Path, nodes: str, more: tuple[str, ...]
+) -> None:
+    del healthy
+    ran = command("sysdump", "--nodes", nodes, *more)
+    assert ran.code == 2, ran.err
+    assert "there is no node `typo`" in ran.err
+    assert "the nodes are one, two" in ran.err
+    assert list(tmp_path.glob("*sysdump*")) == []
+
+
+def test_a_node_that_does_not_exist_is_told_without_agents(
+    cluster: FakeCluster, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cluster.kinds.append(NETWORK_POLICIES)
+    cluster.add(objects.node("one"))
+    ran = command("sysdump", "--nodes", "typo")
+    assert ran.code == 2, ran.err
+    assert "there is no node `typo`" in ran.err
+    assert command("sysdump", "--nodes", "one").code == 0
+
+
+def test_where_nodes_cannot_be_listed_those_with_agents_are_known(healthy: FakeCluster, command: Command) -> None:
+    healthy.faults.append(Fault(pattern="/nodes", status=403, message="no nodes for you"))
+    ran = command("sysdump", "--nodes", "two,three", "--output-filename", "a", "-o", "json")
+    assert ran.code == 7, ran.err
+    assert ran.json["data"]["nodes"] == ["two"]
+    assert {"agents/three", ""} <= {one["file"] for one in ran.json["data"]["lacking"]}
 
 
 def test_since_goes_to_the_server_and_the_size_is_kept(healthy: FakeCluster, command: Command) -> None:
@@ -211,6 +246,19 @@ def test_the_text_names_it_and_a_default_name_is_taken(healthy: FakeCluster, com
     (path,) = tmp_path.glob("ciliumctl-sysdump-*.zip")
     assert f"sysdump: {path.name}, made before the pods were removed" in ran.out
     assert "    | source: pod ciliumctl-test-" in ran.out
+
+
+def test_a_lost_report_leaves_the_result_of_a_failed_test_and_its_exit_code(
+    healthy: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    live(healthy, works=True)
+    full = device(tmp_path, "full")
+    second = tmp_path / "second.json"
+    ran = command(*TEST, "--report", f"junit={full}", "--report", f"json={second}", "-o", "json")
+    assert ran.code == 1, ran.err
+    assert ran.json["data"]["scenarios"] == json.loads(second.read_text())["data"]["scenarios"] != []
+    assert ran.json["error"]["code"] == "partial"
+    assert f"`{full}` (No space left on device)" in ran.err
 
 
 def test_a_set_up_that_failed_leaves_one_too(healthy: FakeCluster, command: Command, tmp_path: Path) -> None:

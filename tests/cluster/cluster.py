@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from ciliumctl import tools
 from ciliumctl.clients.helm import Helm, HelmOptions
 from ciliumctl.clients.kube import NODES, ConnectOptions, Kube, connect
 from ciliumctl.clients.web import Web
-from ciliumctl.errors import LabFailed, NotFound
+from ciliumctl.errors import LabFailed, Locked, NotFound
 from ciliumctl.lab import control_plane, pki
 from ciliumctl.lab.processes import Process, start
 from ciliumctl.report import Reporter
@@ -58,6 +60,25 @@ class Cluster:
 def folder_of(name: str) -> Path:
     """Where a cluster's files are unless somebody says otherwise: always the same, so that `down` finds them."""
     return Path("/var/tmp") / f"ciliumctl-{name}"  # noqa: S108
+
+
+@contextmanager
+def alone(name: str) -> Iterator[Path]:
+    """The folder of a cluster that no other run has meanwhile.
+
+    A folder of that name only: a run that was killed left its files there, by which the next one finds its processes.
+
+    Raises:
+        Locked: another run has it.
+    """
+    folder = folder_of(name)
+    # The lock is the open file's, and goes with the process, however that ends.
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Locked(f"another run has the nodes of `{name}`", hint="wait until it ends") from None
+        yield folder
 
 
 def load(folder: Path) -> Cluster:

@@ -5,18 +5,18 @@ Nothing here runs unless this folder, or a file in it, is asked for by name: `no
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from ciliumctl import defaults
-from ciliumctl.errors import Missing
+from ciliumctl.errors import Locked, Missing
 from ciliumctl.report import Reporter
 from ciliumctl.wait import Deadline
 from tests.cluster import cluster as real
@@ -55,11 +55,11 @@ def machine_for_nodes() -> Iterator[None]:
         machine.check()
     except Missing as error:
         pytest.skip(f"{error.message}: {error.hint}")
-    with real.folder_of(_NAME).with_suffix(".lock").open("w") as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pytest.exit("another run of tests/e2e has these nodes: wait for it, or set CILIUMCTL_E2E_NAME", 3)
+            held.enter_context(real.alone(_NAME))
+        except Locked as error:
+            pytest.exit(f"{error.message}: {error.hint}, or set CILIUMCTL_E2E_NAME", 3)
         yield
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import string
 from pathlib import Path
@@ -252,7 +253,6 @@ def test_a_file_is_written_with_its_folders_and_then_unchanged(tmp_path: Path) -
     pipeline = made("github")
     assert write(pipeline, path, refuse).outcome == "written"
     assert path.read_text() == pipeline.text
-    assert path.stat().st_mode & 0o777 == 0o644
     before = path.stat().st_mtime_ns
     assert write(pipeline, path, refuse).outcome == "unchanged"
     assert path.stat().st_mtime_ns == before
@@ -285,9 +285,18 @@ def test_what_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadFile, match="no text"):
         write(made("github"), tmp_path / "binary", refuse)
+    (tmp_path / "long").write_text("# much\n" * 1_000_000)
+    with pytest.raises(BadFile, match="too long"):
+        write(made("github"), tmp_path / "long", refuse)
     (tmp_path / "file").write_text("")
     with pytest.raises((Missing, BadFile), match="cannot be"):
         write(made("github"), tmp_path / "file" / "below.yml", refuse)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Missing, match="cannot be written"):
+        write(made("github"), tmp_path / "pipe", refuse)
 
 
 def stub(folder: Path, *, fails_at: str = "") -> Path:

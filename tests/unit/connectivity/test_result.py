@@ -12,7 +12,7 @@ from ciliumctl.connectivity import failed_in, not_begun, repeated, suites
 from ciliumctl.connectivity import result as results
 from ciliumctl.connectivity.result import Connectivity, Outcome, Probed, patterns
 from ciliumctl.errors import BadFile, Forbidden
-from ciliumctl.reports import junit, markdown, write
+from ciliumctl.reports import junit, markdown
 
 
 def probed(
@@ -147,17 +147,6 @@ def test_a_run_that_could_not_begin_is_an_error_in_the_reports() -> None:
     root = parsed(text)
     assert (root.get("tests"), root.get("errors")) == ("1", "1")
     assert "may not create" in text
-
-
-def test_a_report_replaces_the_old_one_whole_or_not_at_all(tmp_path: Path) -> None:
-    file = tmp_path / "new" / "report.xml"
-    write(file, "one")
-    write(file, "two")
-    assert file.read_text() == "two"
-    assert [path.name for path in file.parent.iterdir()] == ["report.xml"]
-    with pytest.raises(OSError, match="exists"):
-        write(tmp_path / "new" / "report.xml" / "below", "three")
-    assert file.read_text() == "two"
 
 
 def test_what_failed_is_read_back_from_a_report(tmp_path: Path) -> None:

@@ -24,21 +24,20 @@ import typer
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import Presets, argument, choice, option
 from ciliumctl.cli.output import Writer
-from ciliumctl.cli.settings import Choice, remember
+from ciliumctl.cli.settings import FORMATS, Choice, remember
 
 if TYPE_CHECKING:
     from ciliumctl.pipelines import Pipeline
 
 KIND = "Pipeline"
-_FORMATS = ("table", "json", "yaml")
 
 
 def _file_or_format(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
-    """A format's word means here what it means everywhere; anything else is the file."""
-    if value in _FORMATS:
+    """A format's word means here what it means everywhere, `-` is standard output; anything else is the file."""
+    if value in FORMATS:
         remember(ctx, param, value)
         return ""
-    return value
+    return "" if value == "-" else value
 
 
 def command(
@@ -55,7 +54,7 @@ def command(
             "-o",
             metavar="FILE|FORMAT",
             callback=_file_or_format,
-            help="File to write (default: print it); json, yaml or table: the result's format, as everywhere",
+            help="File to write (default and `-`: print it); json, yaml or table: the result's format, as everywhere",
         ),
     ] = "",
     cluster: Annotated[

@@ -63,10 +63,10 @@ def settings(
     families: str,
     external: str,
 ) -> Settings:
-    """The bed's settings. Raises `UsageError`."""
+    """The bed's settings, checked as far as that needs no cluster. Raises `UsageError`."""
     from ciliumctl.connectivity import Settings
 
-    return Settings(
+    found = Settings(
         images=_pairs("--image", images),
         registry=registry,
         pull_secret=pull_secret,
@@ -76,6 +76,8 @@ def settings(
         families=_families(families),
         external=_host(external),
     )
+    found.check()
+    return found
 
 
 def _pairs(flag: str, given: Sequence[str] | None) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ families, and takes everything away again, also after Ctrl-C. That is traffic at
 below that share of the base's fails, and so does a latency (p50, p99) that is longer in the same proportion.
 
 Exit codes: 0 measured, 1 a measurement failed or is below the base, 4 the time was up, 7 measured, but the pods of the
-test could not be taken away.
+test could not be taken away, or a report not be written.
 
 Examples:
   ciliumctl connectivity perf
@@ -94,13 +94,11 @@ def command(
     try:
         result = perf.run(session.kube, wanted, session.report)
     except CiliumctlError as error:
-        publish(not_begun(error), envelope(KIND, None, error), session.environ)
+        reporting.tell(session, publish(not_begun(error), envelope(KIND, None, error), session.environ))
         raise
     incomplete = perf.incomplete(result, session.kube)
-    publish(perf.suites(result), envelope(KIND, result, incomplete), session.environ, perf.remarks(result))
-    if incomplete is not None:
-        session.fail(incomplete, result, render)
-    session.finish(result, render)
+    lost = publish(perf.suites(result), envelope(KIND, result, incomplete), session.environ, perf.remarks(result))
+    reporting.end(session, result, render, incomplete, lost)
 
 
 def _whole(duration: float) -> int:

@@ -5,7 +5,7 @@ nodes, and takes everything away again, also after Ctrl-C. Asks nothing outside 
 host. Works with any CNI; what needs Cilium, two nodes, IPv6 or a policy enforcer is skipped where it is not there.
 
 Exit codes: 0 everything gets through, 1 something does not, 4 the time was up, 7 everything gets through, but the pods
-of the test could not be taken away.
+of the test could not be taken away, or a report not be written.
 
 Examples:
   ciliumctl connectivity test
@@ -109,8 +109,8 @@ def command(
     if only is not None and not only:
         result = connectivity.repeated(profile)
         data = envelope(KIND, result, None)
-        reporting.publish(reports, connectivity.TITLE, connectivity.suites(result), data, session.environ)
-        session.finish(result, render)
+        lost = reporting.publish(reports, connectivity.TITLE, connectivity.suites(result), data, session.environ)
+        reporting.end(session, result, render, None, lost)
     dump = dumping.Dump(session, wanted=sysdump_on_failure or bool(sysdump_file), file=sysdump_file)
     session.deadline(1800)
     try:
@@ -122,15 +122,15 @@ def command(
             reached = connectivity.unfinished(session.kube.context, profile, dump.nodes, dump.written)
         error.result = reached
         data = envelope(KIND, reached, error)
-        reporting.publish(reports, connectivity.TITLE, connectivity.not_begun(error), data, session.environ)
+        lost = reporting.publish(reports, connectivity.TITLE, connectivity.not_begun(error), data, session.environ)
+        reporting.tell(session, lost)
         raise
     result = replace(result, sysdump=dump.written)
     incomplete = connectivity.incomplete(result)
     data = envelope(KIND, result, incomplete)
-    reporting.publish(reports, connectivity.TITLE, connectivity.suites(result), data, session.environ, result.patterns)
-    if incomplete is not None:
-        session.fail(incomplete, result, render)
-    session.finish(result, render)
+    suites = connectivity.suites(result)
+    lost = reporting.publish(reports, connectivity.TITLE, suites, data, session.environ, result.patterns)
+    reporting.end(session, result, render, incomplete, lost)
 
 
 def render(out: Writer, result: Connectivity) -> None:
