@@ -210,6 +210,25 @@ def test_what_is_worse_than_the_base_is_named_and_exits_1(world: PodCluster, per
     assert list(violations(found, wanted, wanted)) == []
 
 
+def test_what_the_base_has_and_cannot_be_measured_now_exits_1(world: PodCluster, perf: Perf, tmp_path: Path) -> None:
+    base = tmp_path / "base.json"
+    base.write_text(perf("-o", "json").out)
+    limit = ("--compare", str(base), "--fail-below", "90%")
+    assert perf(*limit, "--single-node").code == 0
+    assert perf(*limit, "--ip-families", "ipv4").code == 0
+    pattern = "POST /api/v1/namespaces/[^/]*-host/pods$"
+    world.faults.append(Fault(pattern=pattern, status=403, message="hostNetwork is not allowed"))
+    assert perf("--compare", str(base)).code == 0
+    ran = perf(*limit)
+    assert ran.code == 1, ran.err
+    names = [f"{what}-host-to-host-ipv{family}" for what in ("throughput", "latency") for family in (4, 6)]
+    assert f"✗ 4 measurements of {base} could not be made now: {', '.join(names)}\n" in ran.out
+    assert "• not measured now" not in ran.out
+    assert f"✔ all 16 figures that both have are at least 90 % of {base}\n" in ran.out
+    assert "the network cannot be held against what it was: 8 measured, 0 failed, 4 skipped\n" in ran.out
+    assert perf(*limit, "-o", "name").out.split() == names
+
+
 def test_a_measurement_that_fails_is_told_and_the_others_go_on(world: PodCluster, perf: Perf, tmp_path: Path) -> None:
     def program(call: Call) -> Answer:
         if "203.0.113.3" in call.command:

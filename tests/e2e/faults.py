@@ -1,6 +1,7 @@
 """Faults of a network, each injected into the real cluster and taken out again without a trace.
 
-Each names the scenarios that must see it, some that must not, and what the report must say about the place.
+Each names the scenarios that must see it, some that must not, and what the report must say about the place. Nodes
+forward what pods send and get, but not what they send each other: where a fault is in forwarding, `host-to-host` passes.
 """
 
 from __future__ import annotations
@@ -425,6 +426,7 @@ FAULTS = (
         about="30 % of what one node forwards is lost",
         inject=_forward(ONE, "numgen random mod 100 < 30 drop"),
         fails=("pod-to-pod-no-loss",),
+        passes=("host-to-host",),
         says=(r"node-1 to node-2",),
     ),
     Fault(
@@ -432,6 +434,7 @@ FAULTS = (
         about="everything that one node forwards from the other is lost",
         inject=_forward(TWO, "iifname eth0 drop"),
         fails=(*_PLAIN, "pod-to-pod-no-loss"),
+        passes=("host-to-host",),
         says=("nothing gets through from node-1 to node-2",),
     ),
     Fault(
@@ -448,6 +451,11 @@ FAULTS = (
         inject=_no_dns,
         fails=("dns-service", "dns-search-path", "pod-to-api-server", "dns-no-such-name"),
         passes=(*_PLAIN, "pod-to-service", "pod-to-api-server-address"),
+        says=(
+            "no servers could be reached",
+            "Could not resolve host|Resolving timed out",
+            "name server: service kube-system/kube-dns at .*: endpoints none",
+        ),
     ),
     Fault(
         name="dns-lies",
@@ -511,6 +519,8 @@ FAULTS = (
         about="the enforcer denies everything",
         inject=_denies_all,
         fails=(*_PLAIN, "policy-allow-ingress-by-label"),
+        # Policies are of pods; the nodes' own traffic is not denied.
+        passes=("host-to-host",),
         says=("it fails without the policy already",),
     ),
     Fault(
@@ -547,7 +557,7 @@ FAULTS = (
     ),
     Fault(
         name="another-pod-answers",
-        about="on one node the address of a pod is another pod's",
+        about="a packet rule on one node leads to another pod, as an address that two pods have would",
         inject=_another_pod_answers,
         fails=("pod-to-pod",),
         passes=("pod-to-host",),
@@ -558,13 +568,15 @@ FAULTS = (
         about="one node does not forward IPv4",
         inject=_sysctl(TWO, "net.ipv4.ip_forward", "0", "1"),
         fails=("pod-to-pod", "pod-to-pod-icmp"),
+        passes=("host-to-host",),
         says=("nothing gets through from node-1 to node-2", "IPv6 is not affected"),
     ),
     Fault(
         name="no-new-connections",
-        about="one node's connection table is full: it knows old connections and takes no new ones",
+        about="a packet rule does what a full connection table does: old connections go on, new ones are dropped",
         inject=_forward(ONE, "ct state new drop"),
         fails=(*_PLAIN, "pod-to-service", "pod-to-api-server-address"),
+        passes=("host-to-host",),
         says=("within node-1",),
     ),
     Fault(
@@ -577,7 +589,7 @@ FAULTS = (
     ),
     Fault(
         name="ipv6-off",
-        about="one node forwards no IPv6",
+        about="a packet rule drops what one node forwards over IPv6, as if it did not forward it",
         inject=_forward(ONE, "meta nfproto ipv6 drop"),
         fails=("pod-to-pod", "pod-to-pod-udp", "pod-to-pod-icmp"),
         passes=("pod-to-api-server-address",),
@@ -588,6 +600,8 @@ FAULTS = (
         about="the cable of one node is out",
         inject=_node_gone,
         fails=("pod-to-pod", "pod-to-host"),
-        says=("node-2|far-client",),
+        # Only `client` asks, and only itself: nothing of it is on the other node.
+        passes=("pod-to-itself-via-service",),
+        says=("pod `far-client` on node-2 cannot be asked",),
     ),
 )

@@ -94,8 +94,8 @@ def figures_of(measurements: Sequence[Measurement]) -> dict[Key, float]:
     }
 
 
-def compare(perf: Perf, base: Base, fail_below: float | None) -> Comparison:
-    """The figures of a run beside those of an earlier one."""
+def compare(perf: Perf, base: Base, fail_below: float | None, *, single_node: bool = False) -> Comparison:
+    """The figures of a run beside those of an earlier one. `single_node`: this run was told to use one node."""
     now = figures_of(perf.measurements)
     compared = []
     for (measurement, name), value in now.items():
@@ -113,12 +113,16 @@ def compare(perf: Perf, base: Base, fail_below: float | None) -> Comparison:
                 below=fail_below is not None and share < fail_below,
             )
         )
+    not_now = _only(base.figures, now)
+    # What was left out by `--ip-families` is not among the run's measurements at all.
+    wanted = {one.name for one in perf.measurements if not single_node or one.path == "same-node"}
     return Comparison(
         base=base.file,
         fail_below=fail_below,
         figures=tuple(compared),
         not_in_base=_only(now, base.figures),
-        not_measured_now=_only(base.figures, now),
+        not_measured_now=not_now,
+        missing=tuple(name for name in not_now if name in wanted),
         differences=tuple(_differences(perf, base)),
     )
 

@@ -34,13 +34,15 @@ def _case(one: Measurement, result: Perf) -> Case:
     below = (
         [figure for figure in result.comparison.below if figure.measurement == one.name] if result.comparison else []
     )
+    lost = result.comparison is not None and one.name in result.comparison.lost
     outcomes: Mapping[str, Outcome] = {"measured": "failed" if below else "passed", "error": "error"}
+    reason = f"the base has it, and it was not measured now: {one.reason}" if lost else one.reason
     return Case(
         name=one.name,
         about=one.about,
-        outcome=outcomes.get(one.outcome, "skipped"),
+        outcome=outcomes.get(one.outcome, "failed" if lost else "skipped"),
         seconds=one.seconds,
-        message="; ".join(map(beside, below)) or one.reason or figures(one),
+        message="; ".join(map(beside, below)) or reason or figures(one),
         details=(f"from {one.source_node} to {one.address} on {one.target_node}", figures(one)) if one.seconds else (),
     )
 

@@ -89,13 +89,18 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """All figures that both have, and what only one of them has. `fail_below` in percent; null only tells."""
+    """All figures that both have, and what only one of them has. `fail_below` in percent; null only tells.
+
+    `missing`: measurements of the base that were asked for, too, and could not be made; not those that this run left
+    out on purpose, by `--ip-families` or `--single-node`. With a limit they count as failed.
+    """
 
     base: str
     fail_below: float | None
     figures: tuple[Compared, ...]
     not_in_base: tuple[str, ...] = ()
     not_measured_now: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
 
     @property
@@ -105,8 +110,13 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is too bad; with a limit, something must have been compared."""
-        return self.fail_below is None or (bool(self.figures) and not self.below)
+        """Whether nothing is too bad; with a limit, something must have been compared, and nothing be missing."""
+        return self.fail_below is None or (bool(self.figures) and not self.below and not self.lost)
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """The measurements that are missing, when that is a failure."""
+        return self.missing if self.fail_below is not None else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +150,11 @@ class Perf:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The measurements that failed or are below the base, for `-o name`."""
-        below = {figure.measurement for figure in self.comparison.below} if self.comparison is not None else set()
-        return tuple(one.name for one in self.measurements if one.outcome == "error" or one.name in below)
+        """The measurements that failed, are below the base, or are missing beside it, for `-o name`."""
+        bad: set[str] = set()
+        if self.comparison is not None:
+            bad = {figure.measurement for figure in self.comparison.below} | set(self.comparison.lost)
+        return tuple(one.name for one in self.measurements if one.outcome == "error" or one.name in bad)
 
 
 def percentile(histogram: Sequence[tuple[int, int]], percent: float) -> float:

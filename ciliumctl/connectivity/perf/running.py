@@ -79,9 +79,10 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> Perf:
         left=left,
         seconds={"setup": ready - began, "measuring": ended - ready, "cleanup": time.monotonic() - ended},
     )
-    return (
-        replace(result, comparison=comparing.compare(result, base, wanted.fail_below)) if base is not None else result
-    )
+    if base is None:
+        return result
+    compared = comparing.compare(result, base, wanted.fail_below, single_node=settings.single_node)
+    return replace(result, comparison=compared)
 
 
 def _all(kube: Kube, wishes: Sequence[Measurement], bed: Bed, how: How, report: Reporter) -> list[Measurement]:

@@ -92,20 +92,24 @@ def _comparison(out: Writer, found: Comparison) -> None:
     """Every figure beside the base's, then what cannot be compared, and why."""
     rows = [_compared(figure, told=found.fail_below is not None) for figure in found.figures]
     out.table(("", "figure", "", "base", "now", "of the base"), rows)
-    for words, names in (("not in the base", found.not_in_base), ("not measured now", found.not_measured_now)):
+    not_now = [name for name in found.not_measured_now if name not in found.lost]
+    for words, names in (("not in the base", found.not_in_base), ("not measured now", not_now)):
         if names:
             out.line(("• ", "dim"), words, (f": {', '.join(names)}", "dim"))
     for difference in found.differences:
         out.line(("⚠ ", "warn"), difference)
     out.line(("100 % is as good as the base; a latency that is twice as long is 50 %", "dim"))
     out.line()
+    if found.lost:
+        what = "one measurement" if len(found.lost) == 1 else f"{len(found.lost)} measurements"
+        out.line(("✗ ", "bad"), f"{what} of {found.base} could not be made now", (f": {', '.join(found.lost)}", "dim"))
     if not found.figures:
         out.line(("✗ ", "bad"), f"nothing can be compared with {found.base}")
     elif found.below:
         verb = "is" if len(found.below) == 1 else "are"
         out.line(("✗ ", "bad"), f"{len(found.below)} of {len(found.figures)} figures {verb} below {_limit(found)}")
     elif found.fail_below is not None:
-        out.line(("✔ ", "good"), f"all {len(found.figures)} figures are at least {_limit(found)}")
+        out.line(("✔ ", "good"), f"all {len(found.figures)} figures that both have are at least {_limit(found)}")
 
 
 def _limit(found: Comparison) -> str:
@@ -127,7 +131,9 @@ def _verdict(result: Perf) -> tuple[Cell, ...]:
     if result.count("error") or not result.count("measured"):
         return ("not everything could be measured", "bad"), f": {counts}"
     if not result.ok:
-        return ("the network is slower than it was", "bad"), f": {counts}"
+        slower = result.comparison is not None and bool(result.comparison.below)
+        said = "the network is slower than it was" if slower else "the network cannot be held against what it was"
+        return (said, "bad"), f": {counts}"
     return ("the network was measured", "good"), f": {counts}"
 
 

@@ -3,7 +3,8 @@
 Makes pods with iperf3 and a small prober on two nodes, measures one path after the other for `--duration`, in both
 families, and takes everything away again, also after Ctrl-C. That is traffic at full speed: choose the hour. With
 `--compare` the figures stand beside those of an earlier run's JSON; with `--fail-below`, a throughput or request rate
-below that share of the base's fails, and so does a latency (p50, p99) that is longer in the same proportion.
+below that share of the base's fails, and so does a latency (p50, p99) that is longer in the same proportion. So
+does what the base has and could not be measured now, unless `--ip-families` or `--single-node` left it out.
 
 Exit codes: 0 measured, 1 a measurement failed or is below the base, 4 the time was up, 7 measured, but the pods of the
 test could not be taken away, or a report not be written.

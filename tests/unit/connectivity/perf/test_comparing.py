@@ -17,10 +17,17 @@ from ciliumctl.errors import BadFile, UsageError
 from tests.unit.connectivity.perf.runs import perf
 
 
-def compared(tmp_path: Path, now: Perf, fail_below: float | None = None, base: Perf | None = None) -> Comparison:
+def compared(
+    tmp_path: Path,
+    now: Perf,
+    fail_below: float | None = None,
+    base: Perf | None = None,
+    *,
+    single_node: bool = False,
+) -> Comparison:
     file = tmp_path / "base.json"
     file.write_text(json.dumps(envelope(Perf.kind, base or perf())))
-    return compare(now, read(file), fail_below)
+    return compare(now, read(file), fail_below, single_node=single_node)
 
 
 def test_a_run_is_as_good_as_itself(tmp_path: Path) -> None:
@@ -61,10 +68,42 @@ def test_without_a_limit_nothing_is_below(tmp_path: Path) -> None:
 
 def test_what_only_one_of_the_two_has_is_told(tmp_path: Path) -> None:
     now, base = perf(without="host-to-host-ipv6"), perf(without="same-node-ipv4")
-    found = compared(tmp_path, now, 90.0, base)
+    found = compared(tmp_path, now, None, base)
     assert found.ok
     assert found.not_in_base == ("throughput-same-node-ipv4", "latency-same-node-ipv4")
     assert found.not_measured_now == ("throughput-host-to-host-ipv6", "latency-host-to-host-ipv6")
+
+
+def test_what_the_base_has_and_could_not_be_measured_now_fails_where_there_is_a_limit(tmp_path: Path) -> None:
+    now = perf(without="other-node")
+    lost = tuple(one.name for one in now.measurements if one.path == "other-node")
+    assert len(lost) == 4
+    assert (compared(tmp_path, now).ok, compared(tmp_path, now).lost) == (True, ())
+    found = compared(tmp_path, now, 90.0)
+    assert (found.ok, found.lost, found.below) == (False, lost, ())
+    result = replace(now, comparison=found)
+    assert not result.ok
+    assert result.names == lost
+    cases = {case.name: case for suite in suites(result) for case in suite.cases}
+    assert {name for name, case in cases.items() if case.outcome == "failed"} == set(lost)
+    assert cases[lost[0]].message.startswith("the base has it, and it was not measured now")
+
+
+def test_what_a_run_left_out_on_purpose_is_not_missing(tmp_path: Path) -> None:
+    everything = perf()
+    four = replace(everything, measurements=tuple(one for one in everything.measurements if one.family == 4))
+    found = compared(tmp_path, four, 90.0)
+    assert (found.ok, found.missing, len(found.not_measured_now)) == (True, (), 6)
+    one_node = perf(without="host")
+    one_node = replace(
+        one_node,
+        measurements=tuple(
+            one if one.path == "same-node" else replace(one, outcome="skipped", throughput=None, latency=None)
+            for one in one_node.measurements
+        ),
+    )
+    assert compared(tmp_path, one_node, 90.0, single_node=True).ok
+    assert len(compared(tmp_path, one_node, 90.0).lost) == 8
 
 
 def test_with_a_limit_something_must_be_comparable(tmp_path: Path) -> None:
