@@ -12,12 +12,12 @@ from pathlib import Path
 _STANDARD = (1, 2)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str, *, mode: int | None = None) -> None:
     """Write a file, and the folders above it.
 
-    A plain file is replaced at once: a reader sees the old one or the new one. It keeps its permissions, and a link
-    keeps leading to it. Anything else (a device, a pipe, our own standard output) is opened and written to, since a
-    file in its place would take it away from everybody; a pipe that nobody reads is an error.
+    A plain file is replaced at once: a reader sees the old one or the new one. It keeps its permissions unless `mode`
+    names others, and a link keeps leading to it. Anything else (a device, a pipe, our own standard output) is opened
+    and written to, since a file in its place would take it away from everybody; a pipe that nobody reads is an error.
 
     Raises:
         OSError: it cannot be written.
@@ -27,13 +27,13 @@ def write_whole(path: Path, text: str) -> None:
     except FileNotFoundError:
         found = None
     if found is None:
-        _replace(path.resolve(), text, None)
+        _replace(path.resolve(), text, mode)
     elif (number := _ours(found)) is not None:
         sys.stdout.flush()
         sys.stderr.flush()
         _write(os.dup(number), text)
     elif stat.S_ISREG(found.st_mode):
-        _replace(path.resolve(), text, stat.S_IMODE(found.st_mode))
+        _replace(path.resolve(), text, stat.S_IMODE(found.st_mode) if mode is None else mode)
     else:
         _write(_opened(path), text)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ciliumctl import yaml_files
+from ciliumctl import files, yaml_files
 from ciliumctl.errors import Exists, Missing, NoKubeconfig
 
 _SECTIONS = ("clusters", "users", "contexts")
@@ -119,12 +118,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _save(path: Path, content: Mapping[str, Any]) -> None:
     """Write the whole file or nothing; kubeconfigs hold secrets, so only their owner may read them."""
-    path = path.resolve()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "w") as part:
-            part.write(yaml_files.dump(dict(content)))
-        Path(name).replace(path)
+        files.write_whole(path, yaml_files.dump(dict(content)), mode=0o600)
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from error

@@ -43,6 +43,8 @@ def test_an_old_file_is_replaced_at_once_and_keeps_its_permissions(tmp_path: Pat
         assert reader.read() == "old\n"
     assert path.read_text() == "new\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
+    write_whole(path, "mine\n", mode=0o600)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("before", ["", "old\n"])

@@ -7,6 +7,7 @@ import pytest
 from ciliumctl import yaml_files
 from ciliumctl.errors import Exists, NoKubeconfig
 from ciliumctl.lab import kubeconfig
+from tests.world.devices import device
 
 LAB = {
     "apiVersion": "v1",
@@ -69,6 +70,15 @@ def test_a_context_chosen_meanwhile_stays_the_current_one(tmp_path: Path, source
     path.write_text(yaml_files.dump({**content, "current-context": "lab"}))
     kubeconfig.remove(path, "try")
     assert yaml_files.load(path)["current-context"] == "lab"
+
+
+def test_a_device_stays_one_and_a_file_is_its_owner_s(tmp_path: Path, source: Path) -> None:
+    null, file = device(tmp_path, "null"), tmp_path / "config"
+    file.touch(mode=0o644)
+    for path in (null, file):
+        kubeconfig.add(path, source, "lab")
+    assert null.is_char_device()
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_that_is_no_kubeconfig_is_not_written_to(tmp_path: Path, source: Path) -> None:
