@@ -25,6 +25,9 @@ def build(folder: Path, *, environ: Mapping[str, str], report: Reporter) -> Path
         sha256={},
     )
     # Not even its turn is waited for when there is nothing to build: another run may be building for minutes.
-    return asking.in_cache(tool, folder) or gobuild.build(module, [tool], folder, environ=environ, report=report, deadline=Deadline.after(1800))[
-        "agnhost"
-    ]
+    return (
+        asking.in_cache(tool, folder)
+        or gobuild.build(module, [tool], folder, environ=environ, report=report, deadline=Deadline.after(1800))[
+            "agnhost"
+        ]
+    )
