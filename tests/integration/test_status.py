@@ -14,7 +14,7 @@ SLOW = "podAnnotations.lab\\.ciliumctl\\.io/delay="
 
 
 def test_a_slow_rollout_is_waited_for(lab: Cluster) -> None:
-    ran = lab.run("install", "--chart", str(chart(CHART)), "--set", f"{SLOW}4s")
+    ran = lab.run("install", "--chart", str(chart(CHART)), "--set", f"{SLOW}12s")
     assert ran.code == 0, ran.err
     assert lab.run("status").code == 1
     ran = lab.run("status", "--wait")
