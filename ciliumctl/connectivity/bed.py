@@ -175,27 +175,27 @@ def _container(name: str, image: str, http: int, udp: int, *, names: bool = Fals
     }
 
 
-def host_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
-    """A pod in the host's network, as `host-1`."""
-    container = _container("server", settings.image("probe"), HOST_HTTP, HOST_UDP)
+def _of_one(role: str, node: str, run: Run, settings: Settings, container: Mapping[str, Any], **more: Any) -> Manifest:
+    """A pod of one container in the namespace for the hosts' network."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**placed(node, settings), "hostNetwork": True, "containers": [container]},
+        "spec": {**placed(node, settings), **more, "containers": [container]},
     }
+
+
+def host_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
+    """A pod in the host's network, as `host-1`."""
+    container = _container("server", settings.image("probe"), HOST_HTTP, HOST_UDP)
+    return _of_one(role, node, run, settings, container, hostNetwork=True)
 
 
 def host_port_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
     """A pod with a port of its node, as `port-1`."""
     container = _container("server", settings.image("probe"), HTTP, UDP)
     container["ports"] = [{"containerPort": HTTP, "hostPort": HOST_PORT, "protocol": "TCP"}]
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**placed(node, settings), "containers": [container]},
-    }
+    return _of_one(role, node, run, settings, container)
 
 
 def sniffer_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
@@ -211,12 +211,7 @@ def sniffer_pod(role: str, node: str, run: Run, settings: Settings) -> Manifest:
             "capabilities": {"drop": ["ALL"], "add": ["NET_RAW", "NET_ADMIN", "SETUID", "SETGID", "KILL"]},
         },
     }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": role, "labels": labels(role, run)},
-        "spec": {**placed(node, settings), "hostNetwork": True, "containers": [container]},
-    }
+    return _of_one(role, node, run, settings, container, hostNetwork=True)
 
 
 def outside_pod(node: str, run: Run, settings: Settings) -> Manifest:
