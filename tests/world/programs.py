@@ -23,7 +23,7 @@ number = len(list(folder.glob("go-call-*.json")))
 (folder / f"go-call-{{number}}.json").write_text(json.dumps(record))
 if arguments[:2] == ["mod", "download"]:
     if plan.get("unreachable"):
-        print(json.dumps({{"Error": "dial tcp: lookup proxy.golang.org: no such host"}}))
+        print(json.dumps({{"Error": "dial tcp: lookup modules.example: no such host"}}))
         sys.exit(1)
     print(json.dumps({{"Dir": str(folder / "module"), "Sum": plan["sum"]}}))
     sys.exit(0)
