@@ -15,8 +15,8 @@ from functools import partial
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import CiliumctlError, TimedOut
 from ciliumctl.parallel import gather
+from ciliumctl.status.facts import AGENT_CONTAINER
 
-CONTAINER = "cilium-agent"
 #: Seconds for one agent, and flows that are told of it.
 PATIENCE = 5.0
 FLOWS = 8
@@ -116,7 +116,7 @@ class _Said:
 def _ask(kube: Kube, namespace: str, asked: Asked) -> _Said:
     lines = commands(asked)
     said = bytearray()
-    with kube.open_exec(namespace, asked.agent, script(lines), container=CONTAINER) as running:
+    with kube.open_exec(namespace, asked.agent, script(lines), container=AGENT_CONTAINER) as running:
         try:
             for _channel, piece in running.frames(kube.deadline.within(PATIENCE)):
                 said += piece

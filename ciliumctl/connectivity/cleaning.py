@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ciliumctl.clients.kube import Kube, Resource, name_of
+from ciliumctl.clients.kube import CILIUM_CLUSTERWIDE_POLICIES, Kube, Resource, name_of
 from ciliumctl.connectivity import deploy, session
 from ciliumctl.errors import NotFound
 from ciliumctl.report import Reporter
 
 #: What scenarios bring outside of namespaces; a test holds it against what they do bring.
 OUTSIDE_OF_NAMESPACES = (
-    Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False),
+    CILIUM_CLUSTERWIDE_POLICIES,
     Resource("cilium.io", "v2", "ciliumegressgatewaypolicies", namespaced=False),
     Resource("cilium.io", "v2", "ciliumcidrgroups", namespaced=False),
     Resource("cilium.io", "v2alpha1", "ciliumcidrgroups", namespaced=False),

@@ -12,11 +12,11 @@ from typing import Any
 from ciliumctl.clients.kube import (
     NAMESPACES,
     PODS,
+    SERVICE_ACCOUNTS,
     SERVICES,
     Access,
     Kube,
     Manifest,
-    Resource,
     conditions_of,
     dig,
     name_of,
@@ -39,12 +39,12 @@ from ciliumctl.errors import (
 )
 from ciliumctl.parallel import gather, gather_all
 from ciliumctl.report import Reporter, Step
+from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_LABEL
 from ciliumctl.status.trouble import TERMINAL, explain, last_event
 from ciliumctl.wait import overtime, poll
 
 #: A state that will not mend itself must last this long, in seconds: the first pull may fail once.
 GRACE = 10.0
-ACCOUNTS = Resource("", "v1", "serviceaccounts")
 _SETUP = 300.0
 _CLEANUP = 90.0
 
@@ -82,7 +82,11 @@ def make(kube: Kube, wanted: Wanted, report: Reporter) -> list[Bed]:
         wanted = _namespaces(kube, wanted, report)
         lanes_of = wanted.namespaces[: wanted.lanes]
         gather_all(
-            [partial(_create, kube, ACCOUNTS, one, place) for place in lanes_of for one in beds.accounts(wanted.run)]
+            [
+                partial(_create, kube, SERVICE_ACCOUNTS, one, place)
+                for place in lanes_of
+                for one in beds.accounts(wanted.run)
+            ]
         )
         pods = _manifests(wanted)
         gather_all([partial(_create, kube, PODS, manifest, place) for place, manifest in pods])
@@ -191,11 +195,11 @@ def _agents(kube: Kube, wanted: Wanted) -> dict[str, Pod]:
     nodes = {node.name: node for node in wanted.world.nodes}
     running = {
         pod.node: pod
-        for one in kube.objects(PODS, wanted.world.cilium_namespace, labels="k8s-app=cilium")
+        for one in kube.objects(PODS, wanted.world.cilium_namespace, labels=AGENT_LABEL)
         if _ready(one) and (pod := pod_of(one, nodes)).node in nodes
     }
     return {
-        f"agent-{number}": replace(running[name], role=f"agent-{number}", container="cilium-agent")
+        f"agent-{number}": replace(running[name], role=f"agent-{number}", container=AGENT_CONTAINER)
         for number, name in enumerate(nodes, 1)
         if name in running
     }

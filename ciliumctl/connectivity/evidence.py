@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from ciliumctl.clients.kube import (
+    CILIUM_CLUSTERWIDE_POLICIES,
+    CILIUM_POLICIES,
     NAMESPACES,
+    NETWORK_POLICIES,
     NODES,
     PODS,
     Kube,
     Manifest,
-    Resource,
     conditions_of,
     dig,
     labels_of,
@@ -28,11 +30,12 @@ from ciliumctl.connectivity.result import Probed, Tested
 from ciliumctl.connectivity.selecting import NAMESPACE, NAMESPACE_LABELS, described
 from ciliumctl.errors import CiliumctlError, NotFound
 from ciliumctl.parallel import gather as at_once
+from ciliumctl.status.facts import AGENT_LABEL
 
 _POLICIES = {
-    "NetworkPolicy": Resource("networking.k8s.io", "v1", "networkpolicies"),
-    "CiliumNetworkPolicy": Resource("cilium.io", "v2", "ciliumnetworkpolicies"),
-    "CiliumClusterwideNetworkPolicy": Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False),
+    "NetworkPolicy": NETWORK_POLICIES,
+    "CiliumNetworkPolicy": CILIUM_POLICIES,
+    "CiliumClusterwideNetworkPolicy": CILIUM_CLUSTERWIDE_POLICIES,
 }
 #: Lines of one kind.
 _MOST = 8
@@ -221,7 +224,7 @@ def _agents(case: _Case) -> list[str]:
         return []
     agents = {
         dig(pod, "spec", "nodeName", default=""): pod
-        for pod in case.kube.objects(PODS, world.cilium_namespace, labels="k8s-app=cilium")
+        for pod in case.kube.objects(PODS, world.cilium_namespace, labels=AGENT_LABEL)
     }
     lines = []
     wanted = []

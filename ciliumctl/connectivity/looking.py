@@ -24,6 +24,7 @@ from ciliumctl.connectivity.model import Node, World
 from ciliumctl.errors import Refused
 from ciliumctl.lab.nodes import ANNOTATION as SIMULATED
 from ciliumctl.parallel import together
+from ciliumctl.status.facts import AGENT_CONTAINER
 
 #: The official CLI's mark of a node that Cilium leaves alone: traffic from it comes from outside.
 _ALONE = "cilium.io/no-schedule"
@@ -73,7 +74,7 @@ def look(kube: Kube, settings: Settings, namespace: str) -> World:
 def _version(agents: Manifest | None) -> tuple[int, ...]:
     """Cilium's minor version, by the tag of the agents' image; empty when it has none."""
     containers: list[Manifest] = dig(agents or {}, "spec", "template", "spec", "containers", default=[])
-    images = [str(one.get("image")) for one in containers if one.get("name") == "cilium-agent"]
+    images = [str(one.get("image")) for one in containers if one.get("name") == AGENT_CONTAINER]
     found = re.search(r":v(\d+)\.(\d+)", images[0]) if images else None
     return (int(found[1]), int(found[2])) if found else ()
 

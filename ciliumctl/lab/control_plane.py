@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ciliumctl import yaml_files
-from ciliumctl.clients.kube import ConnectOptions, Resource, connect
+from ciliumctl.clients.kube import SERVICE_ACCOUNTS, ConnectOptions, connect
 from ciliumctl.errors import ClusterError
 from ciliumctl.lab.pki import Pki
 from ciliumctl.lab.processes import Process, free_ports, start, wait_for
@@ -95,8 +95,7 @@ def bring_up(
     run("kube-controller-manager", *_controller_flags(settings, data, kubeconfig, controller_port, pki))
     run("kube-scheduler", *_scheduler_flags(settings, data, kubeconfig, scheduler_port))
     # Pods can only be made once the controller manager has made their service account.
-    account = Resource("", "v1", "serviceaccounts")
-    wait_for(processes, lambda: _refusal(lambda: kube.get(account, "default", "default")), deadline=deadline)
+    wait_for(processes, lambda: _refusal(lambda: kube.get(SERVICE_ACCOUNTS, "default", "default")), deadline=deadline)
     return ControlPlane(processes=tuple(processes), server=server, kubeconfig=kubeconfig)
 
 

@@ -33,7 +33,7 @@ from ciliumctl.clients.kube import (
 )
 from ciliumctl.errors import CiliumctlError, Invalid, NotFound
 from ciliumctl.parallel import gather, gather_all
-from ciliumctl.status.facts import COMPONENTS, Node, Pod, Snapshot, Workload, component_of
+from ciliumctl.status.facts import AGENT_LABEL, COMPONENTS, Node, Pod, Snapshot, Workload, component_of
 
 PART_OF = "app.kubernetes.io/part-of=cilium"
 _KINDS = {"DaemonSet": DAEMON_SETS, "Deployment": DEPLOYMENTS}
@@ -184,7 +184,7 @@ def _pods(kube: Kube, namespace: str) -> dict[str, tuple[Pod, ...]]:
         if component:
             found.setdefault(component, []).append(pod)
     if "agent" not in found:
-        for pod in pods_of(kube.table(PODS, namespace, labels="k8s-app=cilium")):
+        for pod in pods_of(kube.table(PODS, namespace, labels=AGENT_LABEL)):
             found.setdefault("agent", []).append(pod)
     return {component: tuple(pods) for component, pods in found.items()}
 

@@ -11,6 +11,7 @@ from typing import Any
 from ciliumctl.clients.kube import Kube, dig
 from ciliumctl.errors import ApiFailed, CiliumctlError
 from ciliumctl.parallel import gather
+from ciliumctl.status.facts import AGENT_CONTAINER
 from ciliumctl.status.problems import count
 from ciliumctl.status.verdict import AgentView, Problem, Status
 
@@ -18,7 +19,6 @@ from ciliumctl.status.verdict import AgentView, Problem, Status
 AT_ONCE = 32
 # Seconds for one agent.
 _PATIENCE = 20.0
-_CONTAINER = "cilium-agent"
 # Since 1.15 the agent's own tool is `cilium-dbg`; before that it was `cilium`.
 _TOOLS = ("cilium-dbg", "cilium")
 # Parts of the answer that have a state (api/v1/models of Cilium 1.15 to 1.20), and what they are called.
@@ -60,7 +60,7 @@ def look(kube: Kube, status: Status) -> Status:
 def _ask(kube: Kube, namespace: str, pod: str) -> Mapping[str, Any]:
     said = ""
     for tool in _TOOLS:
-        ran = kube.exec(namespace, pod, [tool, "status", "-o", "json"], container=_CONTAINER, timeout=_PATIENCE)
+        ran = kube.exec(namespace, pod, [tool, "status", "-o", "json"], container=AGENT_CONTAINER, timeout=_PATIENCE)
         try:
             # A failing agent answers, too, and ends with 1: what it says counts, not its code.
             answer = json.loads(ran.stdout)
@@ -100,7 +100,8 @@ def _problems(views: Sequence[AgentView], namespace: str) -> list[Problem]:
                 component="agent",
                 message=f"{len(failing)} of {count(len(views), 'agent')} report that something is wrong",
                 details=_details(failing),
-                hint=f"`kubectl exec -n {namespace} {failing[0].pod} -c {_CONTAINER} -- cilium-dbg status --verbose`",
+                hint=f"`kubectl exec -n {namespace} {failing[0].pod} -c {AGENT_CONTAINER} -- "
+                "cilium-dbg status --verbose`",
                 pod=failing[0].pod,
             )
         )

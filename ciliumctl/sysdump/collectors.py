@@ -13,6 +13,7 @@ from ciliumctl.clients.kube import (
     ENDPOINT_SLICES,
     EVENTS,
     NAMESPACES,
+    NETWORK_POLICIES,
     NODES,
     PODS,
     REPLICA_SETS,
@@ -23,6 +24,7 @@ from ciliumctl.clients.kube import (
     dig,
     name_of,
 )
+from ciliumctl.status.facts import AGENT_PROGRAM
 from ciliumctl.sysdump import reading
 from ciliumctl.sysdump.scene import Scene, Wanted
 from ciliumctl.wait import Deadline
@@ -37,11 +39,10 @@ class Collector:
     get: Callable[[], str]
 
 
-_NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies")
 #: Tables of the whole cluster, as `kubectl get` shows them.
 TABLES = {"nodes": NODES, "namespaces": NAMESPACES, "pods": PODS, "events": EVENTS}
 #: Objects of the whole cluster, in full.
-WHOLE = {"nodes": NODES, "networkpolicies": _NETWORK_POLICIES}
+WHOLE = {"nodes": NODES, "networkpolicies": NETWORK_POLICIES}
 #: Objects of Cilium's namespace, in full; and of the test's namespaces.
 OF_CILIUM = {
     "daemonsets": DAEMON_SETS,
@@ -55,8 +56,6 @@ OF_TESTS = {"pods": PODS, "services": SERVICES, "endpointslices": ENDPOINT_SLICE
 #: Beginnings of the names of ConfigMaps that are Cilium's.
 CONFIGS = ("cilium", "hubble", "clustermesh", "ip-masq-agent")
 
-# `cilium-dbg` since 1.15, before that `cilium`.
-_CILIUM = 'p=$(command -v cilium-dbg || command -v cilium) || {{ echo "no cilium-dbg here"; exit 127; }}; exec "$p" {}'
 #: Commands of the agent, by their file.
 COMMANDS = {
     "status": "status --verbose",
@@ -145,7 +144,7 @@ def _kinds_of_cilium(scene: Scene) -> dict[str, Resource]:
 
 
 def _agents(read: reading.Reader, scene: Scene, wanted: Wanted) -> Iterator[Collector]:
-    lines = {name: (f"cilium-dbg {text}", _CILIUM.format(text)) for name, text in COMMANDS.items()}
+    lines = {name: (f"cilium-dbg {text}", f"{AGENT_PROGRAM}; exec $c {text}") for name, text in COMMANDS.items()}
     lines |= {name: (text, text) for name, text in NETWORK.items()}
     if scene.hubble:
         lines["flows"] = (FLOWS, FLOWS)

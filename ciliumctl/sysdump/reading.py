@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from ciliumctl import cni, release, status, yaml_files
 from ciliumctl.clients.kube import Kube, Manifest, Resource
 from ciliumctl.errors import ApiFailed, TimedOut
+from ciliumctl.status.facts import AGENT_CONTAINER
 from ciliumctl.sysdump import redact
 from ciliumctl.sysdump.scene import MEBIBYTE, Scene, Wanted
 from ciliumctl.wait import Deadline
@@ -19,7 +20,6 @@ LOG = 4 * MEBIBYTE
 LINES = 20_000
 #: Seconds for one command in an agent.
 PATIENCE = 30.0
-_CONTAINER = "cilium-agent"
 LATE = "the time was up before it was read"
 
 
@@ -88,7 +88,7 @@ class Reader:
         deadline = self.deadline.within(PATIENCE)
         said = bytearray()
         argv = ["sh", "-c", f"exec 2>&1; {line}"]
-        with self.kube.open_exec(namespace, pod, argv, container=_CONTAINER) as running:
+        with self.kube.open_exec(namespace, pod, argv, container=AGENT_CONTAINER) as running:
             try:
                 for _channel, piece in running.frames(deadline):
                     said += piece

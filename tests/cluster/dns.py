@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ciliumctl.clients.kube import CONFIG_MAPS, DEPLOYMENTS, SERVICES, Kube, Resource, dig
+from ciliumctl.clients.kube import CONFIG_MAPS, DEPLOYMENTS, SERVICE_ACCOUNTS, SERVICES, Kube, Resource, dig
 from ciliumctl.wait import Deadline, poll
 from tests.cluster import addresses, images
 from tests.cluster.addresses import Segment
@@ -12,7 +12,6 @@ from tests.cluster.addresses import Segment
 NAMESPACE = "kube-system"
 #: Any name below it has the address of the outside world's host.
 OUTSIDE_ZONE = "outside.test"
-_ACCOUNTS = Resource("", "v1", "serviceaccounts")
 _ROLES = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", namespaced=False)
 _BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings", namespaced=False)
 _LABELS = {"k8s-app": "kube-dns"}
@@ -21,7 +20,7 @@ _LABELS = {"k8s-app": "kube-dns"}
 def apply(kube: Kube, segment: Segment, replicas: int = 2) -> None:
     """Put CoreDNS into the cluster. Its pods get ready once there is a CNI."""
     for resource, manifest in (
-        (_ACCOUNTS, _object("v1", "ServiceAccount", "coredns")),
+        (SERVICE_ACCOUNTS, _object("v1", "ServiceAccount", "coredns")),
         (_ROLES, _role()),
         (_BINDINGS, _binding()),
         (CONFIG_MAPS, _object("v1", "ConfigMap", "coredns", data={"Corefile": corefile(segment)})),

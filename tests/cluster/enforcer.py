@@ -12,7 +12,17 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ciliumctl.clients.kube import ENDPOINT_SLICES, NAMESPACES, NODES, PODS, Kube, Resource
+from ciliumctl.clients.kube import (
+    CILIUM_CLUSTERWIDE_POLICIES,
+    CILIUM_POLICIES,
+    ENDPOINT_SLICES,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    NODES,
+    PODS,
+    Kube,
+    Resource,
+)
 from ciliumctl.errors import CiliumctlError, NotFound
 from ciliumctl.parallel import gather_all
 from ciliumctl.wait import Deadline
@@ -25,9 +35,9 @@ KINDS: Mapping[str, Resource] = {
     "Namespace": NAMESPACES,
     "Node": NODES,
     "EndpointSlice": ENDPOINT_SLICES,
-    "NetworkPolicy": Resource("networking.k8s.io", "v1", "networkpolicies"),
-    "CiliumNetworkPolicy": Resource("cilium.io", "v2", "ciliumnetworkpolicies"),
-    "CiliumClusterwideNetworkPolicy": Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False),
+    "NetworkPolicy": NETWORK_POLICIES,
+    "CiliumNetworkPolicy": CILIUM_POLICIES,
+    "CiliumClusterwideNetworkPolicy": CILIUM_CLUSTERWIDE_POLICIES,
 }
 SECONDS_BETWEEN_LOOKS = 0.25
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ciliumctl.clients.kube import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, Resource, dig
+from ciliumctl.clients.kube import DEPLOYMENTS, NAMESPACES, PODS, SERVICE_ACCOUNTS, SERVICES, dig
 from ciliumctl.wait import Deadline, poll
 from tests.cluster import cluster as real
 from tests.cluster import images, leftovers
@@ -65,8 +65,7 @@ def ground(cluster: Nodes) -> Iterator[Nodes]:
         pod("near", first, "sleep", "infinity"),
         pod("far", second, "sleep", "infinity"),
     ]
-    account = Resource("", "v1", "serviceaccounts")
-    poll(lambda: kube.find(account, "default", SPACE), bool, deadline=Deadline.after(20), interval=0.2)
+    poll(lambda: kube.find(SERVICE_ACCOUNTS, "default", SPACE), bool, deadline=Deadline.after(20), interval=0.2)
     for one in pods:
         kube.create(PODS, one, SPACE)
     spec = {

@@ -16,7 +16,9 @@ from ciliumctl.clients.kube.forward import Forwarder, PodPort
 from ciliumctl.clients.kube.kubeconfig import ConnectOptions, load
 from ciliumctl.clients.kube.kubeconfig import files as kubeconfig_files
 from ciliumctl.clients.kube.resources import (
+    CILIUM_CLUSTERWIDE_POLICIES,
     CILIUM_ENDPOINTS,
+    CILIUM_POLICIES,
     CONFIG_MAPS,
     CONTROLLER_REVISIONS,
     CRDS,
@@ -26,10 +28,12 @@ from ciliumctl.clients.kube.resources import (
     EVENTS,
     LEASES,
     NAMESPACES,
+    NETWORK_POLICIES,
     NODES,
     PODS,
     REPLICA_SETS,
     SECRETS,
+    SERVICE_ACCOUNTS,
     SERVICES,
     Manifest,
     Resource,
@@ -48,7 +52,9 @@ from ciliumctl.parallel import gather_all
 from ciliumctl.wait import Deadline
 
 __all__ = [
+    "CILIUM_CLUSTERWIDE_POLICIES",
     "CILIUM_ENDPOINTS",
+    "CILIUM_POLICIES",
     "CONFIG_MAPS",
     "CONTROLLER_REVISIONS",
     "CRDS",
@@ -58,11 +64,13 @@ __all__ = [
     "EVENTS",
     "LEASES",
     "NAMESPACES",
+    "NETWORK_POLICIES",
     "NODES",
     "PODS",
     "REPLICA_SETS",
     "SECRETS",
     "SERVICES",
+    "SERVICE_ACCOUNTS",
     "Access",
     "ConnectOptions",
     "Exec",

@@ -46,6 +46,7 @@ NODES = Resource("", "v1", "nodes", namespaced=False)
 PODS = Resource("", "v1", "pods")
 SERVICES = Resource("", "v1", "services")
 SECRETS = Resource("", "v1", "secrets")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts")
 CONFIG_MAPS = Resource("", "v1", "configmaps")
 EVENTS = Resource("", "v1", "events")
 DAEMON_SETS = Resource("apps", "v1", "daemonsets")
@@ -55,7 +56,10 @@ CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
+NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies")
 CILIUM_ENDPOINTS = Resource("cilium.io", "v2", "ciliumendpoints")
+CILIUM_POLICIES = Resource("cilium.io", "v2", "ciliumnetworkpolicies")
+CILIUM_CLUSTERWIDE_POLICIES = Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False)
 
 
 @overload

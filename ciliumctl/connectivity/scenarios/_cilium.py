@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ciliumctl.clients.kube import Resource
+from ciliumctl.clients.kube import CILIUM_CLUSTERWIDE_POLICIES, CILIUM_POLICIES
 from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.model import Applied, Bed, Need, Probe, Scenario
 from ciliumctl.connectivity.session import LABEL
 
-POLICIES = Resource("cilium.io", "v2", "ciliumnetworkpolicies")
-CLUSTERWIDE = Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False)
 SERVER = {"matchLabels": {"kind": "server"}}
 CLIENT = {"matchLabels": {"role": "client"}}
 EVERYBODY: list[dict[str, Any]] = [{"fromEntities": ["all"]}]
@@ -24,12 +22,12 @@ def policy(name: str, **spec: Any) -> Callable[[Bed], Sequence[Applied]]:
     def made(bed: Bed) -> Sequence[Applied]:
         filled = {key: value(bed) if callable(value) else value for key, value in spec.items()}
         manifest = {
-            "apiVersion": "cilium.io/v2",
+            "apiVersion": CILIUM_POLICIES.api_version,
             "kind": "CiliumNetworkPolicy",
             "metadata": {"name": name, "namespace": bed.namespace},
             "spec": filled,
         }
-        return [Applied(POLICIES, manifest)]
+        return [Applied(CILIUM_POLICIES, manifest)]
 
     return made
 
@@ -51,12 +49,12 @@ def clusterwide(name: str, **spec: Any) -> Callable[[Bed], Sequence[Applied]]:
     def made(bed: Bed) -> Sequence[Applied]:
         filled = {key: value(bed) if callable(value) else value for key, value in spec.items()}
         manifest = {
-            "apiVersion": CLUSTERWIDE.api_version,
+            "apiVersion": CILIUM_CLUSTERWIDE_POLICIES.api_version,
             "kind": "CiliumClusterwideNetworkPolicy",
             "metadata": outside_of_namespaces(bed, name),
             "spec": filled,
         }
-        return [Applied(CLUSTERWIDE, manifest)]
+        return [Applied(CILIUM_CLUSTERWIDE_POLICIES, manifest)]
 
     return made
 

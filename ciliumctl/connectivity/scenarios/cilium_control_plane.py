@@ -13,7 +13,7 @@ from ciliumctl.clients.kube import SERVICES
 from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.commands import HTTP, http
 from ciliumctl.connectivity.model import Applied, Bed, Pod, Probe, Scenario, Target, World, says
-from ciliumctl.connectivity.scenarios._agents import TOOL
+from ciliumctl.status.facts import AGENT_PROGRAM
 
 _GLOBAL = "global"
 #: Where agents find the other clusters, unless `clustermesh-config` says otherwise.
@@ -59,7 +59,7 @@ def _peers(bed: Bed) -> Iterator[Probe]:
     """
     for agent in bed.group("agent"):
         lines = [
-            TOOL,
+            AGENT_PROGRAM,
             'o=$($c bgp peers -o json 2>&1) || { echo "$o" | tail -1; exit 1; }',
             's=$(echo "$o" | grep -oE \'"session-state": *"[^"]*"\' | sed \'s/.*: *"//; s/"//\')',
             'n=$(echo "$s" | grep -c .); e=$(echo "$s" | grep -c \'^established$\')',
@@ -88,7 +88,7 @@ def _clusters(bed: Bed) -> Iterator[Probe]:
     folder, own = quote(config.get("clustermesh-config") or _MESH), quote(config.get("cluster-name", "default"))
     for agent in bed.group("agent"):
         lines = [
-            TOOL,
+            AGENT_PROGRAM,
             f"n=0; for f in {folder}/*; do",
             f'  [ "${{f##*/}}" != {own} ] && grep -qs "endpoints:" "$f" && n=$((n + 1))',
             "done",
@@ -175,7 +175,7 @@ def _keys(bed: Bed) -> Iterator[Probe]:
     alone = """echo "$s" | while read a b; do echo "$s" | grep -qx "$b $a" || echo "only $a to $b"; done"""
     for agent in bed.group("agent"):
         lines = [
-            TOOL,
+            AGENT_PROGRAM,
             'o=$($c encrypt status 2>&1) || { echo "$o" | tail -1; exit 1; }',
             'echo "$o" | grep -qi \'^Encryption: *ipsec\' || { echo "$o" | head -1; exit 1; }',
             "echo \"$o\" | grep -qE '^Keys in use: *[1-9]' || { echo 'no key is in use'; exit 1; }",

@@ -16,8 +16,8 @@ from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.bed import HOST_HTTP
 from ciliumctl.connectivity.commands import http
 from ciliumctl.connectivity.model import DENIED, Applied, Bed, Expect, Node, Probe, Scenario, Target, World, says
-from ciliumctl.connectivity.scenarios._agents import TOOL
 from ciliumctl.connectivity.scenarios._cilium import outside_of_namespaces, policy, ports
+from ciliumctl.status.facts import AGENT_PROGRAM
 
 POLICIES = Resource("cilium.io", "v2", "ciliumegressgatewaypolicies", namespaced=False)
 
@@ -97,7 +97,7 @@ def _excluded(bed: Bed) -> Iterator[Probe]:
             name="the exclusion in the agent's table",
             source=agent.role,
             target=Target(name="the agent's egress table", node=agent.node),
-            command=f"{TOOL}\n$c bpf egress list | grep -qE '{entry}' && echo excluded",
+            command=f"{AGENT_PROGRAM}\n$c bpf egress list | grep -qE '{entry}' && echo excluded",
             expect=says("excluded", "an entry that excludes the host outside"),
         )
 

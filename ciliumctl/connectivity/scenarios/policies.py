@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ciliumctl.clients.kube import Resource
+from ciliumctl.clients.kube import NETWORK_POLICIES
 from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.commands import HTTP, OTHER, http, look_up, outside, ping, udp
 from ciliumctl.connectivity.model import (
@@ -24,7 +24,6 @@ from ciliumctl.connectivity.model import (
     Scenario,
 )
 
-NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies")
 _SERVER = {"podSelector": {"matchLabels": {"kind": "server"}}}
 _DNS = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
 
