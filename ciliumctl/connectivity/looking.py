@@ -63,7 +63,6 @@ def look(kube: Kube, settings: Settings, namespace: str) -> World:
         cilium_namespace=namespace if agents is not None else "",
         version=_version(agents),
         config=known,
-        kinds=frozenset(kind for _version, kind in kinds),
         served=frozenset(kinds),
         no_policies=_no_policies(agents, known, others),
         external=settings.external,

@@ -157,12 +157,16 @@ class World:
     cilium_namespace: str = ""
     version: tuple[int, ...] = ()
     config: Mapping[str, str] = field(default_factory=dict)
-    kinds: frozenset[str] = frozenset()
     served: frozenset[tuple[str, str]] = frozenset()
     no_policies: str = ""
     privileged: bool = True
     external: str = ""
     outside: Node | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds that the API server knows, in whatever version."""
+        return frozenset(kind for _version, kind in self.served)
 
     @property
     def two_nodes(self) -> bool:

@@ -70,7 +70,6 @@ def world(**more: Any) -> World:
         },
         "version": (1, 20),
         "outside": OUTSIDE,
-        "kinds": frozenset(kind for _version, kind in SERVED),
         "served": SERVED,
         "external": "198.51.100.7",
     }
