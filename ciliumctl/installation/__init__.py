@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ciliumctl.installation.guards import stuck, unchanged
 from ciliumctl.installation.plan import Installed, Means, Plan, Wanted
-from ciliumctl.installation.prepare import offline, prepare, values_of
+from ciliumctl.installation.prepare import chart_for, offline, prepare, user_inputs, values_of
 from ciliumctl.installation.steps import How, dry_run, install, late, render
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Means",
     "Plan",
     "Wanted",
+    "chart_for",
     "dry_run",
     "install",
     "late",
@@ -21,5 +22,6 @@ __all__ = [
     "render",
     "stuck",
     "unchanged",
+    "user_inputs",
     "values_of",
 ]

@@ -48,7 +48,7 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         raise guards.stuck(existing)
     elif owner is not None:
         raise guards.foreign(owner)
-    chart = _chart(wanted, existing, means, scratch)
+    chart = chart_for(wanted, existing, means, scratch)
     detection = flavour.detect(facts, chart_version=chart.version) if wanted.detect else None
     if detection is not None:
         for warning in detection.warnings:
@@ -109,7 +109,8 @@ def _pull(helm: Helm, reference: str, folder: Path, version: str) -> Path:
     return helm.pull(reference, folder, version=version)
 
 
-def _chart(wanted: Wanted, existing: Release | None, means: Means, scratch: Path) -> charts.Chart:
+def chart_for(wanted: Wanted, existing: Release | None, means: Means, scratch: Path) -> charts.Chart:
+    """The chart that is asked for; without a wish the one of the release that is there."""
     request = wanted.chart
     if existing is not None and not (request.version or request.chart):
         # Nothing upgrades by itself: without a wish the installed version is meant.
@@ -187,7 +188,7 @@ def _fingerprint(wanted: Wanted, own: Mapping[str, Any]) -> str:
 
 def offline(wanted: Wanted, means: Means, scratch: Path) -> Plan:
     """The plan as far as it goes without a cluster: nothing is detected."""
-    chart = _chart(wanted, None, means, scratch)
+    chart = chart_for(wanted, None, means, scratch)
     inputs, own, config = layered(wanted, user_inputs(wanted, means.web, scratch), {}, means.helm, means.report)
     return Plan(wanted=wanted, chart=chart, inputs=inputs, config=config, fingerprint=_fingerprint(wanted, own))
 
@@ -203,7 +204,7 @@ def values_of(
 ) -> MergedValues:
     """All values as Helm merges them, with the origin of each; without `everything` only what is not the chart's."""
     existing = release.current(kube, wanted.release, wanted.namespace, storage) if kube is not None else None
-    chart = _chart(wanted, existing, means, scratch)
+    chart = chart_for(wanted, existing, means, scratch)
     layers = [Layer(origin="chart", values=chart.values)]
     detected: Mapping[str, Any] = {}
     if kube is not None and wanted.detect:

@@ -147,11 +147,17 @@ class Helm:
         namespace: str,
         description: str = "",
         history_max: int = 10,
+        dry_run: bool = False,
     ) -> Release:
-        """Upgrade a release to exactly these values, without waiting for its pods."""
+        """Upgrade a release to exactly these values, without waiting for its pods.
+
+        With `dry_run` nothing is changed: the answer is the release as it would be, rendered against the cluster.
+        """
         argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds()))}s", "--history-max", str(history_max)]
         if description:
             argv += ["--description", description]
+        if dry_run:
+            argv.append("--dry-run=server")
         body = self._run(lambda command: command.upgrade(name, chart, argv, inputs.generated, namespace))
         return release_of(body)
 
