@@ -10,6 +10,8 @@
     │   ├── AnotherCni             3   another-cni      another CNI is in charge of the nodes
     │   ├── Locked                 3   locked           another run is at work
     │   ├── ReleaseStuck           3   release-stuck    Helm left the release pending
+    │   ├── UpgradePath            3   upgrade-path     from there to there is not a tested way
+    │   ├── Downgrade              3   downgrade        an older version was not asked for by name
     │   └── LegacyValues           3   legacy-values    values that this chart would silently ignore
     ├── TimedOut                   4   timeout          the deadline passed first
     ├── ClusterError               5   cluster          the cluster cannot be reached, or refuses us
@@ -127,6 +129,18 @@ class ReleaseStuck(Refused):
     """Helm left the release pending."""
 
     code = "release-stuck"
+
+
+class UpgradePath(Refused):
+    """From the installed version to the wanted one is not a way that is tested."""
+
+    code = "upgrade-path"
+
+
+class Downgrade(Refused):
+    """The wanted version is older than the installed one."""
+
+    code = "downgrade"
 
 
 class LegacyValues(Refused):

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from ciliumctl import __version__, lock, release, status
-from ciliumctl.change import rollout
+from ciliumctl.change import paused, progress, rollout, staged
+from ciliumctl.change.batches import Stages
 from ciliumctl.change.target import Target
-from ciliumctl.clients.helm import Helm
+from ciliumctl.clients.helm import Helm, Inputs
 from ciliumctl.clients.kube import Kube
+from ciliumctl.defaults import WAIT_SECONDS
 from ciliumctl.errors import Exists, TimedOut
 from ciliumctl.report import Reporter
+from ciliumctl.values.paths import difference
 from ciliumctl.wait import Deadline
 
-Outcome = Literal["changed", "unchanged", "taken-back"]
+Outcome = Literal["changed", "unchanged", "paused", "taken-back"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
-    """How to change the release. `operation` is what history will say: `upgrade`, `config set` and so on."""
+    """How to change the release. `operation` is what history will say: `upgrade`, `config set` and so on.
+
+    `first` is done under the lock before anything is changed; when it fails, nothing is. `gate` is the longest time
+    for one batch of a staged restart, in seconds.
+    """
 
     helm: Helm
     holder: lock.Holder
@@ -28,11 +36,20 @@ class How:
     report: Reporter
     operation: str
     wait: bool = True
+    atomic: bool = False
+    stages: Stages | None = None
+    gate: float = WAIT_SECONDS
+    first: Callable[[], None] | None = None
+
+    @property
+    def description(self) -> str:
+        """What Helm's history says of the revision."""
+        return f"ciliumctl {__version__} {self.operation}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What came of a change. `values` are the dotted paths that changed."""
+    """What came of a change. `values` are the dotted paths that changed, `left` the nodes that keep the old pods."""
 
     kind: ClassVar[str] = "Change"
 
@@ -46,6 +63,7 @@ class Changed:
     version: str
     values: tuple[str, ...] = ()
     restarted: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     status: status.Status | None = None
 
     @property
@@ -66,25 +84,83 @@ def perform(kube: Kube, target: Target, how: How) -> Changed:
         return result
     with lock.held(kube, how.holder, how.report):
         check_still_so(kube, target, how.where)
+        if how.first is not None:
+            how.first()
+        if how.stages is not None:
+            return _in_stages(kube, target, how, how.stages, result)
+        return _at_once(kube, target, how, result)
+
+
+def _at_once(kube: Kube, target: Target, how: How, result: Changed) -> Changed:
+    """Let the workloads' own update strategies replace the pods."""
+    before = target.before
+    restarts = staged.outstanding(kube, before, how.where) if paused.of(before) else None
+    how.report.resume = "`ciliumctl status` shows how the release stands; run the same command again to go on"
+    revision, manifest = _helm(target, how, target.inputs, how.description)
+    if restarts is None:
+        restarts = rollout.needed(before.manifest, manifest, before.namespace)
+    rollout.restart(kube, restarts, how.report)
+    result = replace(result, outcome="changed", revision=revision, restarted=tuple(str(item) for item in restarts))
+    return _until_healthy(kube, how, result) if how.wait else result
+
+
+def _until_healthy(kube: Kube, how: How, result: Changed) -> Changed:
+    how.report.resume = "the change is made and still rolled out: `ciliumctl status --wait` goes on waiting"
+    tell = progress.following(kube, how.where.namespace)
+    found = status.wait(kube, how.where, deadline=how.deadline, report=how.report, tell=tell)
+    return replace(result, status=found)
+
+
+def _in_stages(kube: Kube, target: Target, how: How, stages: Stages, result: Changed) -> Changed:
+    """Pause the updates, replace the pods batch by batch, put the user's own update strategy back."""
+    before = target.before
+    if paused.of(before) is not None:
+        # A run before this one came so far: its revision stays.
+        revision, config = before.revision, before.config
+        restarts = staged.outstanding(kube, before, how.where)
+    else:
         how.report.resume = "`ciliumctl status` shows how the release stands; run the same command again to go on"
-        with how.report.step("Changing the Helm release") as step:
-            made = how.helm.upgrade(
-                target.before.name,
-                str(target.chart.path),
-                target.inputs,
-                namespace=target.before.namespace,
-                description=f"ciliumctl {__version__} {how.operation}",
-            )
-            step.finish(f"revision {made.revision}, Cilium {made.chart_version}")
-        restarts = rollout.needed(target.before.manifest, made.manifest, target.before.namespace)
-        rollout.restart(kube, restarts, how.report)
-        result = replace(
-            result, outcome="changed", revision=made.revision, restarted=tuple(str(item) for item in restarts)
+        inputs = replace(target.inputs, flags=(*target.inputs.flags, *paused.FLAGS))
+        made = how.helm.upgrade(
+            before.name,
+            str(target.chart.path),
+            inputs,
+            namespace=before.namespace,
+            description=f"{how.description} {paused.mark(before.revision, target.config)}",
         )
-        if not how.wait:
-            return result
-        how.report.resume = "the change is made and still rolled out: `ciliumctl status --wait` goes on waiting"
-        return replace(result, status=status.wait(kube, how.where, deadline=how.deadline, report=how.report))
+        how.report.note(f"revision {made.revision} is made: agents wait for their batch")
+        revision, config = made.revision, made.config
+        restarts = rollout.needed(before.manifest, made.manifest, before.namespace)
+    rollout.restart(kube, restarts, how.report)
+    result = replace(result, outcome="paused", revision=revision, restarted=tuple(str(item) for item in restarts))
+    work = staged.Work(where=how.where, deadline=how.deadline, report=how.report, gate=how.gate, stages=stages)
+    rolled = staged.roll(kube, work)
+    if rolled.status is not None or rolled.left:
+        return replace(result, left=rolled.left, status=rolled.status)
+    if difference(config, target.config):
+        how.report.resume = "all nodes are done: `ciliumctl upgrade` only puts the update strategy back"
+        with how.report.step("Putting the update strategy back") as step:
+            made = how.helm.upgrade(
+                before.name,
+                str(target.chart.path),
+                Inputs(generated=target.config),
+                namespace=before.namespace,
+                description=how.description,
+            )
+            step.finish(f"revision {made.revision}")
+        result = replace(result, revision=made.revision)
+    return _until_healthy(kube, how, replace(result, outcome="changed"))
+
+
+def _helm(target: Target, how: How, inputs: Inputs, description: str) -> tuple[int, str]:
+    """Let Helm make the revision; its number and its manifest."""
+    before = target.before
+    with how.report.step("Changing the Helm release") as step:
+        made = how.helm.upgrade(
+            before.name, str(target.chart.path), inputs, namespace=before.namespace, description=description
+        )
+        step.finish(f"revision {made.revision}, Cilium {made.chart_version}")
+    return made.revision, made.manifest
 
 
 def _result(kube: Kube, target: Target) -> Changed:

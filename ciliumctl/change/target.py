@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliumctl import charts, owners, release, status
+from ciliumctl.change import paused
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import ForeignOwner, NotFound, OutsideError
@@ -92,7 +93,14 @@ def towards(found: Release, wanted: Wanted, means: Means, scratch: Path, *, rese
     With `reset` its own values are dropped. The chart's new defaults are taken either way.
     """
     chart = chart_for(wanted, found, means, scratch)
-    generated: Mapping[str, Any] = {} if reset else found.config
+    return with_chart(found, chart, wanted, means, scratch, reset=reset)
+
+
+def with_chart(
+    found: Release, chart: charts.Chart, wanted: Wanted, means: Means, scratch: Path, *, reset: bool = False
+) -> Target:
+    """The same with a chart that was found already."""
+    generated: Mapping[str, Any] = {} if reset else paused.own_values(found)
     for name in wanted.presets:
         generated = merge(generated, presets.load(name).values)
     user = user_inputs(wanted, means.web, scratch)
