@@ -153,12 +153,12 @@ def _around(before: str, after: str, asked: Asked) -> str:
             "`--allow-skip` leaves them out on your own risk"
         )
     given = ",".join(asked.via)
+    skipping = f"`{command_for(asked, f'--via {given} --allow-skip')}`"
     if asked.via == (route.AUTO,):
         return (
-            f"the repository has no {missed}: bring the chart and name it, or leave it out on your own risk: "
-            f"`{command_for(asked, f'--via {given} --allow-skip')}`"
+            f"the repository has no {missed}: bring the chart and name it, or leave it out on your own risk: {skipping}"
         )
-    return f"add {missed} to `--via`, or leave it out on your own risk: `{command_for(asked, f'--via {given} --allow-skip')}`"
+    return f"add {missed} to `--via`, or leave it out on your own risk: {skipping}"
 
 
 def _charts(found: Release, asked: Asked, means: Means, scratch: Path) -> list[charts.Chart]:
