@@ -129,3 +129,21 @@ def problem(error: yaml.YAMLError) -> str:
 def dump(value: Any) -> str:
     """`value` as block-style YAML, keys in their order, without aliases."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=100))
+
+
+class _BlockDumper(_Dumper):
+    """Writes texts of several lines as such."""
+
+
+def _lines(dumper: Any, text: str) -> Any:
+    style = "|" if "\n" in text.strip("\n") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_BlockDumper.add_representer(str, _lines)
+
+
+def lay_out(value: Any) -> str:
+    """`value` as YAML to compare line by line: keys sorted, texts of several lines as such, long lines whole."""
+    form = {"sort_keys": True, "default_flow_style": False, "allow_unicode": True}
+    return str(yaml.dump(value, Dumper=_BlockDumper, width=1 << 20, **form))
