@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from ciliumctl import __version__, lock, release, status
+from ciliumctl import __version__, journal, lock, release, status
 from ciliumctl.change import rollout
 from ciliumctl.change.target import Target
 from ciliumctl.clients.helm import Helm
@@ -64,27 +64,50 @@ def perform(kube: Kube, target: Target, how: How) -> Changed:
     if target.unchanged:
         how.report.note("Cilium is as asked for: unchanged")
         return result
-    with lock.held(kube, how.holder, how.report):
-        check_still_so(kube, target, how.where)
-        how.report.resume = "`ciliumctl status` shows how the release stands; run the same command again to go on"
-        with how.report.step("Changing the Helm release") as step:
-            made = how.helm.upgrade(
-                target.before.name,
-                str(target.chart.path),
-                target.inputs,
-                namespace=target.before.namespace,
-                description=f"ciliumctl {__version__} {how.operation}",
-            )
-            step.finish(f"revision {made.revision}, Cilium {made.chart_version}")
-        restarts = rollout.needed(target.before.manifest, made.manifest, target.before.namespace)
-        rollout.restart(kube, restarts, how.report)
-        result = replace(
-            result, outcome="changed", revision=made.revision, restarted=tuple(str(item) for item in restarts)
+    with (
+        lock.held(kube, how.holder, how.report),
+        journal.keeping(kube, how.where.namespace, _entry(target, how), how.report) as record,
+    ):
+        result = _change(kube, target, how, record)
+        record.judged(result.status)
+    return result
+
+
+def _entry(target: Target, how: How) -> journal.Entry:
+    return journal.entry(
+        how.holder,
+        how.operation,
+        target.before.name,
+        from_revision=target.before.revision,
+        from_version=target.before.chart_version,
+        version=target.chart.version,
+        values=target.changed,
+    )
+
+
+def _change(kube: Kube, target: Target, how: How, record: journal.Record) -> Changed:
+    result = _result(kube, target)
+    check_still_so(kube, target, how.where)
+    how.report.resume = (
+        "`ciliumctl status` shows how the release stands, `ciliumctl recover` mends it where Helm was stopped half-way"
+    )
+    with how.report.step("Changing the Helm release") as step:
+        made = how.helm.upgrade(
+            target.before.name,
+            str(target.chart.path),
+            target.inputs,
+            namespace=target.before.namespace,
+            description=f"ciliumctl {__version__} {how.operation}",
         )
-        if not how.wait:
-            return result
-        how.report.resume = "the change is made and still rolled out: `ciliumctl status --wait` goes on waiting"
-        return replace(result, status=status.wait(kube, how.where, deadline=how.deadline, report=how.report))
+        step.finish(f"revision {made.revision}, Cilium {made.chart_version}")
+    record.made(made.revision)
+    restarts = rollout.needed(target.before.manifest, made.manifest, target.before.namespace)
+    rollout.restart(kube, restarts, how.report)
+    result = replace(result, outcome="changed", revision=made.revision, restarted=tuple(str(item) for item in restarts))
+    if not how.wait:
+        return result
+    how.report.resume = "the change is made and still rolled out: `ciliumctl status --wait` goes on waiting"
+    return replace(result, status=status.wait(kube, how.where, deadline=how.deadline, report=how.report))
 
 
 def _result(kube: Kube, target: Target) -> Changed:
