@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from ciliumctl import __version__, lock, release, status
+from ciliumctl import __version__, journal, lock, release, status
 from ciliumctl.change import paused, progress, rollout, staged
 from ciliumctl.change.batches import Stages
 from ciliumctl.change.target import Target
-from ciliumctl.clients.helm import Helm, Inputs
+from ciliumctl.clients.helm import Helm, Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.defaults import WAIT_SECONDS
 from ciliumctl.errors import Exists, TimedOut
@@ -84,23 +84,67 @@ def perform(kube: Kube, target: Target, how: How) -> Changed:
         return result
     with lock.held(kube, how.holder, how.report):
         check_still_so(kube, target, how.where)
-        if how.first is not None:
-            how.first()
-        if how.stages is not None:
-            return _in_stages(kube, target, how, how.stages, result)
-        return _at_once(kube, target, how, result)
+        with journal.keeping(kube, how.where.namespace, _entry(target, how), how.report) as record:
+            if how.first is not None:
+                how.first()
+            run = _Run(kube=kube, target=target, how=how, record=record)
+            result = _in_stages(run, how.stages, result) if how.stages is not None else _at_once(run, result)
+            record.judged(result.status)
+    return result
 
 
-def _at_once(kube: Kube, target: Target, how: How, result: Changed) -> Changed:
+def _entry(target: Target, how: How) -> journal.Entry:
+    return journal.entry(
+        how.holder,
+        how.operation,
+        target.before.name,
+        from_revision=target.before.revision,
+        from_version=target.before.chart_version,
+        version=target.chart.version,
+        values=target.changed,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One change under way."""
+
+    kube: Kube
+    target: Target
+    how: How
+    record: journal.Record
+
+    def helm(self, title: str, inputs: Inputs, description: str) -> Release:
+        """Let Helm make a revision."""
+        before = self.target.before
+        with self.how.report.step(title) as step:
+            made = self.how.helm.upgrade(
+                before.name,
+                str(self.target.chart.path),
+                inputs,
+                namespace=before.namespace,
+                description=description,
+            )
+            step.finish(f"revision {made.revision}, Cilium {made.chart_version}")
+        self.record.made(made.revision)
+        return made
+
+
+_HALF_WAY = (
+    "`ciliumctl status` shows how the release stands, `ciliumctl recover` mends it where Helm was stopped half-way"
+)
+
+
+def _at_once(run: _Run, result: Changed) -> Changed:
     """Let the workloads' own update strategies replace the pods."""
-    before = target.before
+    kube, how, before = run.kube, run.how, run.target.before
     restarts = staged.outstanding(kube, before, how.where) if paused.of(before) else None
-    how.report.resume = "`ciliumctl status` shows how the release stands; run the same command again to go on"
-    revision, manifest = _helm(target, how, target.inputs, how.description)
+    how.report.resume = _HALF_WAY
+    made = run.helm("Changing the Helm release", run.target.inputs, how.description)
     if restarts is None:
-        restarts = rollout.needed(before.manifest, manifest, before.namespace)
+        restarts = rollout.needed(before.manifest, made.manifest, before.namespace)
     rollout.restart(kube, restarts, how.report)
-    result = replace(result, outcome="changed", revision=revision, restarted=tuple(str(item) for item in restarts))
+    result = replace(result, outcome="changed", revision=made.revision, restarted=tuple(str(item) for item in restarts))
     return _until_healthy(kube, how, result) if how.wait else result
 
 
@@ -111,26 +155,10 @@ def _until_healthy(kube: Kube, how: How, result: Changed) -> Changed:
     return replace(result, status=found)
 
 
-def _in_stages(kube: Kube, target: Target, how: How, stages: Stages, result: Changed) -> Changed:
+def _in_stages(run: _Run, stages: Stages, result: Changed) -> Changed:
     """Pause the updates, replace the pods batch by batch, put the user's own update strategy back."""
-    before = target.before
-    if paused.of(before) is not None:
-        # A run before this one came so far: its revision stays.
-        revision, config = before.revision, before.config
-        restarts = staged.outstanding(kube, before, how.where)
-    else:
-        how.report.resume = "`ciliumctl status` shows how the release stands; run the same command again to go on"
-        inputs = replace(target.inputs, flags=(*target.inputs.flags, *paused.FLAGS))
-        made = how.helm.upgrade(
-            before.name,
-            str(target.chart.path),
-            inputs,
-            namespace=before.namespace,
-            description=f"{how.description} {paused.mark(before.revision, target.config)}",
-        )
-        how.report.note(f"revision {made.revision} is made: agents wait for their batch")
-        revision, config = made.revision, made.config
-        restarts = rollout.needed(before.manifest, made.manifest, before.namespace)
+    kube, how, target = run.kube, run.how, run.target
+    revision, config, restarts = _paused(run)
     rollout.restart(kube, restarts, how.report)
     result = replace(result, outcome="paused", revision=revision, restarted=tuple(str(item) for item in restarts))
     work = staged.Work(where=how.where, deadline=how.deadline, report=how.report, gate=how.gate, stages=stages)
@@ -139,28 +167,21 @@ def _in_stages(kube: Kube, target: Target, how: How, stages: Stages, result: Cha
         return replace(result, left=rolled.left, status=rolled.status)
     if difference(config, target.config):
         how.report.resume = "all nodes are done: `ciliumctl upgrade` only puts the update strategy back"
-        with how.report.step("Putting the update strategy back") as step:
-            made = how.helm.upgrade(
-                before.name,
-                str(target.chart.path),
-                Inputs(generated=target.config),
-                namespace=before.namespace,
-                description=how.description,
-            )
-            step.finish(f"revision {made.revision}")
+        made = run.helm("Putting the update strategy back", Inputs(generated=target.config), how.description)
         result = replace(result, revision=made.revision)
     return _until_healthy(kube, how, replace(result, outcome="changed"))
 
 
-def _helm(target: Target, how: How, inputs: Inputs, description: str) -> tuple[int, str]:
-    """Let Helm make the revision; its number and its manifest."""
-    before = target.before
-    with how.report.step("Changing the Helm release") as step:
-        made = how.helm.upgrade(
-            before.name, str(target.chart.path), inputs, namespace=before.namespace, description=description
-        )
-        step.finish(f"revision {made.revision}, Cilium {made.chart_version}")
-    return made.revision, made.manifest
+def _paused(run: _Run) -> tuple[int, Mapping[str, Any], tuple[rollout.Workload, ...]]:
+    """The revision with paused updates, its values and the restarts that it needs: an earlier run's, or a new one."""
+    before, how = run.target.before, run.how
+    if paused.of(before) is not None:
+        return before.revision, before.config, staged.outstanding(run.kube, before, how.where)
+    how.report.resume = _HALF_WAY
+    inputs = replace(run.target.inputs, flags=(*run.target.inputs.flags, *paused.FLAGS))
+    mark = paused.mark(before.revision, run.target.config)
+    made = run.helm("Changing the Helm release, updates paused", inputs, f"{how.description} {mark}")
+    return made.revision, made.config, rollout.needed(before.manifest, made.manifest, before.namespace)
 
 
 def _result(kube: Kube, target: Target) -> Changed:

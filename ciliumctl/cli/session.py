@@ -184,13 +184,18 @@ class Session:
         import getpass
         import socket
 
+        from ciliumctl import machine
         from ciliumctl.lock import Holder
 
         try:
             user = getpass.getuser()
         except (KeyError, OSError):
             user = "somebody"
-        return Holder(who=f"{user}@{socket.gethostname()} (process {os.getpid()})", command=f"ciliumctl {command}")
+        return Holder(
+            who=f"{user}@{socket.gethostname()} (process {os.getpid()})",
+            command=f"ciliumctl {command}",
+            process=machine.here(),
+        )
 
     # Ending
 

@@ -17,7 +17,7 @@ from ciliumctl.status.trouble import Trouble, last_log, of_pods, of_workload
 from ciliumctl.status.verdict import Component, NodeLine, Problem, Status
 from ciliumctl.wait import Deadline, overtime, poll
 
-__all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "unhealthy", "wait"]
+__all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "summary", "unhealthy", "wait"]
 
 #: Seconds that a state such as CrashLoopBackOff may last before a wait gives up on it.
 GRACE = 30.0

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from ciliumctl import machine
 from ciliumctl.clients.helm.storage import Release, Revision, decode, release_of, revision_of, unpack_chart
 from ciliumctl.errors import HelmFailed, Missing
 from ciliumctl.wait import Deadline
@@ -101,6 +102,7 @@ class Helm:
         # Which cluster, whom to act as and where: ours alone to say, or helm would change another cluster than the
         # one that was looked at.
         self._environ = {name: value for name, value in given.items() if not name.startswith(_ADDRESSING)}
+        self._environ[machine.VARIABLE] = machine.here()
         #: When the command's time is up, and helm is stopped.
         self.deadline = deadline or Deadline()
         #: Told of each command line.
