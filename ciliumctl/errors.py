@@ -34,6 +34,7 @@
     │   │   ├── OwnershipConflict  6   ownership        an object belongs to something else
     │   │   ├── HelmTimedOut       4   helm-timeout
     │   │   └── HelmCancelled      130 helm-cancelled
+    │   ├── ImagesMissing          6   images           the new version's pods do not come up beside the old ones
     │   ├── ChartNotFound          6   chart-not-found
     │   ├── RepositoryUnreachable  6   repository
     │   ├── DownloadFailed         6   download
@@ -278,6 +279,12 @@ class HelmCancelled(HelmFailed):
 
     exit_code = 130
     code = "helm-cancelled"
+
+
+class ImagesMissing(OutsideError):
+    """The new version's images cannot be had on every node, or its validation of the policies fails."""
+
+    code = "images"
 
 
 class ChartNotFound(OutsideError):
