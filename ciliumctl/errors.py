@@ -10,7 +10,8 @@
     │   ├── AnotherCni             3   another-cni      another CNI is in charge of the nodes
     │   ├── Locked                 3   locked           another run is at work
     │   ├── ReleaseStuck           3   release-stuck    Helm left the release pending
-    │   └── LegacyValues           3   legacy-values    values that this chart would silently ignore
+    │   ├── LegacyValues           3   legacy-values    values that this chart would silently ignore
+    │   └── StalePlan              3   stale-plan       the world has moved on since the plan was saved
     ├── TimedOut                   4   timeout          the deadline passed first
     ├── ClusterError               5   cluster          the cluster cannot be reached, or refuses us
     │   ├── NoKubeconfig           5   no-kubeconfig
@@ -133,6 +134,12 @@ class LegacyValues(Refused):
     """Values that this chart would silently ignore."""
 
     code = "legacy-values"
+
+
+class StalePlan(Refused):
+    """A saved plan does not fit what is there any more."""
+
+    code = "stale-plan"
 
 
 class TimedOut(CiliumctlError):
