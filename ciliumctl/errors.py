@@ -12,7 +12,8 @@
     │   ├── ReleaseStuck           3   release-stuck    Helm left the release pending
     │   ├── UpgradePath            3   upgrade-path     from there to there is not a tested way
     │   ├── Downgrade              3   downgrade        an older version was not asked for by name
-    │   └── LegacyValues           3   legacy-values    values that this chart would silently ignore
+    │   ├── LegacyValues           3   legacy-values    values that this chart would silently ignore
+    │   └── StalePlan              3   stale-plan       the world has moved on since the plan was saved
     ├── TimedOut                   4   timeout          the deadline passed first
     ├── ClusterError               5   cluster          the cluster cannot be reached, or refuses us
     │   ├── NoKubeconfig           5   no-kubeconfig
@@ -148,6 +149,12 @@ class LegacyValues(Refused):
     """Values that this chart would silently ignore."""
 
     code = "legacy-values"
+
+
+class StalePlan(Refused):
+    """A saved plan does not fit what is there any more."""
+
+    code = "stale-plan"
 
 
 class TimedOut(CiliumctlError):

@@ -145,5 +145,7 @@ _BlockDumper.add_representer(str, _lines)
 
 def lay_out(value: Any) -> str:
     """`value` as YAML to compare line by line: keys sorted, texts of several lines as such, long lines whole."""
-    form = {"sort_keys": True, "default_flow_style": False, "allow_unicode": True}
-    return str(yaml.dump(value, Dumper=_BlockDumper, width=1 << 20, **form))
+    dumper = _BlockDumper
+    return str(
+        yaml.dump(value, Dumper=dumper, sort_keys=True, default_flow_style=False, width=1 << 20, allow_unicode=True)
+    )

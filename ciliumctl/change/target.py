@@ -73,13 +73,33 @@ def installed(kube: Kube, where: status.Where, intention: str) -> Release:
             f"Cilium belongs to {owner.tool} ({'; '.join(owner.evidence)}): {intention} there", hint=owner.hint
         )
     if found is None:
-        raise NotFound(
-            f"there is no Helm release `{where.release}` in namespace `{where.namespace}`",
-            hint="install Cilium first: `ciliumctl install`, or name the right namespace with `-n`",
-        )
+        raise missing(where)
     if found.pending:
         raise stuck(found)
     return found
+
+
+def look(kube: Kube, where: status.Where) -> tuple[Release | None, owners.Owner | None]:
+    """The release, and who else manages Cilium: for those who only look. Four requests.
+
+    Raises:
+        ReleaseStuck: the release is pending.
+    """
+    found, owner = together(
+        partial(release.current, kube, where.release, where.namespace, where.storage),
+        partial(owners.of_cilium, kube, namespace=where.namespace, release_name=where.release),
+    )
+    if found is not None and found.pending:
+        raise stuck(found)
+    return found, owner
+
+
+def missing(where: status.Where) -> NotFound:
+    """The error where there is no release to change."""
+    return NotFound(
+        f"there is no Helm release `{where.release}` in namespace `{where.namespace}`",
+        hint="install Cilium first: `ciliumctl install`, or name the right namespace with `-n`",
+    )
 
 
 def stored_chart(found: Release, scratch: Path) -> charts.Chart:

@@ -79,3 +79,7 @@ SetFile = Annotated[
 SetJson = Annotated[
     list[str] | None, option("--set-json", metavar="KEY=JSON", help="One Helm value as JSON; repeatable")
 ]
+#: Which values a change starts from.
+ResetValues = Annotated[
+    bool, option("--reset-values", help="Start from the chart's own values instead of the release's")
+]
