@@ -99,6 +99,11 @@ def parse(text: str | bytes | IO[str]) -> Any:
     return yaml.load(text, Loader=Loader)  # noqa: S506 - Loader is a safe loader
 
 
+def first(text: str | bytes) -> Any:
+    """The first document in `text`, which is all of it that Helm 3 reads. Raises `yaml.YAMLError`."""
+    return next(yaml.load_all(text, Loader=Loader), None)
+
+
 def parse_all(text: str | bytes) -> list[Any]:
     """The documents in `text`, without empty ones. Raises `yaml.YAMLError`."""
     return [document for document in yaml.load_all(text, Loader=Loader) if document is not None]
@@ -129,3 +134,8 @@ def problem(error: yaml.YAMLError) -> str:
 def dump(value: Any) -> str:
     """`value` as block-style YAML, keys in their order, without aliases."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=100))
+
+
+def dump_flow(value: Any) -> str:
+    """`value` as YAML in one line, with braces."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=True, width=1 << 20))
