@@ -66,7 +66,7 @@ def unchanged(plan: Plan) -> bool:
     command = shlex.join(_upgrade(plan, there, same_chart=same_chart))
     raise Exists(
         f"Cilium is installed already, and differs: {'; '.join(ways)}",
-        hint=f"see the values with `ciliumctl values` and `helm get values {there.name} -n {there.namespace}`; "
+        hint=f"see the values with `ciliumctl values show` and `helm get values {there.name} -n {there.namespace}`; "
         f"change it with `{command}`",
     )
 
