@@ -48,11 +48,22 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolled:
-    """How far it came. `left` are the nodes that keep the old version; `status` is there when a gate failed."""
+    """How far it came. `left` are the nodes that keep the old version; `status` is there when a gate failed.
 
-    done: int
+    `late` says that it failed because the time was up.
+    """
+
     left: tuple[str, ...] = ()
     status: status.Status | None = None
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    """How Cilium is where a gate failed, and whether that was for want of time."""
+
+    status: status.Status
+    late: bool
 
 
 def outstanding(kube: Kube, found: Release, where: status.Where) -> tuple[rollout.Workload, ...]:
@@ -83,7 +94,7 @@ def roll(kube: Kube, work: Work) -> Rolled:
     """Replace the old pods batch by batch. The operator is new before the first one."""
     failed = _operator_first(kube, work)
     if failed is not None:
-        return Rolled(done=0, left=_left(kube, work), status=failed)
+        return _stopped(kube, work, failed)
     views = _settled(kube, work)
     old = _outdated(views)
     mine = [name for name in _in_order(kube, work.stages) if name in old]
@@ -94,14 +105,16 @@ def roll(kube: Kube, work: Work) -> Rolled:
         _tell_how_to_go_on(work.report, number, parts, len(old))
         failed = _one_batch(kube, work, part, before, f"Batch {number} of {len(parts)}")
         if failed is not None:
-            return Rolled(done=number - 1, left=_left(kube, work), status=failed)
+            return _stopped(kube, work, failed)
         if number < len(parts) and work.stages.pause:
             with work.report.step("Pausing") as step:
                 step.finish(f"{work.stages.pause:.0f} s before the next batch")
                 time.sleep(min(work.stages.pause, work.deadline.left()))
-        if work.deadline.passed:
-            break
-    return Rolled(done=len(parts), left=_left(kube, work))
+    return Rolled(left=_left(kube, work))
+
+
+def _stopped(kube: Kube, work: Work, failed: _Failed) -> Rolled:
+    return Rolled(left=_left(kube, work), status=failed.status, late=failed.late)
 
 
 def _tell_how_to_go_on(report: Reporter, number: int, parts: Sequence[Sequence[str]], outdated: int) -> None:
@@ -112,7 +125,7 @@ def _tell_how_to_go_on(report: Reporter, number: int, parts: Sequence[Sequence[s
     )
 
 
-def _operator_first(kube: Kube, work: Work) -> status.Status | None:
+def _operator_first(kube: Kube, work: Work) -> _Failed | None:
     """Wait for what Helm restarts by itself, the operator above all. The status when it does not come up."""
     deadline = work.deadline.within(work.gate)
     giving_up = _Patience(time.monotonic)
@@ -137,7 +150,7 @@ def _operator_first(kube: Kube, work: Work) -> status.Status | None:
         if found is not None and well(found):
             return None
         step.finish("it does not get ready: no agent is restarted", outcome="failed")
-    return _whole(kube, work)
+    return _Failed(status=_whole(kube, work), late=deadline.passed)
 
 
 def _settled(kube: Kube, work: Work) -> tuple[View, ...]:
@@ -168,7 +181,7 @@ def _in_order(kube: Kube, stages: Stages) -> list[str]:
 
 def _one_batch(
     kube: Kube, work: Work, batch: Sequence[str], before: frozenset[tuple[str, str]], title: str
-) -> status.Status | None:
+) -> _Failed | None:
     """Replace the pods of some nodes and wait for them. The status when they do not get well, or something else."""
     deadline = work.deadline.within(work.gate)
     named = ", ".join(batch[:_NAMED]) + (f" and {len(batch) - _NAMED} more" if len(batch) > _NAMED else "")
@@ -204,7 +217,7 @@ def _one_batch(
             return None
         what = [*_missing(found[0], batch), *_elsewhere(found[1], batch, before)] if found is not None else []
         step.finish("; ".join(what[:3]) or "the API server does not answer", outcome="failed")
-    return _whole(kube, work)
+    return _Failed(status=_whole(kube, work), late=deadline.passed)
 
 
 def _whole(kube: Kube, work: Work) -> status.Status:

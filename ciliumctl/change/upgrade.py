@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from ciliumctl import charts, release, status
-from ciliumctl.change import paused, proposal, route, target
+from ciliumctl.change import backup, images, paused, proposal, route, target
 from ciliumctl.change.perform import Changed, How, perform
 from ciliumctl.change.proposal import Proposal
+from ciliumctl.change.ready import Outlook
 from ciliumctl.change.target import Target, with_chart
-from ciliumctl.clients.helm import Release
-from ciliumctl.clients.kube import Kube
+from ciliumctl.clients.helm import Release, unpack_chart
+from ciliumctl.clients.kube import Kube, Resource
 from ciliumctl.defaults import REPOSITORY
 from ciliumctl.errors import CiliumctlError, Exists, NotFound, UpgradePath, UsageError
 from ciliumctl.installation import Means, Wanted, chart_for
 from ciliumctl.values.paths import difference
-from ciliumctl.wait import Deadline
 
 #: Seconds for a look-up that is only worth a warning.
 _LOOK_UP = charts.LOOK_UP_SECONDS
 
-Outcome = Literal["upgraded", "unchanged", "paused", "taken-back", "unhealthy"]
+Outcome = Literal["upgraded", "unchanged", "paused", "taken-back", "unhealthy", "dry-run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,10 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upgraded:
-    """What came of an upgrade, step by step. `version` is what the release has now, `wanted` what was asked for."""
+    """What came of an upgrade, step by step. `version` is what the release has now, `wanted` what was asked for.
+
+    `ahead` is what was known before: all there is of a dry run. `backup` is the folder of the back-up.
+    """
 
     kind: ClassVar[str] = "Upgrade"
 
@@ -85,6 +90,7 @@ class Upgraded:
     version: str
     wanted: str
     revision: int
+    ahead: tuple[Outlook, ...] = ()
     steps: tuple[Changed, ...] = ()
     backup: str = ""
 
@@ -230,19 +236,15 @@ def _newest_patch_first(found: Release, first: charts.Chart, asked: Asked, means
         )
 
 
-Deadlines = Callable[[], Deadline]
+def before_chart(way: Way, scratch: Path) -> charts.Chart:
+    """The chart that is installed, from what Helm keeps of it."""
+    return charts.read(unpack_chart(way.found, scratch / "before"), "the installed release")
 
 
-def carry_out(kube: Kube, way: Way, how: How, each: Deadlines) -> Upgraded:
-    """Go the way. Each step has its own health gate; one that fails ends it there.
-
-    `each` gives the deadline of a step.
-
-    Raises:
-        CiliumctlError: a step failed; `how.report.resume` says what is applied.
-    """
-    result = Upgraded(
-        outcome="unchanged",
+def nothing_done(kube: Kube, way: Way, ahead: Sequence[Outlook] = (), outcome: Outcome = "unchanged") -> Upgraded:
+    """The result as it is before the first step."""
+    return Upgraded(
+        outcome=outcome,
         context=kube.context,
         namespace=way.found.namespace,
         release=way.found.name,
@@ -250,17 +252,38 @@ def carry_out(kube: Kube, way: Way, how: How, each: Deadlines) -> Upgraded:
         version=way.found.chart_version,
         wanted=way.versions[-1],
         revision=way.found.revision,
+        ahead=tuple(ahead),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What is done before the first change of each step, under the lock. `place` is `None` for no back-up."""
+
+    place: backup.Place | None
+    pull_images: bool
+    storage: Resource
+
+
+def carry_out(kube: Kube, way: Way, how: How, before: Before, so_far: Upgraded) -> Upgraded:
+    """Go the way. Each step has its own health gate; one that fails ends it there.
+
+    Raises:
+        CiliumctlError: a step failed; `how.report.resume` says what is applied.
+    """
+    result = so_far
+    saved: list[str] = []
     for number, one in enumerate(way.targets, 1):
         if number > 1:
             one = _from_now(kube, one, how.where)  # noqa: PLW2901 - the same step, from the revision that is there
         if len(way.targets) > 1:
             how.report.note(f"step {number} of {len(way.targets)}: {one.before.chart_version} → {one.chart.version}")
+        mine = replace(how, first=partial(_first, kube, one, how, before, saved))
         try:
-            changed = perform(kube, one, replace(how, deadline=each()))
+            changed = perform(kube, one, mine)
         except CiliumctlError as error:
             if number > 1:
-                error.result = error.result or result
+                error.result = error.result if isinstance(error.result, Upgraded) else result
                 how.report.warn(
                     f"step {number} of {len(way.targets)} failed; {number - 1} done: Cilium is at {result.version}",
                     "mend the cause and run the same command again: it goes on from there",
@@ -272,10 +295,34 @@ def carry_out(kube: Kube, way: Way, how: How, each: Deadlines) -> Upgraded:
             revision=changed.revision,
             version=changed.from_version if changed.outcome == "taken-back" else changed.version,
             outcome=_outcome(result, changed),
+            backup=saved[-1] if saved else "",
         )
         if not changed.ok or changed.outcome == "paused":
+            if number < len(way.targets):
+                how.report.warn(
+                    f"step {number} of {len(way.targets)} ended here: the release is at {result.version}",
+                    "run the same command again to go on from there",
+                )
             break
     return result
+
+
+def _first(kube: Kube, one: Target, how: How, before: Before, saved: list[str]) -> None:
+    """The back-up, and the images. A restart that goes on has both already."""
+    if paused.of(one.before) is not None:
+        return
+    if before.place is not None and not saved:
+        now = datetime.now().astimezone()
+        saved.append(str(backup.save(kube, one.before, before.place, how.report, now)))
+    if before.pull_images:
+        work = images.Work(
+            helm=how.helm,
+            namespace=one.before.namespace,
+            storage=before.storage,
+            deadline=how.deadline.within(how.gate),
+            report=how.report,
+        )
+        images.pull(kube, one, work)
 
 
 def _outcome(so_far: Upgraded, changed: Changed) -> Outcome:

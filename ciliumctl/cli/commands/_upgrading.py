@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from ciliumctl.cli.commands import _installing
+from ciliumctl.cli.commands._planning import consent, show_effects, show_restarts, show_values
 from ciliumctl.cli.commands.status import show as show_status
-from ciliumctl.cli.output import Cell, Writer
+from ciliumctl.cli.output import Cell, Writer, wants_color
 from ciliumctl.cli.session import Session
+from ciliumctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from ciliumctl.change import Changed
+    from ciliumctl.change.backup import Place
     from ciliumctl.change.batches import Order, Stages
+    from ciliumctl.change.ready import Outlook, Ready
     from ciliumctl.change.upgrade import Asked, Upgraded, Way
     from ciliumctl.clients.helm import Release
     from ciliumctl.installation import Means, Wanted
+
+
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +36,13 @@ class Manner:
     stages: Stages | None
     wait: bool
     gate: float
+    atomic: bool
+    pull_images: bool
+    backup: bool
+    backup_dir: str
+    lint: bool
+    dry_run: bool
+    confirm: str
 
 
 def asked(wanted: Wanted, *, via: Sequence[str], reset: bool, allow_skip: bool, allow_downgrade: bool) -> Asked:
@@ -42,7 +60,6 @@ def asked(wanted: Wanted, *, via: Sequence[str], reset: bool, allow_skip: bool, 
 def stages(*, batch: str, pause: float, selector: str, order: str) -> Stages | None:
     """How the agents are restarted, when it is to be in batches."""
     from ciliumctl.change import batches
-    from ciliumctl.errors import UsageError
 
     if not batch:
         if pause or selector:
@@ -52,13 +69,15 @@ def stages(*, batch: str, pause: float, selector: str, order: str) -> Stages | N
 
 
 def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
-    """Find the way, ask, go it."""
+    """Find the way, show what it does, ask, go it."""
     from ciliumctl import change
-    from ciliumctl.change import paused, upgrade
-    from ciliumctl.wait import Deadline
+    from ciliumctl.change import paused, ready, upgrade
 
-    stepwise = bool(asked.via) or manner.stages is not None
-    whole = session.deadline(None if stepwise else manner.gate)
+    if manner.backup_dir and not manner.backup:
+        raise UsageError("`--backup-dir` and `--no-backup` exclude each other", hint="leave one of them out")
+    # With several waits the time is for each; `--timeout` is for all of them.
+    stepwise = bool(asked.via) or manner.stages is not None or manner.pull_images
+    deadline = session.deadline(None if stepwise else manner.gate)
     means = _installing.means(session)
     where = _installing.where(session)
     with _installing.scratch() as folder:
@@ -66,30 +85,54 @@ def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
         if asked.nothing and paused.of(found) is None:
             asked = _proposed(session, found, asked, means)
         way = upgrade.prepare(session.kube, found, asked, means, folder)
-        if not way.unchanged:
-            _confirm(session, way, manner)
-        last: list[Deadline] = [whole]
-
-        def each() -> Deadline:
-            last[:] = [whole.within(manner.gate) if manner.stages is None else whole]
-            return last[0]
-
+        if way.unchanged:
+            session.report.note("Cilium is as asked for: unchanged")
+            session.finish(upgrade.nothing_done(session.kube, way), render)
+        _check_strategy(way, manner)
+        chart = upgrade.before_chart(way, folder)
+        wishes = ready.Wishes(lint=manner.lint)
+        ahead = ready.ready(session.kube, way.targets, chart, wishes, session.report)
+        if manner.dry_run:
+            session.finish(upgrade.nothing_done(session.kube, way, ahead.outlooks, "dry-run"), render)
+        _confirm(session, way, manner, ahead)
         how = change.How(
             helm=means.helm,
             holder=session.holder("upgrade"),
             where=where,
-            deadline=whole,
+            deadline=deadline,
             report=session.report,
             operation="upgrade",
             wait=manner.wait,
+            atomic=manner.atomic,
             stages=manner.stages,
-            gate=manner.gate,
+            gate=manner.gate if stepwise else math.inf,
         )
-        result = upgrade.carry_out(session.kube, way, how, each)
-    late = change.late(result.steps[-1], last[0]) if result.steps else None
+        before = upgrade.Before(place=_place(manner), pull_images=manner.pull_images, storage=where.storage)
+        so_far = upgrade.nothing_done(session.kube, way, ahead.outlooks)
+        result = upgrade.carry_out(session.kube, way, how, before, so_far)
+    late = change.late(result.steps[-1], deadline) if result.steps else None
     if late is not None:
         session.fail(late, result, render)
     session.finish(result, render, then="" if manner.wait else "status --wait")
+
+
+def _place(manner: Manner) -> Place | None:
+    from ciliumctl.change.backup import Place
+
+    if not manner.backup:
+        return None
+    return Place(folder=Path(manner.backup_dir).expanduser()) if manner.backup_dir else Place(parent=Path.cwd())
+
+
+def _check_strategy(way: Way, manner: Manner) -> None:
+    """Refuse to wait for what never comes: agents that nobody restarts."""
+    from ciliumctl.change import paused
+
+    if manner.wait and manner.stages is None and paused.needs_hands(way.targets[-1].values):
+        raise UsageError(
+            "the values set `updateStrategy.type` to `OnDelete`: no agent would be replaced by itself",
+            hint="add `--batch 10%`, or `--no-wait` to delete the pods yourself",
+        )
 
 
 def _proposed(session: Session, found: Release, asked: Asked, means: Means) -> Asked:
@@ -112,36 +155,93 @@ def _proposed(session: Session, found: Release, asked: Asked, means: Means) -> A
     return replace(asked, wanted=replace(asked.wanted, chart=chart))
 
 
-def _confirm(session: Session, way: Way, manner: Manner) -> None:
-    versions = list(way.versions)
-    what = f"Cilium {' → '.join(versions)} on `{session.kube.context}`"
+def _confirm(session: Session, way: Way, manner: Manner, ahead: Ready) -> None:
+    versions = " → ".join(dict.fromkeys(way.versions))
+    what = f"Cilium {versions} on `{session.kube.context}`"
+    if not session.settings.quiet:
+        color = wants_color(session.settings.color, sys.stderr, session.environ)
+        writer = Writer(sys.stderr, color=color, address=session.addressed)
+        show_ahead(writer, ahead.outlooks)
+        writer.line()
     verb = "Go on with the upgrade of" if way.goes_on else "Upgrade"
     batches = f", {manner.stages.size} of the nodes at a time" if manner.stages is not None else ""
-    session.confirm(f"{verb} {what}{batches}?", refusal="an upgrade changes a running network")
+    if ahead.confirmation == "name":
+        consent(session, ahead.impact, confirm=manner.confirm, what=f"The upgrade of {what}")
+    session.confirm(
+        f"{verb} {what}{batches}?",
+        refusal="an upgrade changes a running network",
+        hint="look at it with `--dry-run`, then add `--yes`",
+    )
+
+
+def show_ahead(out: Writer, outlooks: Sequence[Outlook]) -> None:
+    """What every step is going to do."""
+    for number, one in enumerate(outlooks, 1):
+        out.line()
+        title = f"Cilium {one.from_version} → {one.version}" if one.from_version != one.version else one.version
+        step = f"step {number} of {len(outlooks)}: " if len(outlooks) > 1 else ""
+        out.line((f"{step}{title}", "head"))
+        if number == 1:
+            show_values(out, one.values)
+        show_restarts(out, one.restarts)
+        show_effects(out, one.effects)
+        if one.findings:
+            out.line()
+            out.line((f"About the values ({len(one.findings)})", "head"))
+        for finding in one.findings:
+            sign: Cell = ("✗ ", "bad") if finding.severity == "error" else ("⚠ ", "warn")
+            key = f"{finding.key}: " if finding.key else ""
+            out.line("  ", sign, key, finding.message)
 
 
 def render(out: Writer, result: Upgraded) -> None:
     """Say what there is now, and what to do next."""
-    where = f"namespace {result.namespace} of {result.context}"
-    versions = f"{result.from_version} → {result.version}" if result.from_version != result.version else result.version
-    style = "good" if result.ok else "bad"
-    verdict: Cell = (result.outcome, style)
-    out.line(
-        ("Cilium ", "head"), versions, " ", verdict, f" in {where}, release {result.release} revision {result.revision}"
-    )
+    where = f"namespace {result.namespace} of {result.context}, release {result.release} revision {result.revision}"
+    if result.outcome == "dry-run":
+        out.line(("Cilium ", "head"), f"{result.from_version} → {result.wanted} in {where}: nothing was changed")
+        show_ahead(out, result.ahead)
+        return
+    changed = result.from_version != result.version
+    versions = f"{result.from_version} → {result.version}" if changed else result.version
+    out.line(("Cilium ", "head"), f"{versions} ", (result.outcome, "good" if result.ok else "bad"), f" in {where}")
+    if result.backup:
+        out.line(f"Back-up: {result.backup}")
     if len(result.steps) > 1:
         out.line()
-        out.table(
-            ("step", "outcome", "revision"),
-            [[f"{step.from_version} → {step.version}", step.outcome, str(step.revision)] for step in result.steps],
-        )
-    last = result.steps[-1] if result.steps else None
-    if last is not None and last.left:
+        rows = [[f"{step.from_version} → {step.version}", step.outcome, str(step.revision)] for step in result.steps]
+        out.table(("step", "outcome", "revision"), rows)
+    if result.steps:
+        _show_last(out, result.steps[-1])
+
+
+def show_change(out: Writer, result: Changed) -> None:
+    """Say what there is now after a single change."""
+    where = f"namespace {result.namespace} of {result.context}"
+    versions = f"{result.from_version} → {result.version}" if result.from_version != result.version else result.version
+    out.line(f"Cilium {versions} {result.outcome} in {where}, release {result.release} revision {result.revision}")
+    _show_last(out, result)
+
+
+def _show_last(out: Writer, step: Changed) -> None:
+    """Who keeps the old pods, how Cilium is, and how it is after it was taken back."""
+    if step.left:
         out.line()
-        out.line(
-            f"{len(last.left)} nodes keep the old pods: {', '.join(last.left[:5])}{' …' if len(last.left) > 5 else ''}"
+        named = ", ".join(step.left[:_NAMED]) + (
+            f" and {len(step.left) - _NAMED} more" if len(step.left) > _NAMED else ""
         )
+        out.line((f"{len(step.left)} nodes keep the old pods, updates are paused: ", "warn"), named)
         out.hint("`ciliumctl upgrade --batch SIZE` goes on, `ciliumctl rollback` goes back")
-    if last is not None and last.status is not None:
+    if step.status is not None:
         out.line()
-        show_status(out, last.status)
+        show_status(out, step.status)
+    back = step.taken_back
+    if back is None:
+        return
+    out.line()
+    said: Cell = ("healthy", "good") if back.status.ok else ("not healthy", "bad")
+    out.line((f"taken back to Cilium {step.from_version} as revision {back.revision}: ", "head"), said)
+    if back.dump:
+        out.line(f"what it looked like before: {back.dump}")
+    if not back.status.ok:
+        out.line()
+        show_status(out, back.status)

@@ -22,7 +22,7 @@ import typer
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _installing, _planning
-from ciliumctl.cli.commands.upgrade import render
+from ciliumctl.cli.commands._upgrading import show_change as render
 from ciliumctl.cli.options import argument, duration, option
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ from ciliumctl.cli.options import (
     Chart,
     Presets,
     Repository,
+    ResetValues,
     Set,
     SetFile,
     SetJson,
@@ -62,9 +63,7 @@ def command(
     set_file: SetFile = None,
     set_json: SetJson = None,
     preset: Presets = None,
-    reset_values: Annotated[
-        bool, option("--reset-values", help="Start from the chart's own values instead of the release's")
-    ] = False,
+    reset_values: ResetValues = False,
     batch: Annotated[
         str, option("--batch", metavar="NODES|SHARE%", help="Replace the agents on so many nodes at a time: 3, 10%")
     ] = "",
@@ -83,6 +82,26 @@ def command(
             help="Which nodes come first (default: workers-first)",
         ),
     ] = "workers-first",
+    atomic: Annotated[
+        bool, option("--atomic", help="Take a step back that fails or does not get healthy, after a small sysdump")
+    ] = False,
+    pull_images_first: Annotated[
+        bool,
+        option("--pull-images-first", help="Pull the images onto every node first, by Cilium's own preflight pods"),
+    ] = False,
+    backup: Annotated[
+        bool, option("--backup/--no-backup", help="Back up values, manifest and Cilium's objects first (default: yes)")
+    ] = True,
+    backup_dir: Annotated[
+        str, option("--backup-dir", metavar="FOLDER", help="Where to (default: ./ciliumctl-backup-CONTEXT-DATE-TIME)")
+    ] = "",
+    skip_lint: Annotated[
+        bool, option("--skip-lint", help="Go on although values lose their meaning with the new chart")
+    ] = False,
+    dry_run: Annotated[bool, option("--dry-run", help="Only show what would happen, and change nothing")] = False,
+    confirm: Annotated[
+        str, option("--confirm", metavar="CONTEXT", help="The context's name, for what cannot be done live")
+    ] = "",
     wait: Annotated[bool, option("--wait/--no-wait", help="Wait until Cilium is healthy (default: yes)")] = True,
     wait_duration: Annotated[
         float,
@@ -110,4 +129,16 @@ def command(
         allow_downgrade=allow_downgrade,
     )
     stages = _upgrading.stages(batch=batch, pause=pause, selector=node_selector, order=order)
-    _upgrading.run(session, asked, _upgrading.Manner(stages=stages, wait=wait, gate=wait_duration))
+    manner = _upgrading.Manner(
+        stages=stages,
+        wait=wait,
+        gate=wait_duration,
+        atomic=atomic,
+        pull_images=pull_images_first,
+        backup=backup,
+        backup_dir=backup_dir,
+        lint=not skip_lint,
+        dry_run=dry_run,
+        confirm=confirm,
+    )
+    _upgrading.run(session, asked, manner)
