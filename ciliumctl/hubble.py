@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ciliumctl import __version__, lock, owners, release, services, status
+from ciliumctl import __version__, journal, lock, owners, release, services, status
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
 from ciliumctl.clients.kube import DAEMON_SETS, Kube, PodPort
 from ciliumctl.errors import ForeignOwner, NotFound, Refused
@@ -120,8 +120,22 @@ def switch(kube: Kube, how: How, wanted: Mapping[str, bool]) -> Changed:
         if on != now[part]:
             changes = merge(changes, _nested(PARTS[part], value=on))
     config = merge(found.config, changes)
-    with lock.held(kube, how.holder, how.report):
-        revision = _upgrade(found, config, how, difference(found.config, config))
+    changed = difference(found.config, config)
+    entry = journal.entry(
+        how.holder,
+        how.holder.command.removeprefix("ciliumctl "),
+        found.name,
+        from_revision=found.revision,
+        from_version=found.chart_version,
+        version=found.chart_version,
+        values=tuple(changed),
+    )
+    with (
+        lock.held(kube, how.holder, how.report),
+        journal.keeping(kube, found.namespace, entry, how.report) as record,
+    ):
+        revision = _upgrade(found, config, how, changed)
+        record.made(revision)
         if goal["hubble"] != now["hubble"]:
             # Agents read their configuration when they start, and no chart restarts them.
             _restart_agents(kube, how)
@@ -129,7 +143,9 @@ def switch(kube: Kube, how: How, wanted: Mapping[str, bool]) -> Changed:
         if not how.wait:
             return result
         how.report.resume = "the change is made and still rolled out: `ciliumctl status --wait`"
-        return replace(result, status=status.wait(kube, how.where, deadline=how.deadline, report=how.report))
+        found_status = status.wait(kube, how.where, deadline=how.deadline, report=how.report)
+        record.judged(found_status)
+        return replace(result, status=found_status)
 
 
 def _with_needs(now: Mapping[str, bool], wanted: Mapping[str, bool]) -> dict[str, bool]:

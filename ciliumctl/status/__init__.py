@@ -17,7 +17,7 @@ from ciliumctl.status.trouble import Trouble, last_log, of_pods, of_workload
 from ciliumctl.status.verdict import Component, NodeLine, Problem, Status
 from ciliumctl.wait import Deadline, overtime, poll
 
-__all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "unhealthy", "wait"]
+__all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "summary", "unhealthy", "wait"]
 
 #: Seconds that a state such as CrashLoopBackOff may last before a wait gives up on it.
 GRACE = 30.0
@@ -71,12 +71,14 @@ def wait(
     report: Reporter,
     fail_fast: bool = True,
     deep: bool = False,
+    tell: Callable[[Step, Status], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
     """Look until Cilium is healthy, a state that will not mend itself has lasted, or the time is up.
 
-    An API server that goes away for a while is waited for. Returns the last status, healthy or not.
+    An API server that goes away for a while is waited for. `tell` says how far it is, where counts are not enough.
+    Returns the last status, healthy or not.
 
     Raises:
         ClusterError: the cluster could not be reached at all, or refuses us.
@@ -99,7 +101,7 @@ def wait(
                 return None
             last = status
             since = (since if since is not None else clock()) if status.terminal else None
-            _tell(step, status)
+            (tell or _tell)(step, status)
             return status
 
         def done(status: Status | None) -> bool:
