@@ -47,7 +47,7 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
     elif existing.pending:
         raise guards.stuck(existing)
     elif owner is not None:
-        raise guards.foreign(owner)
+        raise owners.foreign(owner, "install")
     chart = _chart(wanted, existing, means, scratch)
     detection = flavour.detect(facts, chart_version=chart.version) if wanted.detect else None
     if detection is not None:
