@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ciliumctl import charts, cni, flavour, owners, permissions, release
+from ciliumctl import charts, cni, flavour, owners, permissions, release, versions
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
 from ciliumctl.clients.kube import NAMESPACES, Kube, Manifest, Resource
 from ciliumctl.clients.web import Web
@@ -203,6 +204,10 @@ def values_of(
 ) -> MergedValues:
     """All values as Helm merges them, with the origin of each; without `everything` only what is not the chart's."""
     existing = release.current(kube, wanted.release, wanted.namespace, storage) if kube is not None else None
+    if kube is not None and existing is None and not (wanted.chart.version or wanted.chart.chart):
+        # A Cilium without a release: of its version, not of the newest.
+        request = replace(wanted.chart, version=versions.running(kube, wanted.namespace))
+        wanted = replace(wanted, chart=request)
     chart = _chart(wanted, existing, means, scratch)
     layers = [Layer(origin="chart", values=chart.values)]
     detected: Mapping[str, Any] = {}
