@@ -22,7 +22,7 @@ from ciliumctl.clients.kube import (
     dig,
     name_of,
 )
-from ciliumctl.errors import CiliumctlError, ForeignOwner, Invalid, NotFound, Partial, TimedOut
+from ciliumctl.errors import CiliumctlError, Invalid, NotFound, Partial, TimedOut
 from ciliumctl.parallel import gather, together
 from ciliumctl.report import Reporter
 from ciliumctl.status.collect import PART_OF, nodes_of, pods_of
@@ -117,7 +117,7 @@ def find(kube: Kube, wanted: Wanted, storage: Resource) -> Release | None:
         partial(owners.of_cilium, kube, namespace=wanted.namespace, release_name=wanted.release),
     )
     if owner is not None:
-        raise ForeignOwner(f"Cilium belongs to {owner.tool} ({'; '.join(owner.evidence)})", hint=owner.hint)
+        raise owners.foreign(owner, "uninstall")
     return found
 
 

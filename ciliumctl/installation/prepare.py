@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ciliumctl import charts, cni, flavour, owners, permissions, release
+from ciliumctl import charts, cni, flavour, owners, permissions, release, versions
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
 from ciliumctl.clients.kube import NAMESPACES, Kube, Resource
 from ciliumctl.clients.web import Web
@@ -48,7 +49,7 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
     elif existing.pending:
         raise guards.stuck(existing)
     elif seen.owner is not None:
-        raise guards.foreign(seen.owner)
+        raise owners.foreign(seen.owner, "install")
     chart = chart_for(wanted, existing, means, scratch)
     detection = flavour.detect(facts, chart_version=chart.version) if wanted.detect else None
     if detection is not None:
@@ -205,6 +206,10 @@ def values_of(
 ) -> MergedValues:
     """All values as Helm merges them, with the origin of each; without `everything` only what is not the chart's."""
     existing = release.current(kube, wanted.release, wanted.namespace, storage) if kube is not None else None
+    if kube is not None and existing is None and not (wanted.chart.version or wanted.chart.chart):
+        # A Cilium without a release: of its version, not of the newest.
+        request = replace(wanted.chart, version=versions.running(kube, wanted.namespace))
+        wanted = replace(wanted, chart=request)
     chart = chart_for(wanted, existing, means, scratch)
     layers = [Layer(origin="chart", values=chart.values)]
     detected: Mapping[str, Any] = {}
