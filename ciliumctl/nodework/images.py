@@ -23,7 +23,7 @@ class NodeImage:
 
 
 def image_of(kube: Kube, namespace: str, *, wanted: str = "", manifests: Sequence[Manifest] = ()) -> NodeImage:
-    """The image: the one asked for, else the agent's of `manifests` (a rendered chart), of the cluster, of a node's store.
+    """The image: the one asked for, else the agent's: of `manifests` (a rendered chart), of the cluster, of a node.
 
     Raises:
         Missing: no image of Cilium is known.

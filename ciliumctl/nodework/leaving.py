@@ -33,7 +33,7 @@ def expired(namespace: Manifest, now: datetime | None = None) -> bool:
 
 
 def take_away(kube: Kube, namespace: str, report: Reporter) -> bool:
-    """Delete a run's namespace and wait until it is gone. Never raises but on an interrupt: what was found stays found."""
+    """Delete a run's namespace and wait until it is gone; what was found must not be lost because it stays."""
     try:
         with overtime(kube, seconds=_SECONDS):
             kube.delete(NAMESPACES, namespace)

@@ -40,14 +40,8 @@ _OPENSHIFT = "security.openshift.io"
 _RENEWAL = 10.0
 # More lines than any report has: the kubelet counts the pieces of a long line.
 _ALL = 1_000_000
-_STATES = TERMINAL | {
-    "Error",
-    "OOMKilled",
-    "Evicted",
-    "NodeAffinity",
-    "UnexpectedAdmissionError",
-    "ContainerStatusUnknown",
-}
+# What pods show besides: the script died, or the kubelet would not take the pod.
+_STATES = TERMINAL | {"Error", "OOMKilled", "Evicted", "NodeAffinity", "UnexpectedAdmissionError"}
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
 
 
@@ -150,8 +144,8 @@ def _watch(kube: Kube, watch: _Watch, step: Step) -> list[NodeRun]:
         step(f"{len(watch.ended)} of {total} nodes", done=len(watch.ended), total=total)
         return not watch.waiting
 
-    poll(look, bool, deadline=watch.deadline, interval=0.5 if total < 50 else 2.0)  # noqa: PLR2004
-    for node, ended in zip(sorted(watch.waiting), _late(kube, watch), strict=True):
+    poll(look, bool, deadline=watch.deadline, interval=0.5 if total < 50 else 2.0)
+    for node, ended in zip(sorted(watch.waiting), _late(watch), strict=True):
         watch.ended[node] = ended
     return list(watch.ended.values())
 
@@ -207,7 +201,7 @@ def _give_up_on_bad(kube: Kube, watch: _Watch) -> None:
     for key in bad:
         watch.bad.setdefault(key, watch.clock())
     due = [pod for key, pod in bad.items() if watch.clock() - watch.bad[key] >= GRACE]
-    for pod, found in zip(due, gather([partial(_explain, kube, watch, pod) for pod in due]), strict=True):
+    for found in gather([partial(_explain, kube, watch, pod) for pod in due]):
         if isinstance(found, NodeRun) and found.node in watch.waiting:
             _end(watch, found)
     if not watch.pods and watch.clock() - watch.started >= GRACE:
@@ -275,7 +269,7 @@ def _give_up_on_all(kube: Kube, watch: _Watch) -> None:
             _end(watch, NodeRun(node=node, outcome="failed", reason="refused-pod", detail=detail))
 
 
-def _late(kube: Kube, watch: _Watch) -> list[NodeRun]:
+def _late(watch: _Watch) -> list[NodeRun]:
     """How it stood with the nodes that did not answer in time."""
     by_node = {pod.node: pod for pod in watch.pods if pod.node}
     found = []

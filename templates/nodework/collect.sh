@@ -1,6 +1,8 @@
 # Read what Cilium needs of a node, and what others left there. Changes nothing.
 # Wants besides: OPTIONS (kernel options, with |), PORTS (hex, with |), CNI_CONF, CNI_BIN.
 release=$(uname -r)
+CNI_CONF=$(real "$CNI_CONF")
+CNI_BIN=$(real "$CNI_BIN")
 
 config_file() {
   for file in /proc/config.gz "$HOST/boot/config-$release" "$HOST/lib/modules/$release/config" \
@@ -91,7 +93,9 @@ paths() {
   for path in /var/run/cilium /var/lib/cilium /etc/sysctl.d/99-zzz-override_cilium.conf /run/flannel/subnet.env \
     /var/lib/cni/flannel /var/run/calico /var/lib/calico /etc/calico /var/lib/weave /etc/kube-router \
     /var/run/antrea /var/lib/cni/networks /etc/cni/multus /var/run/multus; do
-    [ -e "$HOST$path" ] && echo "$path"
+    there=$HOST$(real "$path")
+    # An empty folder says nothing.
+    if [ -d "$there" ]; then [ -n "$(ls -A "$there")" ] && echo "$path"; elif [ -e "$there" ]; then echo "$path"; fi
   done
 }
 processes() {

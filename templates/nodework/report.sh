@@ -16,6 +16,14 @@ limited() { if have timeout; then timeout 20 "$@"; else "$@"; fi; }
 tool() {
   if have "$1"; then limited "$@"; elif have chroot; then limited chroot "$HOST" "$@"; else return 127; fi
 }
+# Where a path of the node's really is: an absolute link of the node's (/var/run) would lead into this image.
+real() {
+  found=$(have chroot && limited chroot "$HOST" readlink -f "$1")
+  case ${found:-$1} in
+    /var/run/*) if [ -L "$HOST/var/run" ]; then echo "/run/${1#/var/run/}"; else echo "$1"; fi ;;
+    *) echo "${found:-$1}" ;;
+  esac
+}
 json() {
   tr -d '\000-\010\013-\037\177' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e "s/$TAB/\\\\t/g" |
     awk 'NR > 1 { printf "\\n" } { printf "%s", $0 }'
