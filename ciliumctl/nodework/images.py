@@ -29,7 +29,7 @@ def image_of(kube: Kube, namespace: str, *, wanted: str = "", manifests: Sequenc
         Missing: no image of Cilium is known.
     """
     agent = _agent(manifests) or kube.find(DAEMON_SETS, "cilium", namespace)
-    template = dig(agent, "spec", "template", "spec", default={})
+    template: Manifest = dig(agent, "spec", "template", "spec", default={})
     references: list[Manifest] = dig(template, "imagePullSecrets", default=[])
     secrets = tuple(dig(one, "name", default="") for one in references)
     image = wanted or _image(template) or _most_common(kube.objects(NODES))

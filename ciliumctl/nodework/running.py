@@ -250,8 +250,8 @@ def _reason(trouble: Trouble, pod: Pod) -> str:
 def _detail(kube: Kube, watch: _Watch, pod: Pod, trouble: Trouble) -> str:
     said = ""
     if pod.node and trouble.reason not in _IMAGE:
-        said = last_log(kube, watch.session.namespace, pod.name, watch.work.task).splitlines()[-1:]
-        said = said[0] if said else ""
+        log = last_log(kube, watch.session.namespace, pod.name, watch.work.task)
+        said = log.splitlines()[-1] if log else ""
     words = (trouble.reason, trouble.message or trouble.last_end or trouble.event, said)
     return ": ".join(dict.fromkeys(word.strip() for word in words if word.strip()))
 
