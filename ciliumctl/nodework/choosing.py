@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ciliumctl.clients.kube import Manifest, annotations_of, conditions_of, dig, labels_of, name_of
+from ciliumctl.lab.nodes import ANNOTATION as SIMULATED
 from ciliumctl.nodework.model import NodeRun
 
-#: kwok's mark of a node that it plays.
-SIMULATED = "kwok.x-k8s.io/node"
 _VIRTUAL_LABELS = {
     ("type", "virtual-kubelet"),
     ("eks.amazonaws.com/compute-type", "fargate"),

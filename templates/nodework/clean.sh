@@ -186,6 +186,7 @@ left() {
   xdp | sed 's/^/XDP program on /'
   socket_programs | awk '{ print "program " $2 " on the control groups" }'
   run_folder
+  mounted "$RUN_PATH" | sed 's/^/mount /'
   [ -f "$HOST$SYSCTL" ] && echo "$SYSCTL"
 }
 begin
