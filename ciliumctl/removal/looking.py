@@ -89,8 +89,9 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
         nodes=len(choice.names) if choice is not None else 0,
         skipped_nodes=tuple(f"{one.node}: {one.detail}" for one in choice.others) if choice is not None else (),
         node_image=image(kube, found, wanted).image if choice is not None and choice.names else "",
-        networked_pods=networked,
-        restarts=restarts,
+        # Without a release, they run under another CNI by now, or have none already.
+        networked_pods=networked if found is not None else 0,
+        restarts=restarts if found is not None else (),
         without_kube_proxy=without_proxy,
     )
 

@@ -47,7 +47,10 @@ class Restart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeCleaned:
-    """What was removed on one node, and what is still there. `reason` and `detail` say why it was not done."""
+    """What was removed on one node, and what is still there. `reason` and `detail` say why it was not done.
+
+    `kept` are configurations of others that Cilium took out of use, and that stay so: another CNI's is there by now.
+    """
 
     node: str
     outcome: Outcome
@@ -55,6 +58,7 @@ class NodeCleaned:
     detail: str = ""
     removed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:

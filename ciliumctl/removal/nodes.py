@@ -63,6 +63,7 @@ def cleaned(run: nodework.NodeRun) -> NodeCleaned:
         detail=run.detail,
         removed=_lines(said.get("removed")),
         left=_lines(said.get("left")),
+        kept=_lines(said.get("kept")),
     )
 
 

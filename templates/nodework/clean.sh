@@ -42,6 +42,12 @@ cni_files() {
   done
 }
 backups() { for file in "$HOST$CNI_CONF"/*.cilium_bak; do [ -f "$file" ] && echo "$file"; done; }
+# The configuration of another CNI that came after Cilium: an older one that comes back could go before it.
+newer() {
+  for file in "$HOST$CNI_CONF"/*.conf "$HOST$CNI_CONF"/*.conflist "$HOST$CNI_CONF"/*.json; do
+    [ -f "$file" ] && ! grep -q '"cilium-cni"' "$file" && echo "$file"
+  done
+}
 plugins() { for file in cilium-cni cilium-cni.old .cilium-cni.new; do [ -f "$HOST$CNI_BIN/$file" ] && echo "$HOST$CNI_BIN/$file"; done; }
 links() {
   awk -F: 'NR > 2 { gsub(/ /, "", $1); print $1 }' /proc/net/dev | grep -E '^(cilium_.*|lxc_health|lxc[0-9a-f]{5,12})$'
@@ -168,15 +174,18 @@ if [ -n "$(run_folder)" ] && [ -z "$(mounted "$RUN_PATH")$(seen_mounted "$RUN_PA
 fi
 [ -f "$HOST$SYSCTL" ] && rm -f "$HOST$SYSCTL" && removed "$SYSCTL"
 cni_files | while read -r file; do rm -f "$file" && removed "${file#"$HOST"}"; done
-backups | while read -r file; do
-  # A newer file of that name is the next CNI's own.
-  [ -e "${file%.cilium_bak}" ] && continue
-  mv "$file" "${file%.cilium_bak}" && removed "${file#"$HOST"} renamed back"
-done
+if [ -z "$(newer)" ]; then
+  kept=
+  backups | while read -r file; do
+    mv "$file" "${file%.cilium_bak}" && removed "${file#"$HOST"} renamed back"
+  done
+else
+  kept=$(backups)
+fi
 plugins | while read -r file; do rm -f "$file" && removed "${file#"$HOST"}"; done
 
 left() {
-  { cni_files; backups; plugins; pinned; } | sed "s|^$HOST||"
+  { cni_files; [ -n "$kept" ] || backups; plugins; pinned; } | sed "s|^$HOST||"
   links | sed 's/^/link /'
   chains | awk '{ print $1 " chain " $2 "/" $3 }'
   sets | sed 's/^/ipset /'
@@ -192,5 +201,6 @@ left() {
 begin
 section removed head -n 300 "$REMOVED"
 section left left
+section kept echo "$(echo "$kept" | sed "s|^$HOST||")"
 finish
 rm -f "$REMOVED" /tmp/ciliumctl-rules

@@ -113,4 +113,5 @@ def _show_node(out: Writer, node: NodeCleaned) -> None:
     elif node.left:
         out.line("node ", node.node, ": ", ("still there", "bad"), f": {', '.join(_first(node.left))}")
     else:
-        out.line("node ", node.node, ": ", f"clean, {len(node.removed)} things removed")
+        kept = f"; not renamed back beside another CNI's: {', '.join(node.kept)}" if node.kept else ""
+        out.line("node ", node.node, ": ", f"clean, {len(node.removed)} things removed{kept}")
