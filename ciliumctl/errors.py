@@ -13,6 +13,7 @@
     │   ├── UpgradePath            3   upgrade-path     from there to there is not a tested way
     │   ├── Downgrade              3   downgrade        an older version was not asked for by name
     │   ├── LegacyValues           3   legacy-values    values that this chart would silently ignore
+    │   ├── PreflightFailed        3   preflight        a check before the change failed
     │   └── StalePlan              3   stale-plan       the world has moved on since the plan was saved
     ├── TimedOut                   4   timeout          the deadline passed first
     ├── ClusterError               5   cluster          the cluster cannot be reached, or refuses us
@@ -143,6 +144,12 @@ class Downgrade(Refused):
     """The wanted version is older than the installed one."""
 
     code = "downgrade"
+
+
+class PreflightFailed(Refused):
+    """A check before the change failed."""
+
+    code = "preflight"
 
 
 class LegacyValues(Refused):

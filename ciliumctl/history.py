@@ -215,7 +215,7 @@ def _shown(key: str, values: Mapping[str, Any]) -> Any:
     named = any(redact.is_secret(part) for part in path)
     # Values of the charts that are keys, certificates or whole Secrets, whatever is above them.
     private = path[-1] in {"key", "cert", "data"} or (len(path) > 1 and path[-2] == "annotations")
-    if named or (private and isinstance(value, str) and not isinstance(value, bool)):
+    if named or (private and isinstance(value, str)):
         return HIDDEN
     if isinstance(value, str):
         return redact.text(value)

@@ -37,7 +37,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "hubble",
         "values",
     ),
-    "Look": ("status", "history", "connectivity", "sysdump", "detect", "preset", "version", "config"),
+    "Look": ("status", "preflight", "history", "connectivity", "sysdump", "detect", "preset", "version", "config"),
     "This machine": ("tools", "lab", "ci", "completion"),
 }
 

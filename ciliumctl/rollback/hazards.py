@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from ciliumctl import certificates
 from ciliumctl.clients.helm import Release
@@ -98,7 +98,7 @@ def _asked(
 
 def _distance(way: Way) -> Iterator[Hazard]:
     before, after = minor(way.before.chart_version), minor(way.after.chart_version)
-    if before == after or after == (0, 0):
+    if after in {before, (0, 0)}:
         return
     steps = before[1] - after[1] if before[0] == after[0] else 99
     if steps > 1:
@@ -160,8 +160,10 @@ def _certificates(kube: Kube, way: Way, now: datetime) -> Iterator[Hazard]:
         item for (kind, _place, _name), item in way.new.items() if kind == "Secret" and _data(item, "tls.crt", "ca.crt")
     ]
     for item in stored:
-        ends = certificates.ends(_data(item, "tls.crt", "ca.crt"))
-        if ends is None:
+        try:
+            ends = certificates.valid_until(_data(item, "tls.crt", "ca.crt"))
+        except ValueError:
+            # No certificate of ours: whoever gave it knows its end.
             continue
         if ends <= now + _SOON:
             when = "ended on" if ends <= now else "ends on"
@@ -183,7 +185,7 @@ def _authority(kube: Kube, way: Way, stored: Sequence[Manifest]) -> Iterator[Haz
         yield Hazard(
             code="authority",
             severity="warning",
-            message=f"`{_CA}` goes back to an earlier authority: what was signed by the one in place, in other clusters "
+            message=f"`{_CA}` goes back to an earlier authority: what the one in place signed, in other clusters "
             "of a mesh too, is not trusted any more",
         )
     authority = _data(coming, "ca.crt") if coming is not None else live
@@ -239,20 +241,19 @@ def _crds(kube: Kube, way: Way, _now: datetime) -> Iterator[Hazard]:
             )
 
 
-def _known_crds(objects: Any) -> set[str]:
+def _known_crds(objects: Iterable[Manifest]) -> set[str]:
     """The CRDs that an operator looks after, by the names in its ClusterRole."""
-    rules: list[Manifest] = [
-        rule
-        for item in objects
-        if item.get("kind") == "ClusterRole" and name_of(item) == "cilium-operator"
-        for rule in dig(item, "rules", default=[])
-    ]
-    return {
-        name
-        for rule in rules
-        if "customresourcedefinitions" in dig(rule, "resources", default=[])
-        for name in dig(rule, "resourceNames", default=[])
-    }
+    found: set[str] = set()
+    for item in objects:
+        if item.get("kind") != "ClusterRole" or name_of(item) != "cilium-operator":
+            continue
+        rules: list[Manifest] = dig(item, "rules", default=[])
+        for rule in rules:
+            names: list[str] = dig(rule, "resourceNames", default=[])
+            kinds: list[str] = dig(rule, "resources", default=[])
+            if "customresourcedefinitions" in kinds:
+                found.update(names)
+    return found
 
 
 def _stored_version(crd: Manifest) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from ciliumctl import journal, lock, release, status
+from ciliumctl import history, journal, lock, release, status
 from ciliumctl.change import rollout
 from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import Kube
@@ -34,6 +34,7 @@ class RolledBack:
 
     kind: ClassVar[str] = "Rollback"
 
+    outcome: Literal["back", "unchanged"]
     context: str
     namespace: str
     release: str
@@ -59,6 +60,9 @@ def perform(kube: Kube, before: Release, after: Release, how: How) -> RolledBack
         Locked: somebody else is at work; Exists: the release was changed meanwhile; CiliumctlError: a step failed.
     """
     values = tuple(difference(before.config, after.config))
+    if before.status == "deployed" and history.same(before, after):
+        how.report.note(f"revision {after.revision} is the same as what is installed: unchanged")
+        return _result(kube, before, after, before, ())
     entry = journal.entry(
         how.holder,
         "rollback",
@@ -78,18 +82,7 @@ def perform(kube: Kube, before: Release, after: Release, how: How) -> RolledBack
             record.made(made.revision)
             restarts = rollout.needed(before.manifest, made.manifest, made.namespace)
             rollout.restart(kube, restarts, how.report)
-            result = RolledBack(
-                context=kube.context,
-                namespace=after.namespace,
-                release=after.name,
-                from_revision=before.revision,
-                to_revision=after.revision,
-                revision=made.revision,
-                from_version=before.chart_version,
-                version=made.chart_version,
-                values=values,
-                restarted=tuple(map(str, restarts)),
-            )
+            result = _result(kube, before, after, made, tuple(map(str, restarts)))
             if how.wait:
                 how.report.resume = (
                     "the release is back and still rolled out: `ciliumctl status --wait` goes on waiting"
@@ -98,6 +91,22 @@ def perform(kube: Kube, before: Release, after: Release, how: How) -> RolledBack
                 result = replace(result, status=found)
             record.judged(result.status)
     return result
+
+
+def _result(kube: Kube, before: Release, after: Release, made: Release, restarted: tuple[str, ...]) -> RolledBack:
+    return RolledBack(
+        outcome="unchanged" if made is before else "back",
+        context=kube.context,
+        namespace=after.namespace,
+        release=after.name,
+        from_revision=before.revision,
+        to_revision=after.revision,
+        revision=made.revision,
+        from_version=before.chart_version,
+        version=made.chart_version,
+        values=tuple(difference(before.config, after.config)),
+        restarted=restarted,
+    )
 
 
 def apply(kube: Kube, after: Release, how: How) -> Release:

@@ -124,10 +124,11 @@ def show_preview(out: Writer, ahead: Preview) -> None:
 def render(out: Writer, result: RolledBack) -> None:
     """Say what there is now."""
     versions = f"{result.from_version} → {result.version}" if result.from_version != result.version else result.version
-    out.line(
-        f"Cilium {versions} in namespace {result.namespace} of {result.context}: "
-        f"back at revision {result.to_revision}, as revision {result.revision}"
-    )
+    where = f"Cilium {versions} in namespace {result.namespace} of {result.context}"
+    if result.outcome == "unchanged":
+        out.line(f"{where}: unchanged, revision {result.revision} is the same as {result.to_revision}")
+        return
+    out.line(f"{where}: back at revision {result.to_revision}, as revision {result.revision}")
     if result.restarted:
         out.line(f"restarted: {', '.join(result.restarted)}")
     if result.status is not None:

@@ -44,7 +44,7 @@ from ciliumctl.errors import UsageError
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
-    from ciliumctl.values.lint.model import FailOn, Lint
+    from ciliumctl.values.lint.model import FailOn
     from ciliumctl.values.lint.running import Means
 
 KIND = "ValuesLint"
