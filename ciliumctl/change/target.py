@@ -30,6 +30,8 @@ class Target:
     config: Mapping[str, Any]
     #: What Helm will apply, rendered by `helm upgrade --dry-run=server`: `lookup` sees the cluster.
     manifest: str
+    #: Whether the API server will apply it, as Helm 4 does, instead of a patch by Helm.
+    server_side: bool = False
 
     @cached_property
     def values_before(self) -> Mapping[str, Any]:
@@ -50,6 +52,11 @@ class Target:
     def same_chart(self) -> bool:
         """Whether the chart stays the very same, template by template."""
         return self.chart.same_as(self.before.stored_chart)
+
+    @cached_property
+    def changes_objects(self) -> bool:
+        """Whether Helm would be run at all: for other values or another chart."""
+        return not self.unchanged
 
     @property
     def unchanged(self) -> bool:
@@ -134,4 +141,11 @@ def aim(found: Release, chart: charts.Chart, inputs: Inputs, helm: Helm) -> Targ
     dry = helm.upgrade(found.name, str(chart.path), inputs, namespace=found.namespace, dry_run=True)
     if not dry.manifest:
         raise OutsideError("helm rendered nothing for the upgrade", hint="look with `helm upgrade --dry-run=server`")
-    return Target(before=found, chart=chart, inputs=inputs, config=dry.config, manifest=dry.manifest)
+    return Target(
+        before=found,
+        chart=chart,
+        inputs=inputs,
+        config=dry.config,
+        manifest=dry.manifest,
+        server_side=dry.apply_method == "ssa",
+    )

@@ -50,6 +50,8 @@ class Release(Revision):
     defaults: Mapping[str, Any] = field(repr=False)
     manifest: str = field(repr=False)
     stored_chart: Mapping[str, Any] = field(repr=False)
+    #: `ssa` where the API server applies the manifest (Helm 4's way); empty where Helm patches the objects itself.
+    apply_method: str = ""
 
 
 def revision_of(stored: Mapping[str, Any]) -> Revision | None:
@@ -100,6 +102,7 @@ def release_of(body: Mapping[str, Any]) -> Release:
         defaults=body["chart"].get("values") or {},
         manifest=str(body.get("manifest", "")),
         stored_chart=body["chart"],
+        apply_method=str(body.get("apply_method", "")),
     )
 
 
