@@ -1,1 +1,1 @@
-"""Show where the values of options come from."""
+"""Cilium's settings: show, compare and change them; `explain` is about ciliumctl's own options."""
