@@ -39,10 +39,13 @@ class Found:
 
 
 def is_value(chart: Chart, path: Path) -> bool:
-    """Whether the chart knows a Helm value, by its defaults or by what its templates read."""
+    """Whether the chart knows a Helm value, by its defaults or by what its templates read.
+
+    A word that names a map of values, as `debug` does, is none: `cilium-config` has a key of that name.
+    """
     at = get(chart.values, path, _MISSING)
     if at is not _MISSING:
-        return True
+        return len(path) > 1 or not (isinstance(at, Mapping) and at)
     for depth in range(len(path) - 1, 0, -1):
         above = get(chart.values, path[:depth], _MISSING)
         if above is _MISSING:
@@ -78,7 +81,9 @@ def values_behind(
             rendered = render(path)
         except CiliumctlError:
             continue
-        if rendered.get(key, "") == value:
+        said = rendered.get(key, "")
+        # A switch that is off is often left out.
+        if said == value or {said, value} <= rules.OFF:
             changed = rules.changed_keys(now, rendered)
             found.append(Found(path=path, others=len([name for name in changed if name != key])))
     return sorted(found, key=lambda item: item.others)

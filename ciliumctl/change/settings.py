@@ -153,7 +153,7 @@ def drift(kube: Kube, target: Target, report: Reporter, *, ask_agents: bool = Tr
             values=rendered.get(key),
             release=released.get(key),
             live=live.get(key),
-            agents=_groups(key, live.get(key), running, overridden),
+            agents=grouped(key, live.get(key), running, overridden),
         )
         if not found.values == found.release == found.live or any(group.value != found.live for group in found.agents):
             keys.append(found)
@@ -201,7 +201,7 @@ def read(output: bytes) -> dict[str, str]:
     return dict(zip(parts[0::2], parts[1::2], strict=False))
 
 
-def _groups(
+def grouped(
     key: str, live: str | None, running: Mapping[str, Mapping[str, str]], overridden: Mapping[str, frozenset[str]]
 ) -> tuple[AgentGroup, ...]:
     """The agents by the value that they run with, those with the live one first, then by how many they are."""

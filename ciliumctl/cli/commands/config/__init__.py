@@ -1,1 +1,1 @@
-"""Cilium's settings: show, compare and change them; `explain` is about ciliumctl's own options."""
+"""Show, compare and change Cilium's settings; `explain` shows where ciliumctl's own options come from."""

@@ -52,15 +52,17 @@ def command(
         chart = change.stored_chart(found, folder)
         target = change.aim(found, chart, Inputs(generated=found.config), session.helm)
         result = settings.drift(session.kube, target, session.report, ask_agents=agents)
-    session.finish(result, render, then="" if result.ok else "diff")
+    session.finish(result, render)
 
 
 def render(out: Writer, result: ConfigDrift) -> None:
     """A few lines for each key that is not the same everywhere."""
     for key in result.keys:
         _show(out, key, result.agents)
-    for silent in result.not_asked:
+    for silent in result.not_asked[:_NAMED]:
         out.line(("not asked: ", "warn"), f"the agent on {silent.node}: {silent.why}")
+    if len(result.not_asked) > _NAMED:
+        out.line(("not asked: ", "warn"), f"{len(result.not_asked) - _NAMED} more agents")
     if not result.keys:
         asked = f", the live ConfigMap and {result.agents} agents" if result.agents else " and the live ConfigMap"
         out.line(f"release revision {result.revision}{asked} agree")
