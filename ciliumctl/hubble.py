@@ -84,7 +84,7 @@ def switch(kube: Kube, how: How, wanted: Mapping[str, bool]) -> Changed:
 
     The relay needs Hubble and the UI the relay: what is needed is switched on too, what needs it off.
     """
-    found = change.installed(kube, how.where, "its values are changed")
+    found = change.installed(kube, how.where, "change values")
     now = states(found)
     goal = _with_needs(now, wanted)
     if goal == now:
@@ -98,19 +98,19 @@ def switch(kube: Kube, how: How, wanted: Mapping[str, bool]) -> Changed:
         chart = change.stored_chart(found, Path(scratch))
         with how.report.step("Rendering the change"):
             target = change.aim(found, chart, Inputs(generated=merge(found.config, changes)), how.helm)
-        made = change.perform(kube, target, _means(how, f"hubble: {', '.join(target.changed)}"))
+        made = change.perform(kube, target, _means(how))
     result = _result("changed", made.revision, goal)
     return replace(result, status=made.status)
 
 
-def _means(how: How, operation: str) -> change.How:
+def _means(how: How) -> change.How:
     return change.How(
         helm=how.helm,
         holder=how.holder,
         where=how.where,
         deadline=how.deadline,
         report=how.report,
-        operation=operation,
+        operation=how.holder.command.removeprefix("ciliumctl "),
         wait=how.wait,
     )
 

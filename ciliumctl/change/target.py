@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ciliumctl import charts, owners, release, status
+from ciliumctl.change import paused
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
 from ciliumctl.clients.kube import Kube
-from ciliumctl.errors import ForeignOwner, NotFound, OutsideError
+from ciliumctl.errors import NotFound, OutsideError
 from ciliumctl.installation import Means, Wanted, chart_for, stuck, user_inputs
 from ciliumctl.parallel import together
 from ciliumctl.values import presets
@@ -64,8 +65,8 @@ class Target:
         return self.same_chart and not self.changed and self.before.status == "deployed"
 
 
-def installed(kube: Kube, where: status.Where, intention: str) -> Release:
-    """The release to change. `intention` completes "Cilium belongs to Argo CD: …".
+def installed(kube: Kube, where: status.Where, intention: owners.Intention) -> Release:
+    """The release to change. `intention` says what for: its owner has another command for each.
 
     Raises:
         NotFound: there is none; ForeignOwner: something else manages Cilium; ReleaseStuck: it is pending.
@@ -75,9 +76,7 @@ def installed(kube: Kube, where: status.Where, intention: str) -> Release:
         partial(owners.of_cilium, kube, namespace=where.namespace, release_name=where.release),
     )
     if owner is not None:
-        raise ForeignOwner(
-            f"Cilium belongs to {owner.tool} ({'; '.join(owner.evidence)}): {intention} there", hint=owner.hint
-        )
+        raise owners.foreign(owner, intention)
     if found is None:
         raise missing(where)
     if found.pending:
@@ -119,7 +118,14 @@ def towards(found: Release, wanted: Wanted, means: Means, scratch: Path, *, rese
     With `reset` its own values are dropped. The chart's new defaults are taken either way.
     """
     chart = chart_for(wanted, found, means, scratch)
-    generated: Mapping[str, Any] = {} if reset else found.config
+    return with_chart(found, chart, wanted, means, scratch, reset=reset)
+
+
+def with_chart(
+    found: Release, chart: charts.Chart, wanted: Wanted, means: Means, scratch: Path, *, reset: bool = False
+) -> Target:
+    """The same with a chart that was found already."""
+    generated: Mapping[str, Any] = {} if reset else paused.own_values(found)
     for name in wanted.presets:
         generated = merge(generated, presets.load(name).values)
     user = user_inputs(wanted, means.web, scratch)

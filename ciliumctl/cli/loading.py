@@ -25,8 +25,19 @@ from ciliumctl.discover import summaries
 NO_KIND = "Error"
 #: The order of the help; a command that is in none of them comes last, under "More".
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Install and change": ("install", "plan", "diff", "apply", "upgrade", "uninstall", "hubble", "values"),
-    "Look": ("status", "connectivity", "sysdump", "detect", "preset", "version", "config"),
+    "Install and change": (
+        "install",
+        "plan",
+        "diff",
+        "apply",
+        "upgrade",
+        "rollback",
+        "recover",
+        "uninstall",
+        "hubble",
+        "values",
+    ),
+    "Look": ("status", "preflight", "history", "connectivity", "sysdump", "detect", "preset", "version", "config"),
     "This machine": ("tools", "lab", "ci", "completion"),
 }
 

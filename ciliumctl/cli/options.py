@@ -51,8 +51,8 @@ Repository = Annotated[
     str,
     option(
         "--repository",
-        metavar="URL",
-        help="Chart repository (default: Cilium's own; also as CILIUMCTL_REPOSITORY)",
+        metavar="URL|FOLDER",
+        help="Chart repository, or a folder of archives (default: Cilium's own; also as CILIUMCTL_REPOSITORY)",
         envvar="CILIUMCTL_REPOSITORY",
     ),
 ]

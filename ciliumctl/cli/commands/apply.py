@@ -22,7 +22,7 @@ import typer
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _installing, _planning
-from ciliumctl.cli.commands.upgrade import render
+from ciliumctl.cli.commands._upgrading import show_change as render
 from ciliumctl.cli.options import argument, duration, option
 from ciliumctl.errors import Refused
 
@@ -84,7 +84,7 @@ def _checked(session: Session, plan: Saved, folder: Path) -> change.Target:
     means = _installing.means(session)
     saved.check_cluster(plan, kube)
     where = Where(namespace=plan.namespace, release=plan.release, storage=_installing.storage(session))
-    found = change.installed(kube, where, "change it")
+    found = change.installed(kube, where, "change values")
     saved.check_release(plan, revision=found.revision, config=found.config)
     wanted = installation.Wanted(namespace=plan.namespace, release=plan.release, chart=plan.chart)
     chart = (

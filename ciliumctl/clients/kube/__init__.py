@@ -161,6 +161,11 @@ class Kube:
         return self._transport.context.cluster_name
 
     @property
+    def user(self) -> str:
+        """Whom we act as: the user that is impersonated, else the kubeconfig's name for ours; empty inside a pod."""
+        return self._transport.context.as_user or self._transport.context.user_name
+
+    @property
     def requests(self) -> int:
         """How many requests were made so far."""
         return self._transport.requests

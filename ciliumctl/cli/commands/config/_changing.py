@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ciliumctl.cli.commands import _installing, _planning
-from ciliumctl.cli.commands.upgrade import render
+from ciliumctl.cli.commands._upgrading import show_change as render
 from ciliumctl.cli.output import Writer, wants_color
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def change(session: Session, wishes: Sequence[Wish], operation: str, answers: An
     deadline = session.deadline(answers.seconds)
     where = _installing.where(session)
     with _installing.scratch() as folder:
-        found = changes.installed(session.kube, where, "its values are changed")
+        found = changes.installed(session.kube, where, "change values")
         bench = configure.Bench(
             kube=session.kube, helm=session.helm, found=found, scratch=folder, report=session.report
         )

@@ -48,7 +48,7 @@ def command(
     with _installing.scratch() as folder:
         found, _owner = change.look(session.kube, where)
         if found is None:
-            found = change.installed(session.kube, where, "compare its settings")
+            found = change.installed(session.kube, where, "change values")
         chart = change.stored_chart(found, folder)
         target = change.aim(found, chart, Inputs(generated=found.config), session.helm)
         result = settings.drift(session.kube, target, session.report, ask_agents=agents)
