@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ciliumctl import journal, lock, owners, release, status
+from ciliumctl.change import paused
 from ciliumctl.clients.helm import Release, Revision
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import Forbidden, NotFound, UsageError
@@ -186,6 +187,9 @@ def last_good(found: Past) -> Release | None:
         if item.revision in left or (entry is not None and entry.result in journal.BAD):
             continue
         if newest.status == "deployed" and isinstance(newest, Release) and same(item, newest):
+            continue
+        if paused.of(item) is not None:
+            # Half of a staged restart: its updates wait for somebody to go on.
             continue
         return item
     return None

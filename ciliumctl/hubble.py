@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from ciliumctl import __version__, journal, lock, owners, release, services, status
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
 from ciliumctl.clients.kube import DAEMON_SETS, Kube, PodPort
-from ciliumctl.errors import ForeignOwner, NotFound, Refused
+from ciliumctl.errors import NotFound, Refused
 from ciliumctl.installation import stuck
 from ciliumctl.report import Reporter
 from ciliumctl.values.paths import difference, get, merge
@@ -82,12 +82,7 @@ def installed(kube: Kube, where: status.Where) -> Release:
         NotFound: there is none; ForeignOwner: something else manages Cilium; ReleaseStuck: it is pending.
     """
     found = release.current(kube, where.release, where.namespace, where.storage)
-    owner = owners.of_cilium(kube, namespace=where.namespace, release_name=where.release)
-    if owner is not None:
-        raise ForeignOwner(
-            f"Cilium belongs to {owner.tool} ({'; '.join(owner.evidence)}): its values are changed there",
-            hint=owner.hint,
-        )
+    owners.refuse_foreign(kube, namespace=where.namespace, release_name=where.release, intention="change values")
     if found is None:
         raise NotFound(
             f"there is no Helm release `{where.release}` in namespace `{where.namespace}`",

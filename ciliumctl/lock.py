@@ -62,6 +62,18 @@ def clear(kube: Kube, held: Lock) -> bool:
         return False
 
 
+def told(kube: Kube, *, now: float | None = None) -> str:
+    """Who holds the lock, or left it behind, in one sentence; empty where there is none. One request."""
+    there = look(kube)
+    if there is None:
+        return ""
+    try:
+        refuse_if_alive(there, time.time() if now is None else now)
+    except Locked as error:
+        return error.message
+    return f"{there.holder.who} left the lock behind; the next change takes it over"
+
+
 def refuse_if_alive(held: Lock | None, now: float) -> None:
     """Raises `Locked` when somebody may be at work."""
     if held is None or not held.alive(now):

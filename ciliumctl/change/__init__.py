@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 from ciliumctl.change.perform import Changed, How, late, perform
-from ciliumctl.change.target import Target, aim, installed, stored_chart, towards
+from ciliumctl.change.planning import Differences, Fresh, Plan, compare, plan, plan_installation
+from ciliumctl.change.target import Target, aim, installed, look, missing, stored_chart, towards
 
-__all__ = ["Changed", "How", "Target", "aim", "installed", "late", "perform", "stored_chart", "towards"]
+__all__ = [
+    "Changed",
+    "Differences",
+    "Fresh",
+    "How",
+    "Plan",
+    "Target",
+    "aim",
+    "compare",
+    "installed",
+    "late",
+    "look",
+    "missing",
+    "perform",
+    "plan",
+    "plan_installation",
+    "stored_chart",
+    "towards",
+]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ciliumctl.change import rules
+from ciliumctl.change.objects import Ref, read_while_running
 from ciliumctl.clients.kube import DAEMON_SETS, DEPLOYMENTS, Kube, Manifest, dig, name_of, namespace_of
 from ciliumctl.permissions import documents
 from ciliumctl.report import Reporter
@@ -37,20 +39,38 @@ def needed(before: str, after: str, namespace: str) -> tuple[Workload, ...]:
     read when they start is another one.
     """
     old, new = _by_key(documents(before)), _by_key(documents(after))
-    changed = {
-        name
+    changed: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+        name: (dig(old[kind, name], "data", default={}), dig(item, "data", default={}))
         for (kind, name), item in new.items()
-        if kind == "ConfigMap" and (kind, name) in old and old[kind, name].get("data") != item.get("data")
+        if kind == "ConfigMap" and (kind, name) in old and not read_while_running(Ref(kind, "", name))
     }
     found = []
     for (kind, name), item in new.items():
         if kind not in WORKLOADS or (kind, name) not in old or _template(old[kind, name]) != _template(item):
             continue
-        read = sorted(changed & set(_reads(name, item)))
+        read = sorted(config for config in set(_reads(name, item)) & changed.keys() if _minds(name, *changed[config]))
         if read:
             why = f"it read {', '.join(f'ConfigMap `{config}`' for config in read)} when it started"
             found.append(Workload(kind=kind, namespace=namespace_of(item) or namespace, name=name, why=why))
     return tuple(found)
+
+
+def _minds(workload: str, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether the workload reads one of the keys that changed: of some it is known that only others do."""
+    for key in rules.changed_keys(before, after):
+        rule = rules.find(key, before.get(key, ""), after.get(key, ""), mesh=False)
+        if rule is None or not rule.readers or workload in rule.readers:
+            return True
+    return False
+
+
+def readers(manifest: str) -> dict[str, frozenset[str]]:
+    """The ConfigMaps that each workload of a manifest reads, by `kind/name`."""
+    return {
+        f"{kind.lower()}/{name}": frozenset(_reads(name, item))
+        for (kind, name), item in _by_key(documents(manifest)).items()
+        if kind in WORKLOADS
+    }
 
 
 def _by_key(manifests: Iterable[Manifest]) -> dict[tuple[str, str], Manifest]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliumctl import charts, owners, release, status
+from ciliumctl.change import paused
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import ForeignOwner, NotFound, OutsideError
@@ -72,13 +73,33 @@ def installed(kube: Kube, where: status.Where, intention: str) -> Release:
             f"Cilium belongs to {owner.tool} ({'; '.join(owner.evidence)}): {intention} there", hint=owner.hint
         )
     if found is None:
-        raise NotFound(
-            f"there is no Helm release `{where.release}` in namespace `{where.namespace}`",
-            hint="install Cilium first: `ciliumctl install`, or name the right namespace with `-n`",
-        )
+        raise missing(where)
     if found.pending:
         raise stuck(found)
     return found
+
+
+def look(kube: Kube, where: status.Where) -> tuple[Release | None, owners.Owner | None]:
+    """The release, and who else manages Cilium: for those who only look. Four requests.
+
+    Raises:
+        ReleaseStuck: the release is pending.
+    """
+    found, owner = together(
+        partial(release.current, kube, where.release, where.namespace, where.storage),
+        partial(owners.of_cilium, kube, namespace=where.namespace, release_name=where.release),
+    )
+    if found is not None and found.pending:
+        raise stuck(found)
+    return found, owner
+
+
+def missing(where: status.Where) -> NotFound:
+    """The error where there is no release to change."""
+    return NotFound(
+        f"there is no Helm release `{where.release}` in namespace `{where.namespace}`",
+        hint="install Cilium first: `ciliumctl install`, or name the right namespace with `-n`",
+    )
 
 
 def stored_chart(found: Release, scratch: Path) -> charts.Chart:
@@ -92,7 +113,14 @@ def towards(found: Release, wanted: Wanted, means: Means, scratch: Path, *, rese
     With `reset` its own values are dropped. The chart's new defaults are taken either way.
     """
     chart = chart_for(wanted, found, means, scratch)
-    generated: Mapping[str, Any] = {} if reset else found.config
+    return with_chart(found, chart, wanted, means, scratch, reset=reset)
+
+
+def with_chart(
+    found: Release, chart: charts.Chart, wanted: Wanted, means: Means, scratch: Path, *, reset: bool = False
+) -> Target:
+    """The same with a chart that was found already."""
+    generated: Mapping[str, Any] = {} if reset else paused.own_values(found)
     for name in wanted.presets:
         generated = merge(generated, presets.load(name).values)
     user = user_inputs(wanted, means.web, scratch)

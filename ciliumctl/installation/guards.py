@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ciliumctl import cni, owners
 from ciliumctl.clients.helm import Release
-from ciliumctl.errors import AnotherCni, Exists, ForeignOwner, ReleaseStuck
+from ciliumctl.errors import AnotherCni, Exists, ReleaseStuck
 from ciliumctl.installation.plan import Plan
 from ciliumctl.values.paths import difference
 
@@ -15,7 +15,7 @@ from ciliumctl.values.paths import difference
 def refuse_others(owner: owners.Owner | None, others: Sequence[cni.OtherCni]) -> None:
     """Refuse where something else runs the network. Raises `ForeignOwner`, `AnotherCni`."""
     if owner is not None:
-        raise foreign(owner)
+        raise owners.foreign(owner, "install")
     blocking = [other for other in others if other.blocks]
     if blocking:
         first = blocking[0]
@@ -25,13 +25,6 @@ def refuse_others(owner: owners.Owner | None, others: Sequence[cni.OtherCni]) ->
             hint=first.advice,
             detail="\n".join(f"{other.name}: {line}" for other in blocking for line in other.evidence),
         )
-
-
-def foreign(owner: owners.Owner) -> ForeignOwner:
-    """The error for a Cilium that something else manages."""
-    return ForeignOwner(
-        f"Cilium is there already and belongs to {owner.tool} ({'; '.join(owner.evidence)})", hint=owner.hint
-    )
 
 
 def stuck(found: Release) -> ReleaseStuck:
@@ -66,7 +59,7 @@ def unchanged(plan: Plan) -> bool:
     command = shlex.join(_upgrade(plan, there, same_chart=same_chart))
     raise Exists(
         f"Cilium is installed already, and differs: {'; '.join(ways)}",
-        hint=f"see the values with `ciliumctl values` and `helm get values {there.name} -n {there.namespace}`; "
+        hint=f"see the values with `ciliumctl values show` and `helm get values {there.name} -n {there.namespace}`; "
         f"change it with `{command}`",
     )
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ciliumctl import charts, cni, flavour, owners, permissions, release
+from ciliumctl import charts, cni, flavour, owners, permissions, release, versions
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
-from ciliumctl.clients.kube import NAMESPACES, Kube, Manifest, Resource
+from ciliumctl.clients.kube import NAMESPACES, Kube, Resource
 from ciliumctl.clients.web import Web
 from ciliumctl.errors import Forbidden, LegacyValues
 from ciliumctl.installation import guards
-from ciliumctl.installation.plan import Means, Plan, Wanted
-from ciliumctl.installation.steps import render
+from ciliumctl.installation.plan import Means, Plan, Survey, Wanted
+from ciliumctl.installation.rendering import render
 from ciliumctl.parallel import together
 from ciliumctl.report import Reporter
 from ciliumctl.values import legacy, presets
@@ -38,16 +39,17 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
     """
     report = means.report
     try:
-        existing, owner, others, facts, namespace = _survey(wanted, kube, report, storage)
+        seen = survey(wanted, kube, report, storage)
     except Forbidden as error:
-        _name_all_rights(wanted, kube, means, scratch)
+        name_all_rights(wanted, kube, means, scratch)
         raise error from None
+    existing, facts = seen.existing, seen.facts
     if existing is None:
-        guards.refuse_others(owner, others)
+        guards.refuse_others(seen.owner, seen.others)
     elif existing.pending:
         raise guards.stuck(existing)
-    elif owner is not None:
-        raise guards.foreign(owner)
+    elif seen.owner is not None:
+        raise owners.foreign(seen.owner, "install")
     chart = chart_for(wanted, existing, means, scratch)
     detection = flavour.detect(facts, chart_version=chart.version) if wanted.detect else None
     if detection is not None:
@@ -68,12 +70,13 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         detection=detection,
         changes=changes,
         needs=needs,
-        namespace_exists=namespace is not None,
+        namespace_exists=seen.namespace_exists,
         existing=existing,
+        survey=seen,
     )
 
 
-def _name_all_rights(wanted: Wanted, kube: Kube, means: Means, scratch: Path) -> None:
+def name_all_rights(wanted: Wanted, kube: Kube, means: Means, scratch: Path) -> None:
     """Where the first look was refused already: name every right that is missing, not only the first."""
     with means.report.step("Checking this user's rights"):
         plan = offline(wanted, means, scratch)
@@ -90,9 +93,8 @@ def _counted(chart: charts.Chart, config: Mapping[str, Any]) -> str:
     return f"{len(others)} other than the chart's own: {listed}"
 
 
-def _survey(
-    wanted: Wanted, kube: Kube, report: Reporter, storage: Resource
-) -> tuple[Release | None, owners.Owner | None, tuple[cni.OtherCni, ...], flavour.Facts, Manifest | None]:
+def survey(wanted: Wanted, kube: Kube, report: Reporter, storage: Resource) -> Survey:
+    """See what is there: some seventeen requests at once. Raises the first that fails, and refuses nothing."""
     with report.step("Looking at the cluster") as step:
         existing, owner, others, facts, namespace = together(
             partial(release.current, kube, wanted.release, wanted.namespace, storage),
@@ -102,7 +104,7 @@ def _survey(
             partial(kube.find, NAMESPACES, wanted.namespace),
         )
         step.finish(f"context `{kube.context}`, {flavour.detect(facts).flavour}")
-    return existing, owner, others, facts, namespace
+    return Survey(existing=existing, owner=owner, others=others, facts=facts, namespace_exists=namespace is not None)
 
 
 def _pull(helm: Helm, reference: str, folder: Path, version: str) -> Path:
@@ -110,7 +112,7 @@ def _pull(helm: Helm, reference: str, folder: Path, version: str) -> Path:
 
 
 def chart_for(wanted: Wanted, existing: Release | None, means: Means, scratch: Path) -> charts.Chart:
-    """The chart that is asked for; without a wish the one of the release that is there."""
+    """The chart that is asked for; without a wish the one that is installed, or the stable one."""
     request = wanted.chart
     if existing is not None and not (request.version or request.chart):
         # Nothing upgrades by itself: without a wish the installed version is meant.
@@ -204,6 +206,10 @@ def values_of(
 ) -> MergedValues:
     """All values as Helm merges them, with the origin of each; without `everything` only what is not the chart's."""
     existing = release.current(kube, wanted.release, wanted.namespace, storage) if kube is not None else None
+    if kube is not None and existing is None and not (wanted.chart.version or wanted.chart.chart):
+        # A Cilium without a release: of its version, not of the newest.
+        request = replace(wanted.chart, version=versions.running(kube, wanted.namespace))
+        wanted = replace(wanted, chart=request)
     chart = chart_for(wanted, existing, means, scratch)
     layers = [Layer(origin="chart", values=chart.values)]
     detected: Mapping[str, Any] = {}

@@ -160,8 +160,10 @@ def _certificates(kube: Kube, way: Way, now: datetime) -> Iterator[Hazard]:
         item for (kind, _place, _name), item in way.new.items() if kind == "Secret" and _data(item, "tls.crt", "ca.crt")
     ]
     for item in stored:
-        ends = certificates.ends(_data(item, "tls.crt", "ca.crt"))
-        if ends is None:
+        try:
+            ends = certificates.valid_until(_data(item, "tls.crt", "ca.crt"))
+        except ValueError:
+            # No certificate of ours: whoever gave it knows its end.
             continue
         if ends <= now + _SOON:
             when = "ended on" if ends <= now else "ends on"

@@ -131,7 +131,7 @@ def test_values_and_a_dry_run_by_the_real_helm_fit_their_schemas(cluster: FakeCl
     helm = tools.programs(
         ["helm"], folder=folder, web=Web(environ=os.environ), report=Reporter(lambda _event: None), environ=os.environ
     )["helm"]
-    ran = command("values", "--chart", str(CHART), "--helm", str(helm), "--all", "-o", "json")
+    ran = command("values", "show", "--chart", str(CHART), "--helm", str(helm), "--all", "-o", "json")
     assert ran.code == 0, ran.err
     check(ran, "Values")
     ran = command("install", "--dry-run", "client", "--chart", str(CHART), "--helm", str(helm), "-o", "json")

@@ -2,25 +2,29 @@
 
 What kind of cluster it is decides on some values; `ciliumctl detect` shows which and why. Yours always win, in Helm's
 order: presets, --values files, --set-json, --set, --set-string, --set-file.
-A cluster that has Cilium as asked for is left alone; one that has another CNI is refused.
+A cluster that has Cilium as asked for is left alone; one that has another CNI is refused. Before anything is changed
+the checks of `ciliumctl preflight` run: what they find is told, and what would break is refused.
 
 Examples:
   ciliumctl install --version 1.15.6 --wait
   ciliumctl install -n cilium -f values.yaml --set hubble.relay.enabled=true
   ciliumctl install --preset hubble --atomic --timeout 10m
   ciliumctl install --dry-run=server > manifest.yaml
-  ciliumctl install --export manifest --version 1.20.0     without any cluster
+  ciliumctl install --export manifests --version 1.20.0     without any cluster
+  ciliumctl install --export argocd -f values.yaml > application.yaml
+  ciliumctl install --export kustomize -n cilium --output-dir clusters/prod/cilium
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
-from ciliumctl.cli.commands import _installing
+from ciliumctl.cli.commands import _checking, _exporting, _installing
 from ciliumctl.cli.commands.status import show as show_status
 from ciliumctl.cli.options import (
     Chart,
@@ -36,7 +40,7 @@ from ciliumctl.cli.options import (
     duration,
     option,
 )
-from ciliumctl.cli.output import Writer, emit
+from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
     from ciliumctl.installation import Installed
@@ -78,8 +82,21 @@ def command(
         ),
     ] = "none",
     export: Annotated[
-        str, choice("none", "manifest", "values", flags=("--export",), help="Print it without asking any cluster")
+        str,
+        choice(
+            "none",
+            "argocd",
+            "flux",
+            "kustomize",
+            "manifests",
+            "values",
+            flags=("--export",),
+            help="Print what another tool is to be given, without asking any cluster (default: none)",
+        ),
     ] = "none",
+    output_dir: Annotated[
+        Path | None, option("--output-dir", metavar="DIR", help="Write what --export makes into a folder")
+    ] = None,
     kubernetes_version: Annotated[
         str, option("--kubernetes-version", metavar="VERSION", help="What --export renders for (default: 1.34.0)")
     ] = "1.34.0",
@@ -89,12 +106,18 @@ def command(
     translate_values: Annotated[
         bool, option("--translate-values", help="Translate values of charts before 1.9 instead of refusing them")
     ] = False,
+    skip_preflight: Annotated[
+        list[str] | None,
+        option("--skip-preflight", metavar="ID", help="Go on although this check fails, or `all`; repeatable"),
+    ] = None,
 ) -> None:
     """Install, or only show what would be installed."""
     from ciliumctl import installation
 
     session = session_of(ctx)
     session.allow()
+    checks = _checking.choice(session, skip=skip_preflight)
+    _exporting.check(export, output_dir)
     deadline = session.deadline(wait_duration)
     wanted = _installing.wanted(
         session,
@@ -111,8 +134,7 @@ def command(
     with _installing.scratch() as folder:
         if export != "none":
             plan = installation.offline(wanted, means, folder)
-            _print_plan(plan, means, export, kubernetes_version)
-            return
+            _exporting.finish(session, export, plan, means, kubernetes_version, output_dir)
         plan = installation.prepare(wanted, session.kube, means, _installing.storage(session), folder)
         if dry_run != "none":
             result = installation.dry_run(plan, session.kube, means, server=dry_run == "server")
@@ -124,25 +146,13 @@ def command(
             where=_installing.where(session),
             wait=wait,
             atomic=atomic,
+            gate=_checking.gate(session, checks),
         )
         result = installation.install(plan, session.kube, means, how)
     late = installation.late(result, deadline)
     if late is not None:
         session.fail(late, result, render)
     session.finish(result, render, then="" if wait else "status --wait")
-
-
-def _print_plan(plan: object, means: object, export: str, kubernetes_version: str) -> None:
-    from ciliumctl import installation, yaml_files
-
-    assert isinstance(plan, installation.Plan)  # noqa: S101
-    assert isinstance(means, installation.Means)  # noqa: S101
-    text = (
-        yaml_files.dump(dict(plan.config))
-        if export == "values"
-        else installation.render(plan, means, kube_version=kubernetes_version)
-    )
-    emit(text)
 
 
 def render(out: Writer, result: Installed) -> None:

@@ -377,12 +377,17 @@ class Kube:
         ).json()
         return body
 
-    def replace(self, resource: Resource, manifest: Manifest, namespace: str = "") -> Manifest:
-        """Put an object in place of the one with the same name. Raises `Conflict` when that one changed meanwhile."""
+    def replace(
+        self, resource: Resource, manifest: Manifest, namespace: str = "", *, dry_run: bool = False
+    ) -> Manifest:
+        """Put an object in place of the one with the same name; with `dry_run` only learn what it would become.
+
+        Raises `Conflict` when the one that is there changed meanwhile.
+        """
         body: Manifest = self._transport.request(
             "PUT",
             resource.path(namespace=namespace, name=name_of(manifest)),
-            query={"fieldManager": FIELD_MANAGER},
+            query={"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {}),
             body=manifest,
         ).json()
         return body
