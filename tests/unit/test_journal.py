@@ -75,7 +75,7 @@ def test_it_costs_three_requests_with_the_journal_s_first_entry_and_after_it(kub
 def test_an_operation_that_raises_is_told_as_what_it_was(
     kube: Kube, report: Reporter, error: BaseException, result: str, message: str
 ) -> None:
-    with pytest.raises(type(error)), journal.keeping(kube, PLACE, entry(), report) as record:
+    with pytest.raises(type(error)), journal.keeping(kube, PLACE, entry(), report) as record:  # noqa: PT012
         record.made(4)
         raise error
     (found,) = read(kube)
@@ -83,7 +83,7 @@ def test_an_operation_that_raises_is_told_as_what_it_was(
 
 
 def test_what_was_said_before_an_error_stays(kube: Kube, report: Reporter) -> None:
-    with pytest.raises(HelmFailed), journal.keeping(kube, PLACE, entry(), report) as record:
+    with pytest.raises(HelmFailed), journal.keeping(kube, PLACE, entry(), report) as record:  # noqa: PT012
         record.ended("taken-back", "it did not get healthy")
         raise HelmFailed("x")
     assert read(kube)[0].result == "taken-back"
@@ -103,9 +103,8 @@ def test_the_journal_keeps_its_newest_entries_and_stays_small(kube: Kube, report
 
 
 def test_two_operations_at_once_do_not_lose_each_other_s_entry(kube: Kube, report: Reporter) -> None:
-    with journal.keeping(kube, PLACE, entry(), report):
-        with journal.keeping(kube, PLACE, entry(), report) as inner:
-            inner.ended("healthy")
+    with journal.keeping(kube, PLACE, entry(), report), journal.keeping(kube, PLACE, entry(), report) as inner:
+        inner.ended("healthy")
     assert sorted(found.result for found in read(kube)) == ["done", "healthy"]
 
 
