@@ -61,10 +61,10 @@ _SIGNS: dict[str, Cell] = {
 def command(
     ctx: typer.Context,
     *,
-    to: Annotated[
+    version: Annotated[
         str,
         option(
-            "--to", "--version", metavar="VERSION", help="Version to check for: 1.20.0, 1.20 (newest patch), stable"
+            "--version", "--to", metavar="VERSION", help="Version to check for: 1.20.0, 1.20 (newest patch), stable"
         ),
     ] = "",
     chart: Chart = "",
@@ -138,7 +138,7 @@ def command(
     session.deadline(120.0)
     wanted = _installing.wanted(
         session,
-        version=to,
+        version=version,
         chart=chart,
         repository=repository,
         values=values,
