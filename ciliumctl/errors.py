@@ -10,6 +10,7 @@
     │   ├── AnotherCni             3   another-cni      another CNI is in charge of the nodes
     │   ├── Locked                 3   locked           another run is at work
     │   ├── ReleaseStuck           3   release-stuck    Helm left the release pending
+    │   ├── PreflightFailed        3   preflight        a check before the change failed
     │   └── LegacyValues           3   legacy-values    values that this chart would silently ignore
     ├── TimedOut                   4   timeout          the deadline passed first
     ├── ClusterError               5   cluster          the cluster cannot be reached, or refuses us
@@ -127,6 +128,12 @@ class ReleaseStuck(Refused):
     """Helm left the release pending."""
 
     code = "release-stuck"
+
+
+class PreflightFailed(Refused):
+    """A check before the change failed."""
+
+    code = "preflight"
 
 
 class LegacyValues(Refused):

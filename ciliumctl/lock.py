@@ -98,6 +98,18 @@ def _refuse_if_fresh(lease: Manifest, now: float) -> None:
     )
 
 
+def there(kube: Kube, *, now: float | None = None) -> str:
+    """Who holds the lock, or left it behind, in one sentence; empty where there is none. One request."""
+    lease = kube.find(LEASES, NAME, NAMESPACE)
+    if lease is None:
+        return ""
+    try:
+        _refuse_if_fresh(lease, time.time() if now is None else now)
+    except Locked as error:
+        return error.message
+    return f"{_holder(lease)} left the lock behind; the next change takes it over"
+
+
 def _holder(lease: Manifest) -> str:
     return dig(lease, "spec", "holderIdentity", default="somebody")
 

@@ -26,7 +26,7 @@ NO_KIND = "Error"
 #: The order of the help; a command that is in none of them comes last, under "More".
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Install and change": ("install", "uninstall", "hubble", "values"),
-    "Look": ("status", "connectivity", "sysdump", "detect", "preset", "version", "config"),
+    "Look": ("status", "preflight", "connectivity", "sysdump", "detect", "preset", "version", "config"),
     "This machine": ("tools", "lab", "ci", "completion"),
 }
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from ciliumctl.installation.checking import Gate, check
 from ciliumctl.installation.guards import stuck, unchanged
 from ciliumctl.installation.plan import Installed, Means, Plan, Wanted
 from ciliumctl.installation.prepare import offline, prepare, values_of
-from ciliumctl.installation.steps import How, dry_run, install, late, render
+from ciliumctl.installation.rendering import render
+from ciliumctl.installation.steps import How, dry_run, install, late
 
 __all__ = [
+    "Gate",
     "How",
     "Installed",
     "Means",
     "Plan",
     "Wanted",
+    "check",
     "dry_run",
     "install",
     "late",

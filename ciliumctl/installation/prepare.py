@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from ciliumctl import charts, cni, flavour, owners, permissions, release
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
-from ciliumctl.clients.kube import NAMESPACES, Kube, Manifest, Resource
+from ciliumctl.clients.kube import NAMESPACES, Kube, Resource
 from ciliumctl.clients.web import Web
 from ciliumctl.errors import Forbidden, LegacyValues
 from ciliumctl.installation import guards
-from ciliumctl.installation.plan import Means, Plan, Wanted
-from ciliumctl.installation.steps import render
+from ciliumctl.installation.plan import Means, Plan, Survey, Wanted
+from ciliumctl.installation.rendering import render
 from ciliumctl.parallel import together
 from ciliumctl.report import Reporter
 from ciliumctl.values import legacy, presets
@@ -38,17 +38,18 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
     """
     report = means.report
     try:
-        existing, owner, others, facts, namespace = _survey(wanted, kube, report, storage)
+        seen = survey(wanted, kube, report, storage)
     except Forbidden as error:
-        _name_all_rights(wanted, kube, means, scratch)
+        name_all_rights(wanted, kube, means, scratch)
         raise error from None
+    existing, facts = seen.existing, seen.facts
     if existing is None:
-        guards.refuse_others(owner, others)
+        guards.refuse_others(seen.owner, seen.others)
     elif existing.pending:
         raise guards.stuck(existing)
-    elif owner is not None:
-        raise guards.foreign(owner)
-    chart = _chart(wanted, existing, means, scratch)
+    elif seen.owner is not None:
+        raise guards.foreign(seen.owner)
+    chart = chart_for(wanted, existing, means, scratch)
     detection = flavour.detect(facts, chart_version=chart.version) if wanted.detect else None
     if detection is not None:
         for warning in detection.warnings:
@@ -68,12 +69,13 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         detection=detection,
         changes=changes,
         needs=needs,
-        namespace_exists=namespace is not None,
+        namespace_exists=seen.namespace_exists,
         existing=existing,
+        survey=seen,
     )
 
 
-def _name_all_rights(wanted: Wanted, kube: Kube, means: Means, scratch: Path) -> None:
+def name_all_rights(wanted: Wanted, kube: Kube, means: Means, scratch: Path) -> None:
     """Where the first look was refused already: name every right that is missing, not only the first."""
     with means.report.step("Checking this user's rights"):
         plan = offline(wanted, means, scratch)
@@ -90,9 +92,8 @@ def _counted(chart: charts.Chart, config: Mapping[str, Any]) -> str:
     return f"{len(others)} other than the chart's own: {listed}"
 
 
-def _survey(
-    wanted: Wanted, kube: Kube, report: Reporter, storage: Resource
-) -> tuple[Release | None, owners.Owner | None, tuple[cni.OtherCni, ...], flavour.Facts, Manifest | None]:
+def survey(wanted: Wanted, kube: Kube, report: Reporter, storage: Resource) -> Survey:
+    """See what is there: some seventeen requests at once. Raises the first that fails, and refuses nothing."""
     with report.step("Looking at the cluster") as step:
         existing, owner, others, facts, namespace = together(
             partial(release.current, kube, wanted.release, wanted.namespace, storage),
@@ -102,14 +103,15 @@ def _survey(
             partial(kube.find, NAMESPACES, wanted.namespace),
         )
         step.finish(f"context `{kube.context}`, {flavour.detect(facts).flavour}")
-    return existing, owner, others, facts, namespace
+    return Survey(existing=existing, owner=owner, others=others, facts=facts, namespace_exists=namespace is not None)
 
 
 def _pull(helm: Helm, reference: str, folder: Path, version: str) -> Path:
     return helm.pull(reference, folder, version=version)
 
 
-def _chart(wanted: Wanted, existing: Release | None, means: Means, scratch: Path) -> charts.Chart:
+def chart_for(wanted: Wanted, existing: Release | None, means: Means, scratch: Path) -> charts.Chart:
+    """The chart that is asked for; without a wish the one that is installed, or the stable one."""
     request = wanted.chart
     if existing is not None and not (request.version or request.chart):
         # Nothing upgrades by itself: without a wish the installed version is meant.
@@ -187,7 +189,7 @@ def _fingerprint(wanted: Wanted, own: Mapping[str, Any]) -> str:
 
 def offline(wanted: Wanted, means: Means, scratch: Path) -> Plan:
     """The plan as far as it goes without a cluster: nothing is detected."""
-    chart = _chart(wanted, None, means, scratch)
+    chart = chart_for(wanted, None, means, scratch)
     inputs, own, config = layered(wanted, user_inputs(wanted, means.web, scratch), {}, means.helm, means.report)
     return Plan(wanted=wanted, chart=chart, inputs=inputs, config=config, fingerprint=_fingerprint(wanted, own))
 
@@ -203,7 +205,7 @@ def values_of(
 ) -> MergedValues:
     """All values as Helm merges them, with the origin of each; without `everything` only what is not the chart's."""
     existing = release.current(kube, wanted.release, wanted.namespace, storage) if kube is not None else None
-    chart = _chart(wanted, existing, means, scratch)
+    chart = chart_for(wanted, existing, means, scratch)
     layers = [Layer(origin="chart", values=chart.values)]
     detected: Mapping[str, Any] = {}
     if kube is not None and wanted.detect:

@@ -20,8 +20,10 @@ from ciliumctl.errors import (
     TimedOut,
     UsageError,
 )
+from ciliumctl.installation.checking import Gate, refuse_what_breaks
 from ciliumctl.installation.guards import unchanged
 from ciliumctl.installation.plan import Installed, Means, Outcome, Plan, Wanted, result_of
+from ciliumctl.installation.rendering import render
 from ciliumctl.report import Reporter
 from ciliumctl.values.paths import get, merge, put
 from ciliumctl.wait import Deadline, overtime, poll
@@ -46,18 +48,6 @@ def dry_run(plan: Plan, kube: Kube, means: Means, *, server: bool) -> Installed:
         else:
             manifest = render(plan, means, kube_version=kube.version(), api_versions=_api_versions(kube))
     return result_of(plan, kube, "dry-run", revision=0, manifest=manifest)
-
-
-def render(plan: Plan, means: Means, *, kube_version: str, api_versions: Sequence[str] = ()) -> str:
-    """The manifest as text, without asking the cluster."""
-    return means.helm.render(
-        plan.wanted.release,
-        str(plan.chart.path),
-        plan.inputs,
-        namespace=plan.wanted.namespace,
-        kube_version=kube_version,
-        api_versions=api_versions,
-    )
 
 
 def _api_versions(kube: Kube) -> list[str]:
@@ -92,6 +82,7 @@ class How:
     where: status.Where
     wait: bool = False
     atomic: bool = False
+    gate: Gate | None = None
 
 
 def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
@@ -104,10 +95,13 @@ def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
         means.report.note("Cilium is installed as asked for: unchanged")
         result = result_of(plan, kube, "unchanged", revision=plan.existing.revision if plan.existing else 0)
         return _with_status(result, kube, means, how) if how.wait else result
+    manifest = ""
     if not permissions.is_admin(kube):
         with means.report.step("Checking this user's rights"):
             manifest = render(plan, means, kube_version=kube.version())
             permissions.check(kube, manifest, plan.wanted.namespace, creates_namespace=not plan.namespace_exists)
+    if how.gate is not None:
+        refuse_what_breaks(plan, kube, means, how.gate, manifest=manifest)
     plan = _with_needs(plan, means, how)
     for change in plan.changes:
         how.consent(f"{change.info.title}: {change.info.why}")

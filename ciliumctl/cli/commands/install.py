@@ -2,7 +2,8 @@
 
 What kind of cluster it is decides on some values; `ciliumctl detect` shows which and why. Yours always win, in Helm's
 order: presets, --values files, --set-json, --set, --set-string, --set-file.
-A cluster that has Cilium as asked for is left alone; one that has another CNI is refused.
+A cluster that has Cilium as asked for is left alone; one that has another CNI is refused. Before anything is changed
+the checks of `ciliumctl preflight` run: what they find is told, and what would break is refused.
 
 Examples:
   ciliumctl install --version 1.15.6 --wait
@@ -20,7 +21,7 @@ import typer
 
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
-from ciliumctl.cli.commands import _installing
+from ciliumctl.cli.commands import _checking, _installing
 from ciliumctl.cli.commands.status import show as show_status
 from ciliumctl.cli.options import (
     Chart,
@@ -89,12 +90,17 @@ def command(
     translate_values: Annotated[
         bool, option("--translate-values", help="Translate values of charts before 1.9 instead of refusing them")
     ] = False,
+    skip_preflight: Annotated[
+        list[str] | None,
+        option("--skip-preflight", metavar="ID", help="Go on although this check fails, or `all`; repeatable"),
+    ] = None,
 ) -> None:
     """Install, or only show what would be installed."""
     from ciliumctl import installation
 
     session = session_of(ctx)
     session.allow()
+    checks = _checking.choice(session, skip=skip_preflight)
     deadline = session.deadline(wait_duration)
     wanted = _installing.wanted(
         session,
@@ -124,6 +130,7 @@ def command(
             where=_installing.where(session),
             wait=wait,
             atomic=atomic,
+            gate=_checking.gate(session, checks),
         )
         result = installation.install(plan, session.kube, means, how)
     late = installation.late(result, deadline)
