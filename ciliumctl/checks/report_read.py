@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ciliumctl.checks._model import Check, Finding, Verdict, counted, judged
+from ciliumctl.checks._model import Check, Finding, Severity, Verdict, counted, judged
 from ciliumctl.checks._scene import Scene
 from ciliumctl.nodefacts import NodeReports
 
@@ -13,8 +13,10 @@ def _look(scene: Scene) -> Verdict:
         return Verdict(
             outcome="failed", message=reports.problem, findings=(Finding(text=reports.problem),), hint=reports.hint
         )
+    # Where no node can be looked at, no agent would start either.
+    severity: Severity = "warning" if reports.facts else "error"
     findings = [
-        Finding(text=f"{run.node}: {run.detail or run.reason}", severity="warning", object=f"Node//{run.node}")
+        Finding(text=f"{run.node}: {run.detail or run.reason}", severity=severity, object=f"Node//{run.node}")
         for run in reports.runs
         if run.outcome in {"failed", "timed-out"}
     ]
