@@ -63,10 +63,10 @@ _SIGNS: dict[str, Cell] = {
 def command(
     ctx: typer.Context,
     *,
-    to: Annotated[
+    version: Annotated[
         str,
         option(
-            "--to", "--version", metavar="VERSION", help="Version to check for: 1.20.0, 1.20 (newest patch), stable"
+            "--version", "--to", metavar="VERSION", help="Version to check for: 1.20.0, 1.20 (newest patch), stable"
         ),
     ] = "",
     chart: Chart = "",
@@ -149,7 +149,7 @@ def command(
         session.report.note("a privileged pod is run on every node for a moment, in a namespace of its own")
     wanted = _installing.wanted(
         session,
-        version=to,
+        version=version,
         chart=chart,
         repository=repository,
         values=values,
