@@ -28,6 +28,7 @@ def wanted(
     presets: Sequence[str] | None,
     detect: bool,
     translate: bool,
+    take_over: bool = False,
 ) -> installation.Wanted:
     """What the user asks for. `flags` are those of --set, --set-string, --set-file and --set-json, in this order."""
     from ciliumctl import charts, installation
@@ -45,6 +46,7 @@ def wanted(
         flags=tuple(set_flags),
         detect=detect,
         translate=translate,
+        take_over=take_over,
     )
 
 
