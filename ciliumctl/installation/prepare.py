@@ -44,12 +44,16 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         name_all_rights(wanted, kube, means, scratch)
         raise error from None
     existing, facts = seen.existing, seen.facts
+    taken_over = guards.taken_over(seen.owner, wanted)
+    owner = None if taken_over else seen.owner
     if existing is None:
-        guards.refuse_others(seen.owner, seen.others)
+        guards.refuse_others(owner, seen.others)
     elif existing.pending:
         raise guards.stuck(existing)
-    elif seen.owner is not None:
-        raise owners.foreign(seen.owner, "install")
+    elif owner is not None:
+        raise owners.foreign(owner, "install")
+    if taken_over and existing is None:
+        wanted = _as_running(wanted, kube)
     chart = chart_for(wanted, existing, means, scratch)
     detection = flavour.detect(facts, chart_version=chart.version) if wanted.detect else None
     if detection is not None:
@@ -73,7 +77,15 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         namespace_exists=seen.namespace_exists,
         existing=existing,
         survey=seen,
+        taken_over=taken_over,
     )
+
+
+def _as_running(wanted: Wanted, kube: Kube) -> Wanted:
+    """Without a wish, the version of the Cilium that runs without a release is meant, not the newest."""
+    if wanted.chart.version or wanted.chart.chart:
+        return wanted
+    return replace(wanted, chart=replace(wanted.chart, version=versions.running(kube, wanted.namespace)))
 
 
 def name_all_rights(wanted: Wanted, kube: Kube, means: Means, scratch: Path) -> None:
@@ -206,10 +218,8 @@ def values_of(
 ) -> MergedValues:
     """All values as Helm merges them, with the origin of each; without `everything` only what is not the chart's."""
     existing = release.current(kube, wanted.release, wanted.namespace, storage) if kube is not None else None
-    if kube is not None and existing is None and not (wanted.chart.version or wanted.chart.chart):
-        # A Cilium without a release: of its version, not of the newest.
-        request = replace(wanted.chart, version=versions.running(kube, wanted.namespace))
-        wanted = replace(wanted, chart=request)
+    if kube is not None and existing is None:
+        wanted = _as_running(wanted, kube)
     chart = chart_for(wanted, existing, means, scratch)
     layers = [Layer(origin="chart", values=chart.values)]
     detected: Mapping[str, Any] = {}
