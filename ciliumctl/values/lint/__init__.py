@@ -21,8 +21,8 @@ from ciliumctl.values.paths import get, merge, put, remove, split
 
 __all__ = [
     "CODES",
-    "FailOn",
     "Facts",
+    "FailOn",
     "Finding",
     "Fixed",
     "Lint",

@@ -90,7 +90,9 @@ def _of_rule(match: Match, layer: Layer, facts: Facts, merged: Mapping[str, Any]
         code = "CV202"
     lost = rule.lost(match.value) if effect == "ignored" else ""
     severity: Severity = "warning" if effect == "deprecated" else "error"
-    if effect == "ignored" and ("harmless" in rule.data and not lost or (match.becomes == {} and "guess" in rule.data)):
+    if effect == "ignored" and (
+        ("harmless" in rule.data and not lost) or (match.becomes == {} and "guess" in rule.data)
+    ):
         severity, lost = "warning", ""
     return _finding(
         code,

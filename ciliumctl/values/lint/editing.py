@@ -20,7 +20,7 @@ _BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _COMMENT = re.compile(r"\s+#.*$")
 
 
-class Stuck(Exception):  # noqa: N818 - not an error: there is another way
+class Stuck(Exception):
     """The text cannot be edited at this place."""
 
 

@@ -69,7 +69,7 @@ class Rule:
         if "keep" in data and isinstance(value, Mapping):
             return {f"{data['to']}.{name}": value[name] for name in data["keep"] if value.get(name) is not None}
         new = _made(value, data.get("as", ""))
-        pairs = {target: new for target in (data["to"], *data.get("copy", ()))}
+        pairs = dict.fromkeys((data["to"], *data.get("copy", ())), new)
         return {**pairs, **data.get("also", {})} if value else pairs
 
     def lost(self, value: Any) -> str:
