@@ -207,7 +207,7 @@ def _ignored_error(ignored: Sequence[lint.Finding], translation: lint.Translatio
         first = next(finding for finding in ignored if not finding.fixable)
         return LegacyValues(
             f"{who} {named}{end}: {meaning}",
-            hint=f"leave `{first.key}` out, and set what does its work in this chart; `ciliumctl values lint` says more",
+            hint=f"leave `{first.key}` out, and set what does its work now; `ciliumctl values lint` says more",
         )
     return LegacyValues(
         f"{who} {named}{end}: {meaning}",

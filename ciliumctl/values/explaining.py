@@ -152,6 +152,7 @@ def _told(path: Path, version: str) -> Iterator[str]:
         "type": "its type has changed",
         "changed": "its meaning has changed",
         "deprecated": "deprecated",
+        "works": "it works as ever",
     }
     for rule in (*rules.legacy(), *rules.keys()):
         effect = rule.effect(version)
