@@ -104,7 +104,7 @@ def command(
         bool, option("--autodetect/--no-autodetect", help="Let the kind of cluster decide on values (default: yes)")
     ] = True,
     translate_values: Annotated[
-        bool, option("--translate-values", help="Translate values of charts before 1.9 instead of refusing them")
+        bool, option("--translate-values", help="Translate values of older charts instead of refusing them")
     ] = False,
     skip_preflight: Annotated[
         list[str] | None,
