@@ -91,7 +91,7 @@ def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
     means = _installing.means(session)
     where = _installing.where(session)
     with _installing.scratch() as folder:
-        found = change.installed(session.kube, where, "upgrade it")
+        found = change.installed(session.kube, where, "upgrade")
         if asked.nothing and paused.of(found) is None:
             asked = _proposed(session, found, asked, means)
         way = upgrade.prepare(session.kube, found, asked, means, folder)
