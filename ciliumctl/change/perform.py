@@ -138,14 +138,15 @@ def _seconds_back(how: How) -> float:
 
 
 def _origin(run: _Run) -> Release:
-    """Where to go back to: where a staged restart that goes on had come from."""
+    """Where to go back to: what is deployed, or where a staged restart that goes on had come from."""
     before = run.target.before
     pause = paused.of(before)
-    if pause is None:
+    if pause is None and before.status == "deployed":
         return before
     known = release.revisions(run.kube, before.name, before.namespace, run.how.where.storage)
-    since = next((one for one in known if one.revision == pause.since), None)
-    stored = release.read(run.kube, since, run.how.where.storage) if since is not None else None
+    good = [one for one in known if one.revision == pause.since] if pause is not None else []
+    good = good or [one for one in known if one.status == "deployed"]
+    stored = release.read(run.kube, good[-1], run.how.where.storage) if good else None
     return stored or before
 
 

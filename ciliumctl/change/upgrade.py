@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from ciliumctl import charts, release, status
+from ciliumctl import charts, lock, release, status
 from ciliumctl.change import backup, images, paused, proposal, route, target
 from ciliumctl.change.perform import Changed, How, perform
 from ciliumctl.change.proposal import Proposal
@@ -19,7 +20,7 @@ from ciliumctl.change.target import Target, with_chart
 from ciliumctl.clients.helm import Release, unpack_chart
 from ciliumctl.clients.kube import Kube, Resource
 from ciliumctl.defaults import REPOSITORY
-from ciliumctl.errors import CiliumctlError, Exists, NotFound, UpgradePath, UsageError
+from ciliumctl.errors import CiliumctlError, Exists, Forbidden, NotFound, UpgradePath, UsageError
 from ciliumctl.installation import Means, Wanted, chart_for
 from ciliumctl.values.paths import difference
 
@@ -129,7 +130,30 @@ def command_for(asked: Asked, *more: str, version: str = "") -> str:
     return " ".join([shlex.join(words), *(["--reset-values"] if asked.reset else []), *more])
 
 
-def prepare(kube: Kube, found: Release, asked: Asked, means: Means, scratch: Path) -> Way:
+def refuse_if_busy(kube: Kube) -> None:
+    """Say at once when somebody is at work: the lock itself is only taken when all is known. Raises `Locked`."""
+    try:
+        held = lock.look(kube)
+    except Forbidden:
+        # Who may not look at Leases is told so where the lock is taken.
+        return
+    lock.refuse_if_alive(held, time.time())
+
+
+def from_deployed(kube: Kube, found: Release, storage: Resource) -> Release:
+    """The release as it is installed: where its newest revision failed, what the one before it had, as Helm sees it.
+
+    The number and the status stay those of the newest revision.
+    """
+    if found.status != "failed":
+        return found
+    known = release.revisions(kube, found.name, found.namespace, storage)
+    deployed = next((one for one in reversed(known) if one.status == "deployed"), None)
+    stored = release.read(kube, deployed, storage) if deployed is not None else None
+    return replace(stored, revision=found.revision, status=found.status) if stored is not None else found
+
+
+def prepare(kube: Kube, where: status.Where, found: Release, asked: Asked, means: Means, scratch: Path) -> Way:
     """Find the charts of the way, check it and render every step. Changes nothing.
 
     Raises:
@@ -148,6 +172,7 @@ def prepare(kube: Kube, found: Release, asked: Asked, means: Means, scratch: Pat
             raise
         route.check_names(kube, before, chart.version)
         before = chart.version
+    _only_from_health(kube, where, found, way[0], asked)
     _newest_patch_first(found, way[0], asked, means)
     return Way(found=found, targets=tuple(_targets(found, way, asked, means, scratch)))
 
@@ -167,6 +192,20 @@ def _around(before: str, after: str, asked: Asked) -> str:
             f"the repository has no {missed}: bring the chart and name it, or leave it out on your own risk: {skipping}"
         )
     return f"add {missed} to `--via`, or leave it out on your own risk: {skipping}"
+
+
+def _only_from_health(kube: Kube, where: status.Where, found: Release, first: charts.Chart, asked: Asked) -> None:
+    """Refuse the next minor for a Cilium that is not well: a step before it may have ended so."""
+    if asked.allowed.unhealthy or route.minor_of(first.version) == route.minor_of(found.chart_version):
+        return
+    now = status.look(kube, where, light=True)
+    if not now.ok:
+        raise UpgradePath(
+            f"Cilium {found.chart_version} is not healthy, and the next minor is only tested from a healthy one: "
+            f"{status.summary(now)}",
+            hint="mend it (`ciliumctl status` says what is wrong, `ciliumctl rollback` goes back), "
+            "or go on all the same: `--allow-unhealthy`",
+        )
 
 
 def _charts(found: Release, asked: Asked, means: Means, scratch: Path) -> list[charts.Chart]:

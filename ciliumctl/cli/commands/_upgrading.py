@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +48,15 @@ class Manner:
     confirm: str
 
 
-def asked(wanted: Wanted, *, via: Sequence[str], reset: bool, allow_skip: bool, allow_downgrade: bool) -> Asked:
+def asked(
+    wanted: Wanted,
+    *,
+    via: Sequence[str],
+    reset: bool,
+    allow_skip: bool,
+    allow_downgrade: bool,
+    allow_unhealthy: bool,
+) -> Asked:
     """What the user asks for."""
     from ciliumctl.change import route, upgrade
 
@@ -57,7 +64,7 @@ def asked(wanted: Wanted, *, via: Sequence[str], reset: bool, allow_skip: bool, 
         wanted=wanted,
         via=route.stops(via),
         reset=reset,
-        allowed=route.Allowed(downgrade=allow_downgrade, skip=allow_skip),
+        allowed=route.Allowed(downgrade=allow_downgrade, skip=allow_skip, unhealthy=allow_unhealthy),
     )
 
 
@@ -83,18 +90,19 @@ def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
     from ciliumctl.change import paused, ready, upgrade
 
     stages = _stages(manner)
-    if manner.backup_dir and not manner.backup:
-        raise UsageError("`--backup-dir` and `--no-backup` exclude each other", hint="leave one of them out")
-    # With several waits the time is for each; `--timeout` is for all of them.
-    stepwise = bool(asked.via) or stages is not None or manner.pull_images
-    deadline = session.deadline(None if stepwise else manner.gate)
+    _check_manner(asked, manner)
+    # `--wait-duration` is for each wait, `--timeout` for all there is.
+    deadline = session.deadline(None)
     means = _installing.means(session)
     where = _installing.where(session)
     with _installing.scratch() as folder:
+        if not manner.dry_run:
+            upgrade.refuse_if_busy(session.kube)
         found = change.installed(session.kube, where, "upgrade")
         if asked.nothing and paused.of(found) is None:
             asked = _proposed(session, found, asked, means)
-        way = upgrade.prepare(session.kube, found, asked, means, folder)
+        found = upgrade.from_deployed(session.kube, found, where.storage)
+        way = upgrade.prepare(session.kube, where, found, asked, means, folder)
         if way.unchanged:
             session.report.note("Cilium is as asked for: unchanged")
             session.finish(upgrade.nothing_done(session.kube, way), render)
@@ -116,7 +124,7 @@ def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
             wait=manner.wait,
             atomic=manner.atomic,
             stages=stages,
-            gate=manner.gate if stepwise else math.inf,
+            gate=manner.gate,
         )
         before = upgrade.Before(place=_place(manner), pull_images=manner.pull_images, storage=where.storage)
         so_far = upgrade.nothing_done(session.kube, way, ahead.outlooks)
@@ -125,6 +133,18 @@ def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
     if late is not None:
         session.fail(late, result, render)
     session.finish(result, render, then="" if manner.wait else "status --wait")
+
+
+def _check_manner(asked: Asked, manner: Manner) -> None:
+    """Refuse what contradicts itself. Raises `UsageError`."""
+    if manner.backup_dir and not manner.backup:
+        raise UsageError("`--backup-dir` and `--no-backup` exclude each other", hint="leave one of them out")
+    waits = {"--via": bool(asked.via), "--batch": bool(manner.batch), "--atomic": manner.atomic}
+    needed = next((flag for flag, given in waits.items() if given), "")
+    if needed and not manner.wait:
+        raise UsageError(
+            f"`{needed}` goes on when Cilium is healthy, `--no-wait` does not wait", hint="use one of them"
+        )
 
 
 def _place(manner: Manner) -> Place | None:
@@ -159,7 +179,7 @@ def _proposed(session: Session, found: Release, asked: Asked, means: Means) -> A
         return asked
     command = upgrade.command_for(asked, version=offer.version)
     what = f"Cilium {found.chart_version} → {offer.version}, {offer.why}"
-    if not session.interactive:
+    if session.settings.yes or not session.interactive:
         raise NeedsConfirmation(f"no version is named; the next one would be: {what}", hint=f"`{command}`")
     session.report.note(f"the next version: {what}")
     chart = replace(asked.wanted.chart, version=offer.version)
