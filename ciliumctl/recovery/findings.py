@@ -8,16 +8,15 @@ from datetime import datetime
 from functools import partial
 
 from ciliumctl import history, lock, status
-from ciliumctl.change import rollout
+from ciliumctl.change import paused, rollout
 from ciliumctl.clients.helm import Release
 from ciliumctl.clients.kube import PODS, Kube, Manifest, dig
-from ciliumctl.errors import ForeignOwner, Locked, NotFound, Refused
+from ciliumctl.errors import ForeignOwner, Locked, Refused
 from ciliumctl.history import Past
 from ciliumctl.journal import Entry
 from ciliumctl.parallel import together
 from ciliumctl.recovery.applied import Applied
 from ciliumctl.recovery.applied import look as look_applied
-from ciliumctl.rollback import hazards
 
 #: Seconds that a helm which is not ours may be at work: its own default for `--timeout`.
 HELM_SECONDS = 300.0
@@ -63,7 +62,7 @@ def look(kube: Kube, where: status.Where, now: float) -> Findings:
     if past.owner is not None:
         raise ForeignOwner(
             f"Cilium belongs to {past.owner.tool} ({'; '.join(past.owner.evidence)}): mend it there",
-            hint=past.owner.hint,
+            hint=past.owner.hint_for("upgrade"),
         )
     newest = past.newest
     if not isinstance(newest, Release):
@@ -82,7 +81,7 @@ def look(kube: Kube, where: status.Where, now: float) -> Findings:
         else Applied()
     )
     stale: tuple[rollout.Workload, ...] = ()
-    if not half_way and entry is not None and entry in killed:
+    if not half_way and entry is not None and entry in killed and paused.of(newest) is None:
         stale = not_restarted(kube, past, newest, entry)
     return Findings(
         past=past,
@@ -170,16 +169,3 @@ def trouble(found: Findings) -> str:
         if problem.severity == "error" and problem.terminal and problem.component in {"agent", "operator", "envoy"}
     ]
     return "; ".join(bad[:2])
-
-
-def gone_namespace(found: Findings) -> bool:
-    """Whether going back would delete a namespace that holds what is not ours."""
-    if found.before is None:
-        return False
-    way = hazards.Way.between(found.newest, found.before)
-    return any(item.get("kind") == "Namespace" for item in way.deleted)
-
-
-def no_release(where: status.Where) -> NotFound:
-    """The error where there is nothing to mend."""
-    return NotFound(f"there is no Helm release `{where.release}` in namespace `{where.namespace}`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from ciliumctl.change import paused
 from ciliumctl.errors import Refused
 from ciliumctl.recovery.applied import Applied
 from ciliumctl.recovery.findings import Findings, trouble
@@ -101,6 +102,11 @@ def _decide(found: Findings, wish: Wish) -> tuple[Action, str]:
     if found.stale:
         named = ", ".join(map(str, found.stale))
         return "restart", f"Helm was done, and the run was killed before it restarted what reads the change: {named}"
+    if found.killed and paused.of(found.newest) is not None:
+        return (
+            "tidy",
+            "a staged restart was killed between two nodes: `ciliumctl upgrade` goes on with those that are left",
+        )
     if found.killed or found.past.held is not None:
         return "tidy", "the release is whole; only the marks of a run that was killed are left"
     return "none", f"the release is {found.newest.status}, and nobody is at work on it"

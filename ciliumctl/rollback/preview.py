@@ -59,7 +59,7 @@ def choose(found: Past, wanted: int = 0) -> tuple[Release, Release]:
     if found.owner is not None:
         raise ForeignOwner(
             f"Cilium belongs to {found.owner.tool} ({'; '.join(found.owner.evidence)}): go back there",
-            hint=found.owner.hint,
+            hint=found.owner.hint_for("rollback"),
         )
     newest = found.newest
     if not isinstance(newest, Release):
