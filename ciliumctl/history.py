@@ -125,7 +125,10 @@ def past(kube: Kube, where: status.Where) -> Past:
     if not revisions:
         message = f"Helm keeps no release `{where.release}` in namespace `{where.namespace}`"
         if owner is not None:
-            raise NotFound(f"{message}: Cilium belongs to {owner.tool}, which keeps its own history", hint=owner.hint_for("rollback"))
+            raise NotFound(
+                f"{message}: Cilium belongs to {owner.tool}, which keeps its own history",
+                hint=owner.hint_for("rollback"),
+            )
         raise NotFound(message, hint="`ciliumctl status` looks for Cilium; name the right namespace with `-n`")
     return Past(revisions=tuple(revisions), entries=entries, held=held, owner=owner)
 

@@ -71,7 +71,7 @@ def _results(results: Sequence[Result], numbers: Mapping[str, int], folder: Pure
     for result in results:
         uri = address(result.file, folder)
         # Without the line: a finding that moved is the same one.
-        mark = hashlib.sha256("\0".join((result.kind, uri, result.subject)).encode()).hexdigest()[:32]
+        mark = hashlib.sha256(f"{result.kind} {uri} {result.subject}".encode()).hexdigest()[:32]
         seen[mark] = seen.get(mark, 0) + 1
         entry: dict[str, Any] = {
             "ruleId": result.kind,

@@ -42,7 +42,8 @@ def checked(size: str) -> str:
 
 def number(size: str, nodes: int) -> int:
     """How many nodes a batch has: a share is rounded up, so that it is never none."""
-    count, percent = _SIZE.fullmatch(size).groups() if _SIZE.fullmatch(size) else ("1", "")  # type: ignore[union-attr]
+    found = _SIZE.fullmatch(size)
+    count, percent = found.groups() if found is not None else ("1", "")
     return max(1, math.ceil(nodes * int(count) / 100)) if percent else int(count)
 
 
@@ -63,7 +64,7 @@ def ordered(found: Sequence[Manifest], order: Order) -> list[str]:
 
 def natural(name: str) -> list[tuple[int, str]]:
     """A key that sorts `node-10` after `node-9`."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def split(names: Sequence[str], size: int) -> list[list[str]]:

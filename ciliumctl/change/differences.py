@@ -17,8 +17,9 @@ from typing import Any, Literal
 from ciliumctl import yaml_files
 from ciliumctl.change.managers import set_by_others
 from ciliumctl.change.masking import Masker
-from ciliumctl.change.objects import Objects, Ref, Rendered, listed, made_anew, same
+from ciliumctl.change.objects import Objects, Ref, Rendered, listed, made_anew, pod_template, same
 from ciliumctl.change.overlay import overlay
+from ciliumctl.change.rollout import RESTARTED
 from ciliumctl.clients.kube import Kube, Manifest, Resource, annotations_of, dig
 from ciliumctl.errors import Conflict, Forbidden, Invalid, NotFound
 from ciliumctl.parallel import gather_all
@@ -40,6 +41,8 @@ _SERVER_METADATA = (
 )
 _SERVER_ANNOTATIONS = ("deprecated.daemonset.template.generation", "deployment.kubernetes.io/revision")
 _KEEP = "helm.sh/resource-policy"
+_HELM = "helm"
+_MANAGED_BY = "app.kubernetes.io/managed-by"
 _RELEASE = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
 
 
@@ -57,6 +60,8 @@ class Difference:
     operation: Operation
     drift: tuple[str, ...] = ()
     refused: str = ""
+    #: Whether pods are replaced by it. That can be all of it: Helm 3 takes the mark of the last restart away.
+    rolls: bool = False
     diff: str = ""
     drift_diff: str = ""
     _before: str = ""
@@ -108,6 +113,8 @@ class Owner:
 
     name: str
     namespace: str
+    #: Whether the API server applies the manifests, as with Helm 4.
+    server_side: bool = False
 
 
 def of_cluster(kube: Kube, old: Objects, new: Objects, owner: Owner) -> list[Difference]:
@@ -123,7 +130,7 @@ def of_cluster(kube: Kube, old: Objects, new: Objects, owner: Owner) -> list[Dif
     ]
     masker = Masker()
     told = [_tell(seen, masker) for seen in gather_all(calls, limit=AT_ONCE)]
-    return [difference for difference in told if difference.differs or difference.operation == "regenerated"]
+    return [item for item in told if item.differs or item.rolls or item.operation == "regenerated"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,32 +174,55 @@ def _asked(kube: Kube, resource: Resource, place: _Place) -> _Seen:
     live = kube.find(resource, place.ref.name, place.ref.namespace)
     old = place.old.manifest if place.old else None
     if place.new is None:
-        return _Seen(place=place, live=live, released=_would_be(kube, resource, live, old, old)[0])
+        return _Seen(place=place, live=live, released=_would_be(kube, resource, place, live, old)[0])
     new = place.new.manifest
     if live is None:
         return _Seen(place=place, becomes=new, refused=_refusal_of_creation(kube, resource, place))
     foreign = "" if old is not None else _foreign(live, place.owner)
-    becomes, refused = _would_be(kube, resource, live, old, new)
-    released = becomes if old is not None and same(old, new) else _would_be(kube, resource, live, old, old)[0]
+    becomes, refused = _would_be(kube, resource, place, live, new)
+    released = becomes if old is not None and same(old, new) else _would_be(kube, resource, place, live, old)[0]
     return _Seen(place=place, live=live, released=released, becomes=becomes, refused=foreign or refused)
 
 
 def _would_be(
-    kube: Kube, resource: Resource, live: Manifest | None, old: Manifest | None, new: Manifest | None
+    kube: Kube, resource: Resource, place: _Place, live: Manifest | None, new: Manifest | None
 ) -> tuple[Manifest | None, str]:
     """The live object with `new` over it as the server would keep it, and why it refuses to."""
     if live is None or new is None:
         return None, ""
-    merged = overlay(live, old or {}, new)
+    old = place.old.manifest if place.old else {}
+    merged = overlay(live, old, new, server_side=place.owner.server_side)
     if same(merged, live):
         return live, ""
     try:
-        return kube.replace(resource, merged, dig(live, "metadata", "namespace", default=""), dry_run=True), ""
+        if place.owner.server_side:
+            return _applied(kube, resource, place, new)
+        return kube.replace(resource, merged, place.ref.namespace, dry_run=True), ""
     except Forbidden:
         # Somebody who may only look: compared here, without the server's defaults.
         return (live, "") if same(_bare(merged), _bare(live)) else (merged, "")
     except Invalid as error:
         return merged, error.detail or error.message
+
+
+def _applied(kube: Kube, resource: Resource, place: _Place, new: Manifest) -> tuple[Manifest, str]:
+    """What Helm 4 would make of it, with the marks that it adds itself."""
+    owner = place.owner
+    metadata: Mapping[str, Any] = dig(new, "metadata", default={})
+    marks = dict(zip(_RELEASE, (owner.name, owner.namespace), strict=True))
+    marked = {
+        **new,
+        "metadata": {
+            **metadata,
+            "labels": {**(metadata.get("labels") or {}), _MANAGED_BY: "Helm"},
+            "annotations": {**(metadata.get("annotations") or {}), **marks},
+        },
+    }
+    apply = partial(kube.apply, resource, marked, place.ref.namespace, dry_run=True, manager=_HELM)
+    try:
+        return apply(), ""
+    except Conflict as error:
+        return apply(force=True), f"Helm will not take fields from others: {error.detail or error.message}"
 
 
 def _bare(value: Any) -> Any:
@@ -233,15 +263,31 @@ def _tell(seen: _Seen, masker: Masker) -> Difference:
     left, right = _clean(live), _clean(seen.becomes)
     if seen.place.new is None and live is not None and annotations_of(seen.place.manifest).get(_KEEP) == "keep":
         right = left
-    told = replace(_told(ref, left, right, masker, names=("live", "after the change")), _live=_digest(left))
+    rolls = live is not None and seen.becomes is not None and not same(pod_template(live), pod_template(seen.becomes))
+    if same(_unmarked(left), _unmarked(right)):
+        right = left
+    told = _told(ref, left, right, masker, names=("live", "after the change"))
+    told = replace(told, _live=_digest(left), rolls=rolls)
     if made_anew(seen.place.manifest) and told.operation == "changed":
         return replace(told, operation="regenerated", diff="", _after=told.sides[0])
     drift = (*_drift(seen, left), *_extra(seen))
     released = _clean(seen.released)
     drift_diff = ""
-    if drift and released is not None and left is not None and not same(released, right):
+    if drift and released is not None and left is not None and not same(_unmarked(released), _unmarked(right)):
         drift_diff = _unified(ref, released, left, masker, names=("release", "live"))
     return replace(told, refused=seen.refused, drift=drift, drift_diff=drift_diff)
+
+
+def _unmarked(item: Manifest | None) -> Manifest | None:
+    """A workload without the mark of a restart: that is no difference worth a change."""
+    marks: Mapping[str, str] = dig(item, "spec", "template", "metadata", "annotations", default={})
+    if item is None or RESTARTED not in marks:
+        return item
+    rest = {key: value for key, value in marks.items() if key != RESTARTED}
+    template = item["spec"]["template"]
+    metadata = {key: value for key, value in template["metadata"].items() if key != "annotations"}
+    metadata |= {"annotations": rest} if rest else {}
+    return {**item, "spec": {**item["spec"], "template": {**template, "metadata": metadata}}}
 
 
 def _digest(item: Manifest | None) -> str:
@@ -255,7 +301,7 @@ def _drift(seen: _Seen, left: Manifest | None) -> list[str]:
         return ["somebody deleted it"]
     if seen.released is None or made_anew(seen.place.manifest):
         return []
-    return [] if same(_clean(seen.released), left) else ["somebody changed it"]
+    return [] if same(_unmarked(_clean(seen.released)), _unmarked(left)) else ["somebody changed it"]
 
 
 def _extra(seen: _Seen) -> list[str]:

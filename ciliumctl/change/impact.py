@@ -325,7 +325,7 @@ def _values(sides: Sides, fired: Mapping[Rule, Sequence[str]], levels: Mapping[R
         )
 
 
-def reasons(effects: Iterable[Effect], least: Level) -> list[str]:
-    """One line for each effect of at least this level: for a question, or a refusal."""
+def subjects(effects: Iterable[Effect], least: Level) -> list[str]:
+    """What is changed with effects of at least this level: for a question, or a refusal."""
     order = rules.LEVELS
-    return [f"{effect.subject}: {effect.why}" for effect in effects if order.index(effect.level) >= order.index(least)]
+    return [effect.subject for effect in effects if order.index(effect.level) >= order.index(least)]

@@ -54,8 +54,7 @@ def _look(kube: Kube, namespace: str, component: str, name: str) -> View | None:
         return None
     selector = _selector(item)
     newest = _newest_hash(kube, namespace, item, selector)
-    new = pods_of(kube.table(PODS, namespace, labels=f"{selector},{_HASH}={newest}", cached=False))
-    old = pods_of(kube.table(PODS, namespace, labels=f"{selector},{_HASH}!={newest}", cached=False))
+    new, old = (_pods(kube, namespace, selector, newest, sign) for sign in ("=", "!="))
     observed = dig(item, "status", "observedGeneration", default=0) >= dig(item, "metadata", "generation", default=0)
     return View(
         component=component,
@@ -65,6 +64,13 @@ def _look(kube: Kube, namespace: str, component: str, name: str) -> View | None:
         old=_by_node(old),
         desired=dig(item, "status", "desiredNumberScheduled", default=0),
     )
+
+
+def _pods(kube: Kube, namespace: str, selector: str, newest: str, sign: str) -> list[Pod]:
+    if not newest:
+        return []
+    labels = ",".join(part for part in (selector, f"{_HASH}{sign}{newest}") if part)
+    return pods_of(kube.table(PODS, namespace, labels=labels, cached=False))
 
 
 def _selector(item: Manifest) -> str:

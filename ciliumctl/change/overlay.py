@@ -28,14 +28,26 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 _BUILT_IN = ("", "apps", "batch", "policy")
 
 
-def overlay(live: Manifest, old: Manifest, new: Manifest) -> dict[str, Any]:
-    """The live object as it would be after `old` was replaced with `new`."""
+def overlay(live: Manifest, old: Manifest, new: Manifest, *, server_side: bool = False) -> dict[str, Any]:
+    """The live object as it would be after `old` was replaced with `new`.
+
+    A null in `new` deletes what others set there when Helm patches, and says nothing when the server applies.
+    """
     group = str(new.get("apiVersion", "")).rpartition("/")[0]
-    merged: dict[str, Any] = _value(live, old, new, "", by_key=group in _BUILT_IN or group.endswith(".k8s.io"))
+    by_key = group in _BUILT_IN or group.endswith(".k8s.io")
+    wanted = without_nulls(new) if server_side else new
+    merged: dict[str, Any] = _value(live, without_nulls(old) if server_side else old, wanted, "", by_key=by_key)
     # What a cluster says of an object is not the manifest's to change, and it keeps the version it was read in.
     return {**merged, "apiVersion": live.get("apiVersion", new.get("apiVersion"))} | (
         {"status": live["status"]} if "status" in live else {}
     )
+
+
+def without_nulls(value: Any) -> Any:
+    """The same, without keys that are null."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _value(live: Any, old: Any, new: Any, name: str, *, by_key: bool) -> Any:

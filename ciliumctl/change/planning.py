@@ -95,11 +95,23 @@ def plan(kube: Kube, target: Target, report: Reporter) -> Plan:
         values=found.values,
         objects=tuple(objects),
         effects=found.effects,
-        restarts=found.restarts,
+        restarts=(*found.restarts, *_more_restarts(found.restarts, objects)) if target.changes_objects else (),
         worst=found.worst,
         confirmation=found.confirmation,
         requests=requests,
     )
+
+
+def _more_restarts(known: Sequence[Restart], objects: Sequence[Difference]) -> list[Restart]:
+    """Workloads whose pods Helm replaces although their manifest stays: the live one differs from it."""
+    named = {(item.workload, item.namespace) for item in known if item.by == "rollout"}
+    more = []
+    for item in objects:
+        name = f"{item.kind.lower()}/{item.name}"
+        if item.rolls and (name, item.namespace) not in named:
+            why = "Helm puts back what was changed" if item.differs else "Helm takes away the mark of the last restart"
+            more.append(Restart(workload=name, namespace=item.namespace, by="rollout", why=why))
+    return more
 
 
 def _compared(kube: Kube, target: Target, report: Reporter) -> tuple[list[Difference], int]:
@@ -110,7 +122,7 @@ def _compared(kube: Kube, target: Target, report: Reporter) -> tuple[list[Differ
             kube,
             parse(before.manifest, before.namespace),
             parse(target.manifest, before.namespace),
-            Owner(name=before.name, namespace=before.namespace),
+            Owner(name=before.name, namespace=before.namespace, server_side=target.server_side),
         )
         differ = sum(item.differs for item in found)
         step.finish(f"{differ} object{'' if differ == 1 else 's'} {'differs' if differ == 1 else 'differ'}")

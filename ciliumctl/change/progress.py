@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ciliumctl.change import nodes
+from ciliumctl.change.batches import natural
 from ciliumctl.change.nodes import View
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import ClusterError, TimedOut
@@ -13,7 +14,7 @@ from ciliumctl.status import Status
 
 #: Up to so many nodes each gets a line of its own.
 SMALL = 20
-_TENTH = 10
+_TENTHS = 10
 
 Tell = Callable[[Step, Status], None]
 
@@ -37,41 +38,37 @@ class Told:
     """What was said already."""
 
     def __init__(self) -> None:
-        self._ready: set[tuple[str, str]] = set()
-        self._tenths: dict[str, int] = {}
-        self._last = "nothing there yet"
-        self._first = True
+        self._ready: dict[str, frozenset[str]] = {}
+        self._last = ""
 
     def __call__(self, step: Step, views: Sequence[View], status: Status) -> None:
-        """Say what changed since the last look."""
+        """Say what changed since the last look; the same again where nothing did, which a sink leaves out."""
         news = [line for view in views for line in self._news(view)]
-        if self._first or not news:
-            news.append(counted(views, status))
-        self._first = False
-        trouble = _trouble(status)
+        if not self._last:
+            news = [counted(views, status)]
         for line in news[:-1]:
             step(line)
-        self._last = news[-1]
+        self._last = news[-1] if news else self._last
+        trouble = _trouble(status)
         step(self._last, trouble)
         step.glance(counted(views, status), [*_moving(views), *trouble])
 
     def _news(self, view: View) -> list[str]:
-        ready = {node for node, pod in view.new.items() if pod.ready}
-        before = {node for component, node in self._ready if component == view.component}
-        self._ready |= {(view.component, node) for node in ready}
-        if view.desired <= SMALL:
-            seen = len(before)
-            fresh = sorted(ready - before) if not self._first else []
-            return [
-                f"{view.component} on {node} is new and ready ({seen + number} of {view.desired})"
-                for number, node in enumerate(fresh, 1)
-            ]
-        tenth = len(ready) * _TENTH // max(1, view.desired)
-        if tenth == self._tenths.get(view.component, 0 if not self._first else tenth):
-            self._tenths[view.component] = tenth
+        now = frozenset(node for node, pod in view.new.items() if pod.ready)
+        before = self._ready.get(view.component)
+        self._ready[view.component] = now
+        if before is None:
             return []
-        self._tenths[view.component] = tenth
-        return [f"{view.component}: {len(ready)} of {view.desired} nodes are new and ready"]
+        if view.desired <= SMALL:
+            known = len(now & before)
+            return [
+                f"{view.component} on {node} is new and ready ({known + number} of {view.desired})"
+                for number, node in enumerate(sorted(now - before, key=natural), 1)
+            ]
+        tenths = [len(nodes_) * _TENTHS // view.desired for nodes_ in (before, now)]
+        return (
+            [f"{view.component}: {len(now)} of {view.desired} nodes are new and ready"] if tenths[1] > tenths[0] else []
+        )
 
 
 def counted(views: Sequence[View], status: Status) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ciliumctl import charts
+from ciliumctl import charts, flavour, preflight
 from ciliumctl.change import impact
 from ciliumctl.change.impact import Effect, Impact, Restart, ValueChange
 from ciliumctl.change.planning import Confirmation
@@ -16,19 +16,24 @@ from ciliumctl.change.rules import LEVELS, Level, worst
 from ciliumctl.change.target import Target
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import LegacyValues
-from ciliumctl.report import Reporter
+from ciliumctl.installation import Gate, Means, Wanted
+from ciliumctl.installation.checking import tell
+from ciliumctl.installation.prepare import survey
+from ciliumctl.preflight import CheckResult, Subject
 from ciliumctl.values import lint
 from ciliumctl.values.layers import Layer
 from ciliumctl.values.lint import Facts, Finding
 from ciliumctl.yaml_files import dump_flow
 
 _ORIGIN = "the release"
+# The check whether Kubernetes is of a version that Cilium's is tested with.
+_TAKES_VERSION = "CIL-API-002"
 _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What one step of a change is going to do. `findings` are about values, the grave ones first."""
+    """What one step of a change is going to do. `findings` are lint's, `checks` those of preflight that warn."""
 
     from_version: str
     version: str
@@ -36,6 +41,7 @@ class Outlook:
     restarts: tuple[Restart, ...]
     effects: tuple[Effect, ...]
     findings: tuple[Finding, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
 
     @property
     def worst(self) -> Level:
@@ -67,20 +73,22 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What of it the user leaves out."""
+    """Which looks are taken: `gate` says how the checks of `preflight` run, `None` that they do not."""
 
     lint: bool = True
+    gate: Gate | None = None
 
 
-def ready(_kube: Kube, targets: Sequence[Target], before: charts.Chart, wishes: Wishes, report: Reporter) -> Ready:
+def ready(kube: Kube, targets: Sequence[Target], before: charts.Chart, means: Means, wishes: Wishes) -> Ready:
     """Look at every step of a change, the first of which starts from the chart `before`. Changes nothing.
 
     Raises:
         LegacyValues: values that are set now mean nothing, or something else, to a chart on the way.
+        PreflightFailed: a check failed.
     """
     outlooks = []
     facts = Facts(before)
-    with report.step("Checking the values and what the change does") as step:
+    with means.report.step("Checking the values and what the change does") as step:
         for target in targets:
             following = Facts(target.chart)
             outlooks.append(_outlook(target, facts, following))
@@ -89,7 +97,42 @@ def ready(_kube: Kube, targets: Sequence[Target], before: charts.Chart, wishes: 
     if wishes.lint:
         for one in outlooks:
             _refuse_lost(one)
+    if wishes.gate is not None and "all" not in wishes.gate.choice.skip:
+        outlooks = _checked(kube, targets, outlooks, means, wishes.gate)
     return Ready(outlooks=tuple(outlooks))
+
+
+def _checked(
+    kube: Kube, targets: Sequence[Target], outlooks: Sequence[Outlook], means: Means, gate: Gate
+) -> list[Outlook]:
+    """Run the checks for the first step; for those after it only what says whether the cluster takes that version."""
+    first = targets[0].before
+    wanted = Wanted(namespace=first.namespace, release=first.name, chart=charts.Request())
+    seen = survey(wanted, kube, means.report, gate.storage)
+    checked = []
+    for number, (target, outlook) in enumerate(zip(targets, outlooks, strict=True)):
+        subject = Subject(
+            namespace=first.namespace,
+            release=first.name,
+            chart=target.chart,
+            inputs=target.inputs,
+            config=target.config,
+            facts=seen.facts,
+            flavour=flavour.detect(seen.facts).flavour,
+            existing=target.before,
+            owner=seen.owner,
+            others=seen.others,
+            storage=gate.storage,
+            manifest=target.manifest,
+        )
+        # The way is `route`'s to judge, which knows what it goes through.
+        choice = replace(gate.choice, skip=(*gate.choice.skip, "upgrade"))
+        if number:
+            choice = replace(choice, only=(_TAKES_VERSION,), external=False)
+        found = preflight.run(subject, kube, gate.using(means), choice)
+        tell(found, means.report)
+        checked.append(replace(outlook, checks=found.of("warning")))
+    return checked
 
 
 def _outlook(target: Target, before: Facts, after: Facts) -> Outlook:

@@ -18,8 +18,9 @@ Level = Literal["none", "rolling-restart", "agents-restart", "interruption", "no
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 #: What means the same for a switch: it is not on.
-_OFF = frozenset({"", "false", "0", "disabled"})
-_FILES = ("addresses", "datapath", "services", "identities", "policies", "encryption", "quiet")
+OFF = frozenset({"", "false", "0", "disabled"})
+#: The files with rules about keys.
+FILES = ("addresses", "datapath", "services", "identities", "policies", "encryption", "quiet")
 
 
 def worst(levels: Sequence[Level]) -> Level:
@@ -46,7 +47,7 @@ class Rule:
         if key not in self.keys:
             return False
         before, after = self._meant(key, before), self._meant(key, after)
-        if before == after or {before, after} <= _OFF:
+        if before == after or {before, after} <= OFF:
             return False
         if "before" in self.when and not re.fullmatch(self.when["before"], before):
             return False
@@ -64,7 +65,7 @@ class Rule:
 @cache
 def of_keys() -> tuple[Rule, ...]:
     """The rules about keys of `cilium-config`, in their order: the first that fits decides."""
-    return tuple(_rule(item) for name in _FILES for item in templates.load(f"values/impact/{name}.yaml"))
+    return tuple(_rule(item) for name in FILES for item in templates.load(f"values/impact/{name}.yaml"))
 
 
 def _rule(item: Mapping[str, Any]) -> Rule:

@@ -12,7 +12,7 @@ from ciliumctl import charts, owners, release, status
 from ciliumctl.change import paused
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
 from ciliumctl.clients.kube import Kube
-from ciliumctl.errors import ForeignOwner, NotFound, OutsideError
+from ciliumctl.errors import NotFound, OutsideError
 from ciliumctl.installation import Means, Wanted, chart_for, stuck, user_inputs
 from ciliumctl.parallel import together
 from ciliumctl.values import presets
@@ -31,6 +31,8 @@ class Target:
     config: Mapping[str, Any]
     #: What Helm will apply, rendered by `helm upgrade --dry-run=server`: `lookup` sees the cluster.
     manifest: str
+    #: Whether the API server will apply it, as Helm 4 does, instead of a patch by Helm.
+    server_side: bool = False
 
     @cached_property
     def values_before(self) -> Mapping[str, Any]:
@@ -52,14 +54,19 @@ class Target:
         """Whether the chart stays the very same, template by template."""
         return self.chart.same_as(self.before.stored_chart)
 
+    @cached_property
+    def changes_objects(self) -> bool:
+        """Whether Helm would be run at all: for other values or another chart."""
+        return not self.unchanged
+
     @property
     def unchanged(self) -> bool:
         """Whether the release is there as asked for already."""
         return self.same_chart and not self.changed and self.before.status == "deployed"
 
 
-def installed(kube: Kube, where: status.Where, intention: str) -> Release:
-    """The release to change. `intention` completes "Cilium belongs to Argo CD: …".
+def installed(kube: Kube, where: status.Where, intention: owners.Intention) -> Release:
+    """The release to change. `intention` says what for: its owner has another command for each.
 
     Raises:
         NotFound: there is none; ForeignOwner: something else manages Cilium; ReleaseStuck: it is pending.
@@ -69,9 +76,7 @@ def installed(kube: Kube, where: status.Where, intention: str) -> Release:
         partial(owners.of_cilium, kube, namespace=where.namespace, release_name=where.release),
     )
     if owner is not None:
-        raise ForeignOwner(
-            f"Cilium belongs to {owner.tool} ({'; '.join(owner.evidence)}): {intention} there", hint=owner.hint
-        )
+        raise owners.foreign(owner, intention)
     if found is None:
         raise missing(where)
     if found.pending:
@@ -142,4 +147,11 @@ def aim(found: Release, chart: charts.Chart, inputs: Inputs, helm: Helm) -> Targ
     dry = helm.upgrade(found.name, str(chart.path), inputs, namespace=found.namespace, dry_run=True)
     if not dry.manifest:
         raise OutsideError("helm rendered nothing for the upgrade", hint="look with `helm upgrade --dry-run=server`")
-    return Target(before=found, chart=chart, inputs=inputs, config=dry.config, manifest=dry.manifest)
+    return Target(
+        before=found,
+        chart=chart,
+        inputs=inputs,
+        config=dry.config,
+        manifest=dry.manifest,
+        server_side=dry.apply_method == "ssa",
+    )

@@ -38,6 +38,10 @@ class Asked:
     reset: bool = False
     allowed: route.Allowed = field(default_factory=route.Allowed)
 
+    def __post_init__(self) -> None:
+        if self.via and not (self.wanted.chart.version or self.wanted.chart.chart):
+            raise UsageError("`--via` says which way, not where to", hint="name the last version with `--version`")
+
     @property
     def nothing(self) -> bool:
         """Whether neither a version nor a value was named."""
@@ -132,8 +136,6 @@ def prepare(kube: Kube, found: Release, asked: Asked, means: Means, scratch: Pat
         UpgradePath, Downgrade: the way is not one that is tested.
         HelmFailed: a chart on the way refuses the values.
     """
-    if asked.via and not (asked.wanted.chart.version or asked.wanted.chart.chart):
-        raise UsageError("`--via` says which way, not where to", hint="name the last version with `--version`")
     if paused.of(found) is not None:
         return _going_on(found, asked, means, scratch)
     way = _charts(found, asked, means, scratch)

@@ -35,6 +35,10 @@ class Uses:
         depth = self._depth(source, path)
         return depth > 0 and depth == max(self._depth(name, path) for name in self._texts)
 
+    def knows(self, path: Path) -> bool:
+        """Whether any template names the value, or one below it."""
+        return any(path == named[: len(path)] for name in self._texts for named in self._named(name))
+
     def _depth(self, source: str, path: Path) -> int:
         return max((min(len(path), len(named)) for named in self._named(source) if about(path, named)), default=0)
 

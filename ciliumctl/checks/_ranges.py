@@ -16,14 +16,15 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pods:
-    """The ranges that pods get their addresses from. `block` is the prefix of what a node gets, 0 where it has it.
+    """The ranges that pods get their addresses from. `block` is the prefix of what a node gets out of them.
 
-    `unknown` says why there are none.
+    With `by_node` Kubernetes gave each node its own already. `unknown` says why there are none.
     """
 
     ranges: tuple[Network, ...] = ()
     block4: int = 0
     block6: int = 0
+    by_node: bool = False
     unknown: str = ""
 
     def block(self, network: Network) -> int:
@@ -57,10 +58,14 @@ def of_pods(values: Mapping[str, Any], nodes: tuple[Node, ...]) -> Pods:
     mode = str(dig(values, "ipam", "mode") or "cluster-pool")
     if mode == "kubernetes":
         found = networks(text for node in nodes for text in node.pod_ranges)
-        return Pods(ranges=found, unknown="" if found else "no node has a range of its own (`spec.podCIDR`)")
+        return Pods(
+            ranges=found, by_node=True, unknown="" if found else "no node has a range of its own (`spec.podCIDR`)"
+        )
     if mode != "cluster-pool":
         return Pods(unknown=f"`ipam.mode` is {mode}: the addresses come from elsewhere")
     operator: Mapping[str, Any] = dig(values, "ipam", "operator", default={})
+    if not operator:
+        return Pods(unknown="the chart says nothing of a pool")
     listed = _listed(operator.get("clusterPoolIPv4PodCIDRList") or operator.get("clusterPoolIPv4PodCIDR"))
     if dig(values, "ipv4", "enabled") is False:
         listed = []

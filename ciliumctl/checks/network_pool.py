@@ -9,11 +9,7 @@ from ciliumctl.checks._scene import Scene
 
 def _look(scene: Scene) -> Verdict:
     pods = ranges.of_pods(scene.target.values, scene.nodes)
-    if pods.unknown and pods.block4:
-        return judged([Finding(text=pods.unknown)], good="", bad=pods.unknown, hint="name a pool in the values")
-    if pods.unknown:
-        return skipped(pods.unknown)
-    if not pods.block4:
+    if pods.by_node:
         without = [node for node in scene.nodes if not node.pod_ranges]
         return judged(
             [Finding(text=f"{node.name} has no `spec.podCIDR`", object=f"Node//{node.name}") for node in without],
@@ -21,6 +17,10 @@ def _look(scene: Scene) -> Verdict:
             bad=f"{counted(len(without), 'node')} without a range, and `ipam.mode` is kubernetes",
             hint="start the controller manager with `--allocate-node-cidrs`, or `--set ipam.mode=cluster-pool`",
         )
+    if pods.unknown and pods.block4:
+        return judged([Finding(text=pods.unknown)], good="", bad=pods.unknown, hint="name a pool in the values")
+    if pods.unknown:
+        return skipped(pods.unknown)
     shares = {
         version: sum(ranges.blocks(pool, pods.block(pool)) for pool in pods.ranges if pool.version == version)
         for version in {pool.version for pool in pods.ranges}

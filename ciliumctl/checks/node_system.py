@@ -16,12 +16,10 @@ def problem_of(os_image: str) -> str:
         match = re.search(rf"{re.escape(entry['name'])}\D*(\d+(?:\.\d+)*)", os_image)
         if match is None:
             continue
-        # OpenShift wrote `4.12` as `412` before.
-        floors = [entry["from"], *entry.get("alternatives", [])]
-        fitting = [floor for floor in floors if ("." in floor) == ("." in match[1])] or floors[:1]
-        floor = fitting[0]
-        # `Debian GNU/Linux 12` says less than `8.6` asks of RHEL 8: only what is said counts.
         said = compatibility.numbers(match[1])
+        # RHEL CoreOS writes the 4.12 of its OpenShift as 412.
+        floor: str = entry["joined"] if said[0] > 99 and "joined" in entry else entry["from"]
+        # `CentOS Linux 8` says less than the `8.6` that is asked for: only what is said counts.
         return floor if said < compatibility.numbers(floor)[: len(said)] else ""
     return ""
 

@@ -86,8 +86,8 @@ PROXY_ENDPOINT = Check(
     title="without kube-proxy the agents know a way to the API server",
     why="The agent itself makes services work; until it does, it cannot use the service `default/kubernetes` and needs "
     "the API server's real address. A kubeconfig's 127.0.0.1 is this machine's, not the nodes'.",
-    remedy="Give an address that every node reaches with `k8sServiceHost` and `k8sServicePort`: a load balancer's where "
-    "there are several control planes. Talos answers on localhost:7445 and RKE2 on localhost:6443 of every node.",
+    remedy="Give an address that every node reaches with `k8sServiceHost` and `k8sServicePort`: a load balancer's "
+    "where there are several control planes. Talos answers on localhost:7445 and RKE2 on localhost:6443 of every node.",
     look=_look,
     reads=("endpoint_problem",),
 )

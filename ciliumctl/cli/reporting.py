@@ -64,7 +64,10 @@ def publish(
     remarks: Sequence[str] = (),
     more: Mapping[str, Callable[[], str]] | None = None,
 ) -> Partial | None:
-    """Write the reports, those of formats in `more` by its functions, and tell GitHub where that runs us; returns what is to be told of those that failed."""
+    """Write the reports, those of formats in `more` by its functions, and tell GitHub where that runs us.
+
+    Returns what is to be told of those that failed.
+    """
     from ciliumctl import files
     from ciliumctl import reports as made
 

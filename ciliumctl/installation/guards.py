@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ciliumctl import cni, owners
 from ciliumctl.clients.helm import Release
 from ciliumctl.errors import AnotherCni, Exists, ReleaseStuck
-from ciliumctl.installation.plan import Plan
+from ciliumctl.installation.plan import Plan, Wanted
 from ciliumctl.values.paths import difference
 
 
@@ -25,6 +25,21 @@ def refuse_others(owner: owners.Owner | None, others: Sequence[cni.OtherCni]) ->
             hint=first.advice,
             detail="\n".join(f"{other.name}: {line}" for other in blocking for line in other.evidence),
         )
+
+
+def taken_over(owner: owners.Owner | None, wanted: Wanted) -> str:
+    """Whose Cilium the release takes over; empty when that was not asked for, or there is none of somebody else's.
+
+    Raises:
+        ForeignOwner: it was asked for, and the owner would put back what is changed.
+    """
+    if owner is None or not wanted.take_over:
+        return ""
+    if not owner.adoptable:
+        error = owners.foreign(owner, "install")
+        error.message += "; `--take-ownership` is only for what `kubectl apply` made"
+        raise error
+    return owner.tool
 
 
 def stuck(found: Release) -> ReleaseStuck:

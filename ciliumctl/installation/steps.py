@@ -21,6 +21,7 @@ from ciliumctl.errors import (
     UsageError,
 )
 from ciliumctl.installation.checking import Gate, refuse_what_breaks
+from ciliumctl.installation.adopting import taking_over
 from ciliumctl.installation.guards import unchanged
 from ciliumctl.installation.plan import Installed, Means, Outcome, Plan, Wanted, result_of
 from ciliumctl.installation.rendering import render
@@ -62,6 +63,7 @@ def _helm_install(plan: Plan, means: Means, *, dry_run: bool = False) -> Release
         namespace=plan.wanted.namespace,
         description=_description(plan),
         dry_run=dry_run,
+        take_ownership=bool(plan.taken_over),
     )
 
 
@@ -105,6 +107,10 @@ def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
     plan = _with_needs(plan, means, how)
     for change in plan.changes:
         how.consent(f"{change.info.title}: {change.info.why}")
+    if plan.taken_over:
+        how.consent(
+            taking_over(plan, kube, render(plan, means, kube_version=kube.version(), api_versions=_api_versions(kube)))
+        )
     with lock.held(kube, how.holder, means.report):
         _check_still_so(plan, kube, how)
         return _install(plan, kube, means, how)
@@ -219,6 +225,7 @@ def _create_release(plan: Plan, means: Means) -> Release:
         plan.inputs,
         namespace=plan.wanted.namespace,
         description=_description(plan),
+        take_ownership=bool(plan.taken_over),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ciliumctl import nodework
-from ciliumctl.clients.kube import Kube, Manifest
+from ciliumctl.clients.kube import Kube
+from ciliumctl.errors import ClusterError, Missing
 from ciliumctl.nodefacts import kernel, ports
 from ciliumctl.nodefacts.parsing import NodeFacts, parse
 from ciliumctl.nodework import NodeRun
@@ -24,11 +25,16 @@ _PATH = re.compile(r"/[\w./\-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReports:
-    """The facts of the nodes that could be looked at, and how it went on each of all nodes."""
+    """The facts of the nodes that could be looked at, and how it went on each of all nodes.
+
+    `problem` says why no node could be, with a `hint`.
+    """
 
     facts: tuple[NodeFacts, ...] = ()
     runs: tuple[NodeRun, ...] = ()
     image: str = ""
+    problem: str = ""
+    hint: str = ""
 
 
 def paths_of(values: Mapping[str, Any]) -> dict[str, str]:
@@ -46,35 +52,29 @@ def _path(values: Mapping[str, Any], key: tuple[str, ...], default: str) -> str:
 
 
 def read(
-    kube: Kube,
-    *,
-    namespace: str,
-    values: Mapping[str, Any],
-    owner: str,
-    report: Reporter,
-    node_image: str = "",
-    manifests: Sequence[Manifest] = (),
+    kube: Kube, *, namespace: str, values: Mapping[str, Any], owner: str, report: Reporter, node_image: str = ""
 ) -> NodeReports:
     """Look at every node. Makes a namespace and a DaemonSet, and takes them away again.
 
-    `manifests` is the rendered chart: its agent's image is what runs, unless `node_image` names another.
-
-    Raises:
-        Missing: no image is known. Forbidden: this user may not make what it needs.
+    `values` are the chart's with the user's on top: their image of the agent is what runs, unless `node_image` names
+    another. What keeps all of it from being done is in the result.
     """
-    image = nodework.image_of(kube, namespace, wanted=node_image, manifests=manifests)
     told = {
         "OPTIONS": "|".join(kernel.every_option()),
         "PORTS": "|".join(f"{number:04X}" for number in ports.numbers(values)),
     }
-    work = nodework.Work(
-        task="collect",
-        title="Looking at the nodes",
-        image=image.image,
-        pull_secrets=image.pull_secrets,
-        namespace=namespace,
-        environ=told | paths_of(values),
-    )
-    done = nodework.run(kube, work, owner=owner, report=report)
+    try:
+        image = nodework.image_of(kube, namespace, wanted=node_image, values=values)
+        work = nodework.Work(
+            task="collect",
+            title="Looking at the nodes",
+            image=image.image,
+            pull_secrets=image.pull_secrets,
+            namespace=namespace,
+            environ=told | paths_of(values),
+        )
+        done = nodework.run(kube, work, owner=owner, report=report)
+    except (Missing, ClusterError) as error:
+        return NodeReports(problem=error.message, hint=error.hint)
     facts = tuple(parse(one.node, one.answer) for one in done.nodes if one.outcome == "done")
     return NodeReports(facts=facts, runs=done.nodes, image=image.image)

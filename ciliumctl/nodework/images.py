@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ciliumctl.clients.kube import DAEMON_SETS, NODES, Kube, Manifest, dig, name_of
 from ciliumctl.errors import Missing
@@ -22,23 +23,44 @@ class NodeImage:
     pull_secrets: tuple[str, ...] = ()
 
 
-def image_of(kube: Kube, namespace: str, *, wanted: str = "", manifests: Sequence[Manifest] = ()) -> NodeImage:
-    """The image: the one asked for, else the agent's: of `manifests` (a rendered chart), of the cluster, of a node.
+def image_of(
+    kube: Kube,
+    namespace: str,
+    *,
+    wanted: str = "",
+    manifests: Sequence[Manifest] = (),
+    values: Mapping[str, Any] | None = None,
+) -> NodeImage:
+    """The image asked for, else the agent's: of a chart's `values`, of rendered `manifests`, of the cluster, of a node.
 
     Raises:
         Missing: no image of Cilium is known.
     """
-    agent = _agent(manifests) or kube.find(DAEMON_SETS, "cilium", namespace)
-    template: Manifest = dig(agent, "spec", "template", "spec", default={})
-    references: list[Manifest] = dig(template, "imagePullSecrets", default=[])
-    secrets = tuple(dig(one, "name", default="") for one in references)
-    image = wanted or _image(template) or _most_common(kube.objects(NODES))
+    references: list[Manifest]
+    if values:
+        image, references = _of_values(values), dig(values, "imagePullSecrets", default=[])
+    else:
+        agent = _agent(manifests) or kube.find(DAEMON_SETS, "cilium", namespace)
+        template: Manifest = dig(agent, "spec", "template", "spec", default={})
+        image, references = _image(template), dig(template, "imagePullSecrets", default=[])
+    image = wanted or image or _most_common(kube.objects(NODES))
     if not image:
         raise Missing(
             "no image of Cilium is known for the pods that look at the nodes",
             hint="name one that the nodes can pull and that has `sh`, `ip` and `iptables`: `--node-image IMAGE`",
         )
+    secrets = (dig(one, "name", default="") for one in references)
     return NodeImage(image=image, pull_secrets=tuple(name for name in secrets if name))
+
+
+def _of_values(values: Mapping[str, Any]) -> str:
+    """As the charts' own helper puts it together."""
+    said: Mapping[str, Any] = dig(values, "image", default={})
+    name, tag = dig(said, "repository", default=""), dig(said, "tag", default="")
+    digest = dig(said, "digest", default="") if said.get("useDigest") else ""
+    if said.get("override"):
+        return str(said["override"])
+    return f"{name}:{tag}{f'@{digest}' if digest else ''}" if name and tag else ""
 
 
 def _agent(manifests: Iterable[Manifest]) -> Manifest | None:

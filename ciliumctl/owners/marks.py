@@ -11,6 +11,7 @@ from ciliumctl.clients.kube import Manifest, annotations_of, labels_of, name_of,
 from ciliumctl.owners.model import Intention, Owner, deployer, described, hints
 
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_ADOPT = "make it part of a Helm release: `ciliumctl install --take-ownership -f VALUES`"
 _ORIGIN = "config.kubernetes.io/origin"
 
 
@@ -60,7 +61,8 @@ def of_kubectl(agent: Manifest) -> Owner | None:
             tool="Kustomize (`kubectl apply -k`)",
             evidence=(f"{seen} {described(agent)}", "Kustomize's marks on it"),
             hints=hints(
-                "change the kustomization, then `kubectl apply -k DIR --server-side`",
+                install=f"change the kustomization and `kubectl apply -k DIR --server-side`, or {_ADOPT}",
+                otherwise="change the kustomization, then `kubectl apply -k DIR --server-side`",
                 rollback="take back the change of the kustomization, then `kubectl apply -k DIR --server-side`",
                 uninstall="`kubectl delete -k DIR`",
             ),
@@ -73,6 +75,7 @@ def of_kubectl(agent: Manifest) -> Owner | None:
         evidence=(f"{seen} {described(agent)}",),
         hints=hints(
             again,
+            install=f"{again}, or {_ADOPT}",
             rollback="apply the earlier manifest again: `kubectl apply --server-side -f FILE`",
             uninstall=f"delete what the manifest made: {render.format('delete')}",
         ),

@@ -162,7 +162,9 @@ def _said(number: int, entry: Any, program: Program) -> Said:
 
 
 def _list(entry: Mapping[str, Any], key: str, number: int) -> list[Any]:
-    found = entry.get(key) or []
+    found = entry.get(key)
+    if found is None:
+        return []
     if not isinstance(found, list):
         raise _Bad(f"result {number}: `{key}` is no list")
     return found

@@ -8,6 +8,7 @@ Only facts are taken: the names of values, none of the charts' texts.
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,19 @@ def text(found: list[charts.Chart]) -> str:
     for number, chart in enumerate(ordered):
         for key in _keys(chart.values, ()):
             spans.setdefault(key, [number, number])[1] = number
-    lines = [f"  {_quoted(key)}: [{first}, {last}]" for key, (first, last) in sorted(spans.items())]
+    grouped: dict[tuple[int, int], list[str]] = {}
+    for key, (first, last) in sorted(spans.items()):
+        grouped.setdefault((first, last), []).append(key)
     listed = ", ".join(chart.version for chart in ordered)
-    return "\n".join([_HEAD + f"charts: [{listed}]", "keys:", *lines, ""])
-
-
-def _quoted(key: str) -> str:
-    return f"'{key}'" if not key.replace(".", "").isalnum() or key in {"on", "off", "yes", "no", "y", "n"} else key
+    lines = [f"charts: [{listed}]", "spans:"]
+    for (first, last), keys in sorted(grouped.items()):
+        # Texts, not lists: reading 1600 scalars would take longer than all the rest of a check.
+        lines += [f"  - first: {first}", f"    last: {last}", "    keys: >-"]
+        lines += [
+            f"      {line}"
+            for line in textwrap.wrap(" ".join(keys), 112, break_long_words=False, break_on_hyphens=False)
+        ]
+    return "\n".join([_HEAD.rstrip(), *lines, ""])
 
 
 def _keys(values: Mapping[str, Any], prefix: tuple[str, ...]) -> list[str]:

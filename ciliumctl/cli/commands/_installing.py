@@ -28,6 +28,7 @@ def wanted(
     presets: Sequence[str] | None,
     detect: bool,
     translate: bool,
+    take_over: bool = False,
 ) -> installation.Wanted:
     """What the user asks for. `flags` are those of --set, --set-string, --set-file and --set-json, in this order."""
     from ciliumctl import charts, installation
@@ -41,6 +42,7 @@ def wanted(
         flags=set_flags(flags),
         detect=detect,
         translate=translate,
+        take_over=take_over,
     )
 
 

@@ -65,7 +65,11 @@ def _show_confirmation(out: Writer, plan: Plan) -> None:
         "yes": "Applying it asks for a yes: traffic is interrupted.",
         "name": f"Applying it asks for the context's name: `--confirm {plan.context}`.",
     }
-    out.line(asks[plan.confirmation])
+    refused = sum(bool(item.refused) for item in plan.objects)
+    if refused:
+        out.line((f"It would fail half-way: {refused} object{'s are' if refused > 1 else ' is'} refused.", "bad"))
+    else:
+        out.line(asks[plan.confirmation])
 
 
 def show_values(out: Writer, values: Sequence[ValueChange]) -> None:
@@ -146,16 +150,16 @@ def consent(session: Session, found: Impact, *, confirm: str, what: str) -> None
 
     context = session.kube.context
     if found.confirmation == "name" and confirm != context:
-        reasons = impact.reasons(found.effects, "not-live")
+        subjects = impact.subjects(found.effects, "not-live")
         raise NeedsConfirmation(
-            f"{what} cannot be done on a running network: {'; '.join(reasons)}",
+            f"{what} cannot be done on a running network: {'; '.join(subjects)}",
             hint=f"if it must be, confirm it with the context's name: `--confirm {context}`",
         )
     if found.confirmation == "yes":
-        reasons = impact.reasons(found.effects, "interruption")
+        subjects = impact.subjects(found.effects, "interruption")
         session.confirm(
             f"{what} interrupts traffic. Do it?",
-            refusal=f"{what} interrupts traffic ({'; '.join(reasons)})",
+            refusal=f"{what} interrupts traffic ({'; '.join(subjects)})",
             hint="look at it with `ciliumctl plan`, then add `--yes`",
         )
 

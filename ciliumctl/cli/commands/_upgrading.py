@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from ciliumctl.cli.commands import _installing
+from ciliumctl.cli.commands import _checking, _installing
 from ciliumctl.cli.commands._planning import consent, show_effects, show_restarts, show_values
 from ciliumctl.cli.commands.status import show as show_status
 from ciliumctl.cli.output import Cell, Writer, wants_color
@@ -41,6 +41,7 @@ class Manner:
     backup: bool
     backup_dir: str
     lint: bool
+    skip_preflight: Sequence[str]
     dry_run: bool
     confirm: str
 
@@ -81,7 +82,7 @@ def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
     means = _installing.means(session)
     where = _installing.where(session)
     with _installing.scratch() as folder:
-        found = change.installed(session.kube, where, "upgrade it")
+        found = change.installed(session.kube, where, "upgrade")
         if asked.nothing and paused.of(found) is None:
             asked = _proposed(session, found, asked, means)
         way = upgrade.prepare(session.kube, found, asked, means, folder)
@@ -90,8 +91,9 @@ def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
             session.finish(upgrade.nothing_done(session.kube, way), render)
         _check_strategy(way, manner)
         chart = upgrade.before_chart(way, folder)
-        wishes = ready.Wishes(lint=manner.lint)
-        ahead = ready.ready(session.kube, way.targets, chart, wishes, session.report)
+        gate = _checking.gate(session, _checking.choice(session, skip=manner.skip_preflight))
+        wishes = ready.Wishes(lint=manner.lint, gate=gate)
+        ahead = ready.ready(session.kube, way.targets, chart, means, wishes)
         if manner.dry_run:
             session.finish(upgrade.nothing_done(session.kube, way, ahead.outlooks, "dry-run"), render)
         _confirm(session, way, manner, ahead)
@@ -192,6 +194,8 @@ def show_ahead(out: Writer, outlooks: Sequence[Outlook]) -> None:
             sign: Cell = ("✗ ", "bad") if finding.severity == "error" else ("⚠ ", "warn")
             key = f"{finding.key}: " if finding.key else ""
             out.line("  ", sign, key, finding.message)
+        for check in one.checks:
+            out.line("  ", ("⚠ ", "warn"), f"{check.id}: ", check.message)
 
 
 def render(out: Writer, result: Upgraded) -> None:

@@ -24,6 +24,7 @@ from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _installing, _planning
 from ciliumctl.cli.commands._upgrading import show_change as render
 from ciliumctl.cli.options import argument, duration, option
+from ciliumctl.errors import Refused
 
 if TYPE_CHECKING:
     from ciliumctl import change
@@ -83,7 +84,7 @@ def _checked(session: Session, plan: Saved, folder: Path) -> change.Target:
     means = _installing.means(session)
     saved.check_cluster(plan, kube)
     where = Where(namespace=plan.namespace, release=plan.release, storage=_installing.storage(session))
-    found = change.installed(kube, where, "change it")
+    found = change.installed(kube, where, "change values")
     saved.check_release(plan, revision=found.revision, config=found.config)
     wanted = installation.Wanted(namespace=plan.namespace, release=plan.release, chart=plan.chart)
     chart = (
@@ -95,5 +96,9 @@ def _checked(session: Session, plan: Saved, folder: Path) -> change.Target:
     with session.report.step("Rendering the change"):
         values = saved.with_delta(found.config, plan.unset, plan.put)
         target = change.aim(found, chart, Inputs(generated=values), means.helm)
-    saved.check_target(plan, target, change.plan(kube, target, session.report).objects)
+    objects = change.plan(kube, target, session.report).objects
+    saved.check_target(plan, target, objects)
+    refused = [f"{item.ref}: {item.refused}" for item in objects if item.refused]
+    if refused:
+        raise Refused(f"the change would fail half-way: {'; '.join(refused)}", hint="mend that first, and plan anew")
     return target

@@ -82,9 +82,9 @@ def command(
         found, owner = change.look(session.kube, where)
         if found is None:
             # Says whose it is, where it is somebody's.
-            found = change.installed(session.kube, where, "compare it")
+            found = change.installed(session.kube, where, "change values")
         elif owner is not None:
-            session.report.warn(f"Cilium belongs to {owner.tool}: it is changed there", owner.hint)
+            session.report.warn(f"Cilium belongs to {owner.tool}: it is changed there", owner.hint_for("change values"))
         target = change.towards(found, wanted, means, folder, reset=reset_values)
         looked_at = cast("Literal['live', 'release', 'values']", mode)
         result = change.compare(session.kube, target, looked_at, session.report)

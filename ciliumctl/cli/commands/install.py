@@ -104,19 +104,28 @@ def command(
         bool, option("--autodetect/--no-autodetect", help="Let the kind of cluster decide on values (default: yes)")
     ] = True,
     translate_values: Annotated[
-        bool, option("--translate-values", help="Translate values of charts before 1.9 instead of refusing them")
+        bool, option("--translate-values", help="Translate values of older charts instead of refusing them")
     ] = False,
     skip_preflight: Annotated[
         list[str] | None,
         option("--skip-preflight", metavar="ID", help="Go on although this check fails, or `all`; repeatable"),
     ] = None,
+    take_ownership: Annotated[
+        bool,
+        option("--take-ownership", help="Make a Cilium that `kubectl apply` made part of the Helm release"),
+    ] = False,
 ) -> None:
     """Install, or only show what would be installed."""
     from ciliumctl import installation
+    from ciliumctl.errors import UsageError
 
     session = session_of(ctx)
     session.allow()
     checks = _checking.choice(session, skip=skip_preflight)
+    if take_ownership and atomic:
+        raise UsageError(
+            "`--atomic` would remove the Cilium that `--take-ownership` takes over", hint="leave one of them out"
+        )
     _exporting.check(export, output_dir)
     deadline = session.deadline(wait_duration)
     wanted = _installing.wanted(
@@ -129,6 +138,7 @@ def command(
         presets=preset,
         detect=autodetect,
         translate=translate_values,
+        take_over=take_ownership,
     )
     means = _installing.means(session)
     with _installing.scratch() as folder:
@@ -141,7 +151,9 @@ def command(
             session.finish(result, lambda out, found: out.text(found.manifest))
         how = installation.How(
             holder=session.holder("install"),
-            consent=lambda what: session.confirm(f"{what} Do it?", refusal=f"the installation needs this: {what}"),
+            consent=lambda what: session.confirm(
+                f"{what} Do it?", refusal=f"the installation needs this: {what.removesuffix('.')}"
+            ),
             deadline=deadline,
             where=_installing.where(session),
             wait=wait,

@@ -95,7 +95,7 @@ def _made(session: Session, wanted: installation.Wanted, folder: Path, *, reset:
     found, owner = change.look(session.kube, where)
     if owner is not None and (found is None or out):
         # Argo CD and its like keep no release of Helm: there is nothing to render the change from.
-        change.installed(session.kube, where, "plan and change it")
+        change.installed(session.kube, where, "change values")
     if found is None:
         if out:
             raise Refused(
@@ -104,7 +104,7 @@ def _made(session: Session, wanted: installation.Wanted, folder: Path, *, reset:
             )
         return _of_installation(session, replace(wanted, detect=True), folder)
     if owner is not None:
-        session.report.warn(f"Cilium belongs to {owner.tool}: it is changed there", owner.hint)
+        session.report.warn(f"Cilium belongs to {owner.tool}: it is changed there", owner.hint_for("change values"))
     target = change.towards(found, wanted, means, folder, reset=reset)
     made = change.plan(session.kube, target, session.report)
     if not out:

@@ -98,6 +98,10 @@ def command(
     skip_lint: Annotated[
         bool, option("--skip-lint", help="Go on although values lose their meaning with the new chart")
     ] = False,
+    skip_preflight: Annotated[
+        list[str] | None,
+        option("--skip-preflight", metavar="ID", help="Go on although this check fails, or `all`; repeatable"),
+    ] = None,
     dry_run: Annotated[bool, option("--dry-run", help="Only show what would happen, and change nothing")] = False,
     confirm: Annotated[
         str, option("--confirm", metavar="CONTEXT", help="The context's name, for what cannot be done live")
@@ -138,6 +142,7 @@ def command(
         backup=backup,
         backup_dir=backup_dir,
         lint=not skip_lint,
+        skip_preflight=tuple(skip_preflight or ()),
         dry_run=dry_run,
         confirm=confirm,
     )

@@ -40,6 +40,8 @@ Values = Mapping[str, Any]
 T = TypeVar("T")
 
 MINIMUM = (3, 13)
+#: The first Helm that has `--take-ownership`.
+TAKING_OVER = (3, 17)
 INSTALL = "`ciliumctl tools install helm`"
 SetKind = Literal["set", "set-string", "set-file", "set-json"]
 
@@ -128,16 +130,21 @@ class Helm:
         namespace: str,
         description: str = "",
         dry_run: bool = False,
+        take_ownership: bool = False,
     ) -> Release | str:
         """Install a release without waiting for its pods; with `dry_run`, ask the server and return the manifest.
 
-        Raises `Exists` when there is such a release, and the errors of `failures`.
+        `take_ownership` makes objects that are there, and no release's, part of this one.
+
+        Raises `Exists` when there is such a release, `Missing` when helm cannot do it, and the errors of `failures`.
         """
         argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds()))}s"]
         if description:
             argv += ["--description", description]
         if dry_run:
             argv.append("--dry-run=server")
+        if take_ownership:
+            argv += self._taking_over()
         body = self._run(lambda command: command.install(name, chart, argv, inputs.generated, namespace))
         return str(body.get("manifest", "")) if dry_run else release_of(body)
 
@@ -151,8 +158,9 @@ class Helm:
         description: str = "",
         history_max: int = 10,
         dry_run: bool = False,
+        take_ownership: bool = False,
     ) -> Release:
-        """Upgrade a release to exactly these values, without waiting for its pods.
+        """Upgrade a release to exactly these values, without waiting for its pods; `take_ownership` as in `install`.
 
         With `dry_run` nothing is changed: the answer is the release as it would be, rendered against the cluster.
         """
@@ -161,8 +169,18 @@ class Helm:
             argv += ["--description", description]
         if dry_run:
             argv.append("--dry-run=server")
+        if take_ownership:
+            argv += self._taking_over()
         body = self._run(lambda command: command.upgrade(name, chart, argv, inputs.generated, namespace))
         return release_of(body)
+
+    def _taking_over(self) -> list[str]:
+        """The flags that make objects of nobody part of a release. Raises `Missing` before Helm 3.17."""
+        major, minor = (int(part) for part in self.version().split(".")[:2])
+        if (major, minor) < TAKING_OVER:
+            raise Missing(f"helm {self.version()} cannot take objects over: 3.17 or later is needed", hint=INSTALL)
+        # Helm 4 applies on the server, where the fields are still those of who applied them before.
+        return ["--take-ownership", *(["--force-conflicts"] if major > 3 else [])]
 
     def render(
         self,

@@ -363,9 +363,10 @@ class Kube:
         *,
         force: bool = False,
         dry_run: bool = False,
+        manager: str = FIELD_MANAGER,
     ) -> Manifest:
         """Server-side apply. Raises `Conflict` when another manager owns a field and `force` is off."""
-        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
+        query = {"fieldManager": manager, "force": str(force).lower()}
         if dry_run:
             query["dryRun"] = "All"
         body: Manifest = self._transport.request(

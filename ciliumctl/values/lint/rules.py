@@ -12,7 +12,7 @@ from ciliumctl import templates
 from ciliumctl.values.lint import ranges
 from ciliumctl.values.paths import Path, get, join, leaves, split
 
-Effect = Literal["legacy", "ignored", "fails", "type", "changed", "deprecated"]
+Effect = Literal["legacy", "ignored", "fails", "type", "changed", "deprecated", "works"]
 
 #: Keys that only the umbrella charts up to 1.8 had, with all below them.
 LEGACY_TOPS = ("global", "config", "hubble-relay", "hubble-ui", "managed-etcd")

@@ -73,7 +73,7 @@ def run(wanted: Wanted, means: Means) -> Lint:
         UsageError: what is asked for makes no sense.
         CiliumctlError: the chart cannot be had.
     """
-    chart = _chart(wanted.chart, means)
+    chart = chart_of(wanted.chart, means)
     before = _before(wanted, means)
     facts = Facts(chart)
     read = [documents.read(content, name) for name, content in wanted.sources]
@@ -100,7 +100,8 @@ def run(wanted: Wanted, means: Means) -> Lint:
     return replace(found, fixed=fixed)
 
 
-def _chart(request: charts.Request, means: Means) -> charts.Chart:
+def chart_of(request: charts.Request, means: Means) -> charts.Chart:
+    """The chart that is asked for. Raises as `charts.resolve` does."""
     return charts.resolve(request, web=means.web, cache=means.cache, report=means.report, pull=_pull(means))
 
 
@@ -121,7 +122,7 @@ def _before(wanted: Wanted, means: Means) -> str | charts.Chart:
     if not _VERSION.match(given):
         return charts.read(Path(given))
     try:
-        return _chart(charts.Request(version=given, repository=wanted.chart.repository), means)
+        return chart_of(charts.Request(version=given, repository=wanted.chart.repository), means)
     except (RepositoryUnreachable, ChartNotFound) as error:
         means.report.note(f"chart {given} is not at hand ({error.message}): rules say which defaults changed")
         return given

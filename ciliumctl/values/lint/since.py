@@ -15,28 +15,37 @@ from ciliumctl.values.lint import ranges
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """The first and the last of the charts that were looked at which has a value. `last` is empty when it still is."""
+    """The first and the last of the charts that were looked at which has a value, and those beside them without it.
+
+    `before` is empty where the oldest has it already, `last` and `after` where the newest still has it.
+    """
 
     first: str
+    before: str
     last: str
-    oldest: bool
+    after: str
 
 
 @cache
-def _facts() -> dict[str, Any]:
+def _facts() -> tuple[list[str], dict[str, tuple[int, int]]]:
     found: dict[str, Any] = templates.load("values/facts/since.yaml")
-    return found
+    spans = {key: (span["first"], span["last"]) for span in found["spans"] for key in span["keys"].split()}
+    return found["charts"], spans
 
 
 def of(key: str) -> Span | None:
     """From where to where a dotted key is known; None for one that none of the charts has."""
-    facts = _facts()
-    charts: list[str] = facts["charts"]
-    where = facts["keys"].get(key)
-    if where is None:
+    charts, spans = _facts()
+    if key not in spans:
         return None
-    first, last = where
-    return Span(first=charts[first], last="" if last == len(charts) - 1 else charts[last], oldest=first == 0)
+    first, last = spans[key]
+    newest = len(charts) - 1
+    return Span(
+        first=charts[first],
+        before=charts[first - 1] if first else "",
+        last="" if last == newest else charts[last],
+        after="" if last == newest else charts[last + 1],
+    )
 
 
 def before(one: str, other: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ciliumctl.values.lint import rules
@@ -35,7 +35,7 @@ def matches(values: Mapping[str, Any], version: str, facts: Facts | None, merged
         if value is MISSING:
             continue
         effect = _effect(rule, version, facts)
-        if effect is None:
+        if effect is None or effect == "works":
             continue
         becomes = _becomes(rule, value, merged)
         if becomes is not None and facts is not None and effect != "legacy":
@@ -47,7 +47,7 @@ def matches(values: Mapping[str, Any], version: str, facts: Facts | None, merged
 
 def _effect(rule: Rule, version: str, facts: Facts | None) -> Effect | None:
     effect = rule.effect(version)
-    if effect is None or facts is None or effect == "legacy":
+    if effect is None or facts is None or effect in {"legacy", "works"}:
         return effect
     if effect == "ignored" and not rule.data.get("read"):
         state = facts.state(rule.key)
@@ -86,60 +86,70 @@ def translate(
     what still works; `facts` are those of the target's chart, where it is at hand.
     """
     rest = _deep(values)
-    moved: list[tuple[str, str]] = []
-    lost: list[tuple[str, str]] = []
-    notes: list[str] = []
+    log = _Log()
     for _round in range(_ROUNDS):
         todo = [
             match
             for match in matches(rest, target_version, facts, rest)
             if match.effect in _NEEDED or (deprecated and match.effect == "deprecated")
         ]
-        if not todo:
-            break
-        added: dict[str, Any] = {}
-        for match in todo:
-            # A rule for all below a key may have been first.
-            if get(rest, match.rule.key, MISSING) is MISSING:
-                continue
-            if match.becomes is None and match.effect in {"changed", "fails", "type"}:
-                continue
-            remove(rest, match.rule.key)
-            _write(match, added, moved, lost)
-            if "note" in match.rule.data:
-                notes.append(f"{join(match.rule.key)}: {match.rule.data['note']}")
-        if not _lay_under(rest, added) and not any(get(rest, m.rule.key, MISSING) is MISSING for m in todo):
+        if not _once(rest, todo, log):
             break
     for path, _rule in list(rules.legacy_keys(rest)):
-        lost.append((join(path), "no chart of today knows it"))
+        log.lost.append((join(path), "no chart of today knows it"))
         remove(rest, path)
     for top in LEGACY_TOPS:
         if rest.get(top) == {}:
             del rest[top]
-    return Translation(values=rest, moved=tuple(moved), lost=tuple(lost), notes=tuple(dict.fromkeys(notes)))
+    notes = tuple(dict.fromkeys(log.notes))
+    return Translation(values=rest, moved=tuple(log.moved), lost=tuple(log.lost), notes=notes)
 
 
-def _write(match: Match, added: dict[str, Any], moved: list[tuple[str, str]], lost: list[tuple[str, str]]) -> None:
+@dataclass(slots=True)
+class _Log:
+    """What a translation did."""
+
+    moved: list[tuple[str, str]] = field(default_factory=list)
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _once(values: dict[str, Any], todo: Sequence[Match], log: _Log) -> bool:
+    """Translate once what can be; returns whether anything was."""
+    added: dict[str, Any] = {}
+    done = False
+    for match in todo:
+        # A rule for all below a key may have been first.
+        gone = get(values, match.rule.key, MISSING) is MISSING
+        if gone or (match.becomes is None and match.effect in {"changed", "fails", "type", "deprecated"}):
+            continue
+        done = True
+        remove(values, match.rule.key)
+        _write(match, added, log)
+        if "note" in match.rule.data:
+            log.notes.append(f"{join(match.rule.key)}: {match.rule.data['note']}")
+    _lay_under(values, added)
+    return done
+
+
+def _write(match: Match, added: dict[str, Any], log: _Log) -> None:
     key = join(match.rule.key)
     data = match.rule.data
     if not match.becomes:
         why = data.get("gone") or match.rule.lost(match.value) or data.get("message") or "the chart ignores it"
-        lost.append((key, str(why)))
+        log.lost.append((key, str(why)))
         return
     for target, new in match.becomes.items():
         added[target] = new
-        moved.append((key, target))
+        log.moved.append((key, target))
 
 
-def _lay_under(values: dict[str, Any], added: Mapping[str, Any]) -> bool:
-    """Write what is not there yet; returns whether anything was."""
-    done = False
+def _lay_under(values: dict[str, Any], added: Mapping[str, Any]) -> None:
+    """Write what is not there yet."""
     for target, new in added.items():
         path = split(target)
         if get(values, path, MISSING) is MISSING and not _blocked(values, path):
             put(values, path, new)
-            done = True
-    return done
 
 
 def _blocked(values: Mapping[str, Any], path: Path) -> bool:

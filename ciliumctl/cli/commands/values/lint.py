@@ -27,6 +27,7 @@ from ciliumctl import defaults
 from ciliumctl.cli import reporting, session_of
 from ciliumctl.cli.commands import _installing
 from ciliumctl.cli.commands.values import _showing as showing
+from ciliumctl.cli.commands.values._asking import means
 from ciliumctl.cli.options import (
     Chart,
     Repository,
@@ -43,9 +44,7 @@ from ciliumctl.cli.output import emit, envelope
 from ciliumctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from ciliumctl.cli.session import Session
     from ciliumctl.values.lint.model import FailOn
-    from ciliumctl.values.lint.running import Means
 
 KIND = "ValuesLint"
 
@@ -99,7 +98,7 @@ def command(
         fix=fix,
         write=write,
     )
-    result = running.run(wanted, _means(session, render=render, needed=bool(flags)))
+    result = running.run(wanted, means(session, render=render, needed=bool(flags)))
     if fix and not write and session.settings.output == "table":
         emit("".join(new.text for new in result.fixed))
         show = partial(showing.beside, session)
@@ -129,17 +128,3 @@ def _sensible(names: list[str], *, fix: bool, write: bool, flags: bool, table: b
         )
     if fix and not write and len(names) > 1 and table:
         raise UsageError("several files cannot go to one standard output", hint="add `--write`, or name one file")
-
-
-def _means(session: Session, *, render: bool, needed: bool) -> Means:
-    """With helm where it is there; asked for only where nothing goes without it."""
-    from ciliumctl import tools
-    from ciliumctl.values.lint.running import Means
-
-    found = tools.look_for_helm(explicit=session.settings.helm, folder=session.cache / "bin", environ=session.environ)
-    helm = session.helm if needed or (render and found) else None
-    if render and helm is None:
-        session.report.warn(
-            "helm is not there, so the chart's own validation is not asked", hint="`ciliumctl tools install helm`"
-        )
-    return Means(helm=helm, web=session.web, cache=session.cache, report=session.report, render=render)

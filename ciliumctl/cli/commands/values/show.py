@@ -53,7 +53,7 @@ def command(
     all: Annotated[bool, option("--all", help="Show the chart's own values too")] = False,
     offline: Annotated[bool, option("--offline", help="Ask no cluster: nothing is detected")] = False,
     translate_values: Annotated[
-        bool, option("--translate-values", help="Translate values of charts before 1.9 instead of refusing them")
+        bool, option("--translate-values", help="Translate values of older charts instead of refusing them")
     ] = False,
 ) -> None:
     """Merge and show."""

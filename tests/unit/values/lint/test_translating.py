@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ciliumctl import templates
-from ciliumctl.values import legacy
+from ciliumctl.values import lint
+from ciliumctl.values.lint import rules
 from ciliumctl.values.paths import get, put, split
 
 TUTORIAL = {"global": {"hubble": {"enabled": True, "ui": {"enabled": True}}}}
