@@ -11,7 +11,7 @@ from ciliumctl.checks._model import Check, Finding, Verdict, skipped
 from ciliumctl.checks._scene import Scene
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import ClusterError, UsageError
-from ciliumctl.parallel import together
+from ciliumctl.parallel import beside
 from ciliumctl.preflight import external
 from ciliumctl.preflight.choosing import EXTERNAL, Choice, chosen, matches, skips, wants, without
 from ciliumctl.preflight.looking import Look, Subject, Using, look
@@ -30,7 +30,7 @@ def run(subject: Subject, kube: Kube, using: Using, choice: Choice | None = None
     told = chosen(choice)
     asked = [check for check in told if not skips(choice, check.id, check.category)]
     with using.report.step("Checking") as step:
-        found, said = together(
+        found, said = beside(
             partial(look, kube, subject, using, _with_fatal(asked), check_images=choice.check_images),
             partial(_others, subject, kube, using, choice),
         )

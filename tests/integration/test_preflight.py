@@ -206,8 +206,8 @@ def test_objects_of_a_kind_that_goes_and_versions_that_are_stored_are_found(lab:
         assert found["CIL-CRD-002"]["outcome"] == "passed"
         ran = lab.run("preflight", "--chart", str(chart("1.18.12")), "--only", "crds", "-o", "json")
         assert {check["outcome"] for check in checks(ran).values()} == {"passed"}
-    for name in (policies, configs):
-        eventually(lambda name=name: lab.kube.find(CRDS, name["metadata"]["name"]) is None)
+    names = [item["metadata"]["name"] for item in (policies, configs)]
+    eventually(lambda: not any(lab.kube.find(CRDS, name) for name in names))
 
 
 def _try(kube: Kube, resource: Resource, item: dict[str, Any]) -> object:
