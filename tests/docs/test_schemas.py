@@ -47,6 +47,8 @@ def check(ran: Ran, name: str) -> None:
         ("Preset", ("preset", "show", "talos")),
         ("Pipeline", ("ci", "init", "github")),
         ("PresetList", ("preset", "list")),
+        ("PreflightCheck", ("preflight", "--explain", "CIL-API-001")),
+        ("PreflightChecks", ("preflight", "--list")),
         ("RemovalPreview", ("uninstall", "--dry-run")),
         ("Settings", ("config", "explain")),
         ("Settings", ("config", "explain", "install")),
@@ -65,6 +67,20 @@ def test_what_a_command_prints_fits_its_schema(
     ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
     assert ran.code == 0, ran.err
     check(ran, kind)
+
+
+def test_a_run_of_the_checks_fits_its_schema_also_where_no_cluster_answers(
+    cluster: FakeCluster, command: Command, stub_helm: Any
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    stub_helm.answer(stdout="{}", values={})
+    ran = command("preflight", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.json["data"]["installed"] == "1.15.6", ran.err
+    check(ran, "Preflight")
+    cluster.faults.append(Fault(pattern=".*", status=401, message="who are you"))
+    ran = command("preflight", "-o", "json", "--helm", str(stub_helm.path))
+    assert (ran.code, ran.json["error"]["code"]) == (5, "unauthorized")
+    check(ran, "Preflight")
 
 
 def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
