@@ -20,6 +20,8 @@ from ciliumctl.wait import Deadline, overtime, poll
 
 __all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "summary", "unhealthy", "wait"]
 
+#: Says on a step how far Cilium is.
+Tell = Callable[[Step, Status], None]
 #: Seconds that a state such as CrashLoopBackOff may last before a wait gives up on it.
 GRACE = 30.0
 _INTERVAL = 2.0
@@ -85,7 +87,7 @@ def wait(
     report: Reporter,
     fail_fast: bool = True,
     deep: bool = False,
-    tell: Callable[[Step, Status], None] | None = None,
+    tell: Tell | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
@@ -115,7 +117,7 @@ def wait(
                 return None
             last = status
             since = (since if since is not None else clock()) if status.terminal else None
-            (tell or _tell)(step, status)
+            _say(tell, step, status)
             return status
 
         def done(status: Status | None) -> bool:
@@ -151,6 +153,10 @@ def _whole(kube: Kube, where: Where, last: Status) -> Status:
         return last
     # It may have come right at the last moment; then it is right.
     return found
+
+
+def _say(tell: Tell | None, step: Step, status: Status) -> None:
+    (tell or _tell)(step, status)
 
 
 def _tell(step: Step, status: Status) -> None:
