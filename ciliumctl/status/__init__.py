@@ -117,7 +117,7 @@ def wait(
                 return None
             last = status
             since = (since if since is not None else clock()) if status.terminal else None
-            _say(tell, step, status)
+            (tell or _tell)(step, status)
             return status
 
         def done(status: Status | None) -> bool:
@@ -153,10 +153,6 @@ def _whole(kube: Kube, where: Where, last: Status) -> Status:
         return last
     # It may have come right at the last moment; then it is right.
     return found
-
-
-def _say(tell: Tell | None, step: Step, status: Status) -> None:
-    (tell or _tell)(step, status)
 
 
 def _tell(step: Step, status: Status) -> None:
