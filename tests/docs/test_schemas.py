@@ -48,6 +48,7 @@ def check(ran: Ran, name: str) -> None:
         ("Pipeline", ("ci", "init", "github")),
         ("PresetList", ("preset", "list")),
         ("RemovalPreview", ("uninstall", "--dry-run")),
+        ("CiliumConfig", ("config", "view")),
         ("Settings", ("config", "explain")),
         ("Settings", ("config", "explain", "install")),
         ("Status", ("status",)),
@@ -64,6 +65,35 @@ def test_what_a_command_prints_fits_its_schema(
     stub_helm.answer(stdout="v3.22.0")
     ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
     assert ran.code == 0, ran.err
+    check(ran, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("Plan", ("plan",)),
+        ("Differences", ("diff",)),
+        ("ConfigDrift", ("config", "diff", "--no-agents")),
+        ("Plan", ("config", "set", "debug.enabled=true", "--dry-run")),
+        ("Change", ("config", "set", "debug.enabled=true", "--no-wait")),
+    ],
+)
+def test_plans_differences_and_changes_fit_their_schemas(
+    cluster: FakeCluster, command: Command, kind: str, arguments: tuple[str, ...], stub_helm: Any
+) -> None:
+    defaults = {"debug": {"enabled": False}}
+    config = objects.config_map("cilium-config", {**objects.CILIUM_CONFIG, "debug": "true", "ipam": "kubernetes"})
+    cluster.add(*objects.healthy_cilium(), objects.namespace("kube-system"), objects.release(defaults=defaults))
+    cluster.add(objects.daemon_set(annotations=objects.HELM_MARKS))
+    stub_helm.answer_release(
+        version=2,
+        manifest=json.dumps(config),
+        config={"debug": {"enabled": True}},
+        chart={"metadata": {"name": "cilium", "version": "1.15.6"}, "values": defaults},
+    )
+    ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code in {0, 1}, ran.err
+    assert ran.json["error"] is None
     check(ran, kind)
 
 
