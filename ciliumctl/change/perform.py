@@ -17,6 +17,7 @@ from ciliumctl.clients.kube import Kube
 from ciliumctl.defaults import WAIT_SECONDS
 from ciliumctl.errors import CiliumctlError, Exists, TimedOut
 from ciliumctl.report import Reporter
+from ciliumctl.status import Status
 from ciliumctl.values.paths import difference
 from ciliumctl.wait import Deadline, overtime
 
@@ -75,7 +76,7 @@ class Changed:
     restarted: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     late: bool = False
-    status: status.Status | None = None
+    status: Status | None = None
     taken_back: TakenBack | None = None
 
     @property
