@@ -47,6 +47,8 @@ def check(ran: Ran, name: str) -> None:
         ("Preset", ("preset", "show", "talos")),
         ("Pipeline", ("ci", "init", "github")),
         ("PresetList", ("preset", "list")),
+        ("PreflightCheck", ("preflight", "--explain", "CIL-API-001")),
+        ("PreflightChecks", ("preflight", "--list")),
         ("RemovalPreview", ("uninstall", "--dry-run")),
         ("CiliumConfig", ("config", "view")),
         ("Settings", ("config", "explain")),
@@ -95,6 +97,18 @@ def test_plans_differences_and_changes_fit_their_schemas(
     assert ran.code in {0, 1}, ran.err
     assert ran.json["error"] is None
     check(ran, kind)
+def test_a_run_of_the_checks_fits_its_schema_also_where_no_cluster_answers(
+    cluster: FakeCluster, command: Command, stub_helm: Any
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    stub_helm.answer(stdout="{}", values={})
+    ran = command("preflight", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.json["data"]["installed"] == "1.15.6", ran.err
+    check(ran, "Preflight")
+    cluster.faults.append(Fault(pattern=".*", status=401, message="who are you"))
+    ran = command("preflight", "-o", "json", "--helm", str(stub_helm.path))
+    assert (ran.code, ran.json["error"]["code"]) == (5, "unauthorized")
+    check(ran, "Preflight")
 
 
 def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
