@@ -47,6 +47,9 @@ def check(ran: Ran, name: str) -> None:
         ("Preset", ("preset", "show", "talos")),
         ("Pipeline", ("ci", "init", "github")),
         ("PresetList", ("preset", "list")),
+        ("History", ("history",)),
+        ("History", ("history", "--revision", "1")),
+        ("RecoveryPreview", ("recover",)),
         ("RemovalPreview", ("uninstall", "--dry-run")),
         ("Settings", ("config", "explain")),
         ("Settings", ("config", "explain", "install")),
@@ -65,6 +68,22 @@ def test_what_a_command_prints_fits_its_schema(
     ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
     assert ran.code == 0, ran.err
     check(ran, kind)
+
+
+def test_going_back_and_mending_fit_their_schemas(cluster: FakeCluster, command: Command, stub_helm: Any) -> None:
+    cluster.add(*objects.healthy_cilium())
+    cluster.add(objects.release(revision=1, status="superseded", manifest="# one"), objects.release(revision=2))
+    stub_helm.answer(stdout="v3.22.0")
+    ran = command("rollback", "--dry-run", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "RollbackPreview")
+    ran = command("rollback", "--yes", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "Rollback")
+    cluster.add(objects.release(revision=3, status="pending-upgrade", manifest="# one"))
+    ran = command("recover", "--forward", "--yes", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "Recovery")
 
 
 def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
