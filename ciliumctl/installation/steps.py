@@ -102,9 +102,11 @@ def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
         with means.report.step("Checking this user's rights"):
             manifest = render(plan, means, kube_version=kube.version())
             permissions.check(kube, manifest, plan.wanted.namespace, creates_namespace=not plan.namespace_exists)
-    if how.gate is not None:
-        refuse_what_breaks(plan, kube, means, how.gate, manifest=manifest)
+    asked = bool(plan.needs)
     plan = _with_needs(plan, means, how)
+    if how.gate is not None:
+        # What was rendered before the cloud was asked lacks its values.
+        refuse_what_breaks(plan, kube, means, how.gate, manifest="" if asked else manifest)
     for change in plan.changes:
         how.consent(f"{change.info.title}: {change.info.why}")
     if plan.taken_over:

@@ -28,6 +28,7 @@ _ABOUT = {
     "GOFLAGS": "Kept for Go builds, but for the flags that ciliumctl sets itself",
     "HELM_DRIVER": "Where Helm keeps releases: `secret` (the default) or `configmap`; anything else is refused",
     "HOME": "Where `~/.local/bin` is",
+    "KUBECTL_EXTERNAL_DIFF": "Program that shows the differences in the text of `diff`, as with `kubectl diff`",
     "KUBECONFIG": "Kubeconfig files, separated by colons, when `--kubeconfig` is not given",
     "KUBERNETES_SERVICE_HOST": "Address of the API server when ciliumctl runs in a pod and has no kubeconfig",
     "KUBERNETES_SERVICE_PORT": "Port of the API server in the same case",

@@ -50,6 +50,8 @@ def check(ran: Ran, name: str) -> None:
         ("History", ("history",)),
         ("History", ("history", "--revision", "1")),
         ("RecoveryPreview", ("recover",)),
+        ("PreflightCheck", ("preflight", "--explain", "CIL-API-001")),
+        ("PreflightChecks", ("preflight", "--list")),
         ("RemovalPreview", ("uninstall", "--dry-run")),
         ("Settings", ("config", "explain")),
         ("Settings", ("config", "explain", "install")),
@@ -84,6 +86,20 @@ def test_going_back_and_mending_fit_their_schemas(cluster: FakeCluster, command:
     ran = command("recover", "--forward", "--yes", "-o", "json", "--helm", str(stub_helm.path))
     assert ran.code == 0, ran.err
     check(ran, "Recovery")
+
+
+def test_a_run_of_the_checks_fits_its_schema_also_where_no_cluster_answers(
+    cluster: FakeCluster, command: Command, stub_helm: Any
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    stub_helm.answer(stdout="{}", values={})
+    ran = command("preflight", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.json["data"]["installed"] == "1.15.6", ran.err
+    check(ran, "Preflight")
+    cluster.faults.append(Fault(pattern=".*", status=401, message="who are you"))
+    ran = command("preflight", "-o", "json", "--helm", str(stub_helm.path))
+    assert (ran.code, ran.json["error"]["code"]) == (5, "unauthorized")
+    check(ran, "Preflight")
 
 
 def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
@@ -172,6 +188,9 @@ def test_values_and_a_dry_run_by_the_real_helm_fit_their_schemas(cluster: FakeCl
     ran = command("install", "--dry-run", "client", "--chart", str(CHART), "--helm", str(helm), "-o", "json")
     assert ran.code == 0, ran.err
     check(ran, "Installation")
+    ran = command("install", "--export", "manifests", "--chart", str(CHART), "--helm", str(helm), "-o", "json")
+    assert ran.code == 0, ran.err
+    check(ran, "Export")
 
 
 def test_every_command_that_prints_a_result_is_named_with_it() -> None:

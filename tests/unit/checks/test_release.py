@@ -208,7 +208,7 @@ IMAGE = "quay.io/cilium/cilium:v1.18.12@sha256:abc"
         (set(), {}, "skipped"),
         (set(), {IMAGE: "there"}, "passed"),
         (set(), {IMAGE: "missing"}, "failed"),
-        (set(), {IMAGE: "not known: the registry wants credentials"}, "warning"),
+        (set(), {IMAGE: "not known: the registry wants credentials"}, "skipped"),
     ],
 )
 def test_an_image_is_known_by_nodes_or_registries_or_not_at_all(
