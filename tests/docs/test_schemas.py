@@ -47,6 +47,9 @@ def check(ran: Ran, name: str) -> None:
         ("Preset", ("preset", "show", "talos")),
         ("Pipeline", ("ci", "init", "github")),
         ("PresetList", ("preset", "list")),
+        ("History", ("history",)),
+        ("History", ("history", "--revision", "1")),
+        ("RecoveryPreview", ("recover",)),
         ("PreflightCheck", ("preflight", "--explain", "CIL-API-001")),
         ("PreflightChecks", ("preflight", "--list")),
         ("RemovalPreview", ("uninstall", "--dry-run")),
@@ -97,6 +100,24 @@ def test_plans_differences_and_changes_fit_their_schemas(
     assert ran.code in {0, 1}, ran.err
     assert ran.json["error"] is None
     check(ran, kind)
+
+
+def test_going_back_and_mending_fit_their_schemas(cluster: FakeCluster, command: Command, stub_helm: Any) -> None:
+    cluster.add(*objects.healthy_cilium())
+    cluster.add(objects.release(revision=1, status="superseded", manifest="# one"), objects.release(revision=2))
+    stub_helm.answer(stdout="v3.22.0")
+    ran = command("rollback", "--dry-run", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "RollbackPreview")
+    ran = command("rollback", "--yes", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "Rollback")
+    cluster.add(objects.release(revision=3, status="pending-upgrade", manifest="# one"))
+    ran = command("recover", "--forward", "--yes", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "Recovery")
+
+
 def test_a_run_of_the_checks_fits_its_schema_also_where_no_cluster_answers(
     cluster: FakeCluster, command: Command, stub_helm: Any
 ) -> None:
