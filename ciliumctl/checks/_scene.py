@@ -13,6 +13,7 @@ from ciliumctl.clients.kube import Manifest
 from ciliumctl.cni import OtherCni
 from ciliumctl.errors import CiliumctlError
 from ciliumctl.flavour import Facts
+from ciliumctl.nodefacts import NodeReports
 from ciliumctl.owners import Owner
 
 
@@ -166,7 +167,7 @@ class Scene:
     published: Mapping[str, str] = field(default_factory=dict)
     endpoint_problem: str = ""
     newest_patch: str = ""
-    node_reports: tuple[Any, ...] | None = None
+    node_reports: NodeReports | None = None
 
     failures: Mapping[str, CiliumctlError] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ciliumctl.preflight.choosing import Choice, choice_of, from_baseline, suppressions
+from ciliumctl.preflight.choosing import Choice, NodeChecks, choice_of, from_baseline, suppressions
 from ciliumctl.preflight.looking import Subject, Using
 from ciliumctl.preflight.result import CheckList, CheckResult, Explanation, Preflight
 from ciliumctl.preflight.running import explained, listed, run, unreachable
@@ -12,6 +12,7 @@ __all__ = [
     "CheckResult",
     "Choice",
     "Explanation",
+    "NodeChecks",
     "Preflight",
     "Subject",
     "Using",

@@ -36,8 +36,19 @@ class Suppression:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeChecks:
+    """That every node is looked at by a pod of `image` (the agent's when empty); `owner` is who runs this."""
+
+    image: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is wanted of a run. `only` and `skip` hold ids, categories and shell patterns; `skip_reason` is told."""
+    """What is wanted of a run. `only` and `skip` hold ids, categories and shell patterns; `skip_reason` is told.
+
+    Without `nodes`, no node is looked at by a pod.
+    """
 
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
@@ -46,6 +57,7 @@ class Choice:
     fail_on: FailOn = "error"
     check_images: bool = False
     external: bool = True
+    nodes: NodeChecks | None = None
     notes: tuple[str, ...] = field(default=())
 
 

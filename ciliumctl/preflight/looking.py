@@ -22,6 +22,7 @@ from ciliumctl.clients.kube import SECRETS, Kube, Manifest, Resource
 from ciliumctl.clients.web import Web
 from ciliumctl.cni import OtherCni
 from ciliumctl.errors import CiliumctlError, HelmFailed
+from ciliumctl.nodefacts import NodeReports
 from ciliumctl.parallel import beside, gather
 from ciliumctl.preflight import parts
 from ciliumctl.report import Reporter
@@ -62,7 +63,7 @@ class Subject:
     storage: Resource = SECRETS
     manifest: str = ""
     allowed: bool = False
-    node_reports: tuple[Any, ...] | None = None
+    node_reports: NodeReports | None = None
 
     @property
     def target(self) -> Target:

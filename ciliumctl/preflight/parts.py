@@ -188,7 +188,7 @@ def releases(kube: Kube, name: str, storage: Resource) -> tuple[Revision, ...]:
 def leftovers(kube: Kube) -> Leftovers:
     """The lock, and namespaces of connectivity tests. Two requests."""
     held, tests = together(
-        partial(lock.there, kube),
+        partial(lock.told, kube),
         lambda: [name_of(item) for item in kube.objects(NAMESPACES, labels=TEST_LABEL, metadata_only=True)],
     )
     return Leftovers(lock=held, namespaces=tuple(tests))

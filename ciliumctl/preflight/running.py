@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
-from ciliumctl import checks
+from ciliumctl import checks, nodefacts
 from ciliumctl.checks._model import Check, Finding, Verdict, skipped
 from ciliumctl.checks._scene import Scene
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import ClusterError, UsageError
 from ciliumctl.parallel import beside
 from ciliumctl.preflight import external
-from ciliumctl.preflight.choosing import EXTERNAL, Choice, chosen, matches, skips, wants, without
+from ciliumctl.preflight.choosing import EXTERNAL, Choice, NodeChecks, chosen, matches, skips, wants, without
 from ciliumctl.preflight.looking import Look, Subject, Using, look
 from ciliumctl.preflight.result import CheckList, CheckResult, Explanation, Preflight
 
@@ -29,6 +30,9 @@ def run(subject: Subject, kube: Kube, using: Using, choice: Choice | None = None
     start, before = time.monotonic(), kube.requests
     told = chosen(choice)
     asked = [check for check in told if not skips(choice, check.id, check.category)]
+    if choice.nodes is not None and any("node_reports" in check.reads for check in asked):
+        # Not in a thread: what it makes is taken away by whoever is interrupted.
+        subject = replace(subject, node_reports=_node_reports(subject, kube, using, choice.nodes))
     with using.report.step("Checking") as step:
         found, said = beside(
             partial(look, kube, subject, using, _with_fatal(asked), check_images=choice.check_images),
@@ -50,6 +54,17 @@ def run(subject: Subject, kube: Kube, using: Using, choice: Choice | None = None
         requests=kube.requests - before,
         seconds=time.monotonic() - start,
         notes=choice.notes,
+    )
+
+
+def _node_reports(subject: Subject, kube: Kube, using: Using, wanted: NodeChecks) -> nodefacts.NodeReports:
+    return nodefacts.read(
+        kube,
+        namespace=subject.namespace,
+        values=subject.target.values,
+        owner=wanted.owner,
+        report=using.report,
+        node_image=wanted.image,
     )
 
 

@@ -117,6 +117,22 @@ def test_an_unhealthy_status_and_one_that_ran_out_of_time_fit_the_schema_of_a_st
     check(ran, "Status")
 
 
+def test_an_upgrade_and_its_dry_run_fit_their_schema(
+    cluster: FakeCluster, command: Command, stub_helm: Any, tmp_path: Path
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    chart = {"metadata": {"name": "cilium", "version": "1.15.6"}}
+    stub_helm.answer_release(version=2, chart=chart, config={"debug": {"enabled": True}}, manifest="{}")
+    upgrade = ("upgrade", "--set", "debug.enabled=true", "--skip-preflight", "all", "--skip-lint", "-o", "json")
+    ran = command(*upgrade, "--dry-run", "--helm", str(stub_helm.path))
+    assert (ran.code, ran.json["data"]["outcome"]) == (0, "dry-run"), ran.err
+    check(ran, "Upgrade")
+    saved = str(tmp_path / "saved")
+    ran = command(*upgrade, "--yes", "--backup-dir", saved, "--helm", str(stub_helm.path))
+    assert (ran.code, ran.json["data"]["outcome"]) == (0, "upgraded"), ran.err
+    check(ran, "Upgrade")
+
+
 def test_a_network_that_could_not_be_measured_fits_its_schema(tmp_path: Path) -> None:
     with pod_cluster(lambda _call: Answer(stdout=json.dumps({"error": "no answer"}))) as cluster:
         cluster.add(objects.node("one"))
@@ -147,7 +163,7 @@ def test_values_and_a_dry_run_by_the_real_helm_fit_their_schemas(cluster: FakeCl
     helm = tools.programs(
         ["helm"], folder=folder, web=Web(environ=os.environ), report=Reporter(lambda _event: None), environ=os.environ
     )["helm"]
-    ran = command("values", "--chart", str(CHART), "--helm", str(helm), "--all", "-o", "json")
+    ran = command("values", "show", "--chart", str(CHART), "--helm", str(helm), "--all", "-o", "json")
     assert ran.code == 0, ran.err
     check(ran, "Values")
     ran = command("install", "--dry-run", "client", "--chart", str(CHART), "--helm", str(helm), "-o", "json")

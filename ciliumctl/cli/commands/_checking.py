@@ -11,7 +11,7 @@ from ciliumctl.cli.commands import _installing
 if TYPE_CHECKING:
     from ciliumctl import installation
     from ciliumctl.cli.session import Session
-    from ciliumctl.preflight import Choice
+    from ciliumctl.preflight import Choice, NodeChecks
     from ciliumctl.preflight.result import FailOn
 
 
@@ -25,6 +25,7 @@ def choice(
     fail_on: FailOn = "error",
     check_images: bool = False,
     external: bool = True,
+    nodes: NodeChecks | None = None,
 ) -> Choice:
     """Which checks run, and what is not told. Raises `UsageError` and `BadFile` before anything is asked."""
     from dataclasses import replace
@@ -42,6 +43,8 @@ def choice(
         external=external,
         programs=[program.name for program in (programs(session.environ) if external else [])],
     )
+    if nodes is not None:
+        found = replace(found, nodes=nodes)
     if baseline:
         known, expired = preflight.from_baseline(Path(baseline), datetime.now(UTC).date())
         found = replace(found, suppress=(*found.suppress, *known), notes=expired)

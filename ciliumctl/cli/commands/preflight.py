@@ -1,8 +1,9 @@
 """Check whether an installation or an upgrade would go well.
 
-Changes nothing. Without Cilium it is checked what `ciliumctl install` would install, with the same options; with
-Cilium, what is there, or with `--to` the upgrade to another version with the values that are there. Every check has an
-id, says what it rests on and what to do; `--explain ID` says more, without a cluster.
+Changes nothing; only `--node-checks` makes something, a pod on every node, and takes it away again. Without Cilium it is
+checked what `ciliumctl install` would install, with the same options; with Cilium, what is there, or with `--to` the
+upgrade to another version with the values that are there. Every check has an id, says what it rests on and what to do;
+`--explain ID` says more, without a cluster.
 
 `install` runs the same checks by itself.
 
@@ -15,6 +16,7 @@ Examples:
   ciliumctl preflight --version 1.19.6 -f values.yaml --fail-on warning
   ciliumctl preflight --only nodes --only 'CIL-NET-*' -v
   ciliumctl preflight --suppress CIL-NODE-001=Node/worker-3 --report junit=preflight.xml
+  ciliumctl preflight --node-checks --only node-reports
   ciliumctl preflight --explain CIL-NET-001
 """
 
@@ -110,6 +112,12 @@ def command(
             "--external-checks/--no-external-checks", help="Run programs `ciliumctl-check-*` on PATH (default: yes)"
         ),
     ] = True,
+    node_checks: Annotated[
+        bool, option("--node-checks", help="Look at every node, too, by a privileged pod that is taken away again")
+    ] = False,
+    node_image: Annotated[
+        str, option("--node-image", metavar="IMAGE", help="What `--node-checks` runs, instead of the agent's image")
+    ] = "",
     report: reporting.Reports = None,
 ) -> None:
     """Check, or say what would be checked."""
@@ -132,10 +140,13 @@ def command(
         fail_on=cast("FailOn", fail_on),
         check_images=check_images,
         external=external_checks,
+        nodes=preflight.NodeChecks(image=node_image, owner=session.holder("preflight").who) if node_checks else None,
     )
     if list:
         session.finish(preflight.listed(wanted_checks, session.environ), show_list)
-    session.deadline(120.0)
+    session.deadline(300.0 if node_checks else 120.0)
+    if node_checks:
+        session.report.note("a privileged pod is run on every node for a moment, in a namespace of its own")
     wanted = _installing.wanted(
         session,
         version=version,
