@@ -17,6 +17,7 @@ from ciliumctl.clients.kube import Kube
 from ciliumctl.defaults import WAIT_SECONDS
 from ciliumctl.errors import CiliumctlError, Exists, TimedOut
 from ciliumctl.report import Reporter
+from ciliumctl.status import Status
 from ciliumctl.values.paths import difference
 from ciliumctl.wait import Deadline, overtime
 
@@ -45,6 +46,8 @@ class How:
     stages: Stages | None = None
     gate: float = math.inf
     first: Callable[[], None] | None = None
+    #: Let Helm put back what others changed in the cluster, even where the release stays as it is.
+    mend: bool = False
 
     @property
     def description(self) -> str:
@@ -73,7 +76,7 @@ class Changed:
     restarted: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     late: bool = False
-    status: status.Status | None = None
+    status: Status | None = None
     taken_back: TakenBack | None = None
 
     @property
@@ -83,13 +86,13 @@ class Changed:
 
 
 def perform(kube: Kube, target: Target, how: How) -> Changed:
-    """Do it. An unchanged release is left alone.
+    """Do it. An unchanged release is left alone, unless what others changed is to be mended.
 
     Raises:
         CiliumctlError: a step failed; `how.report.resume` says what is applied.
     """
     result = _result(kube, target)
-    if target.unchanged:
+    if target.unchanged and not how.mend:
         how.report.note("Cilium is as asked for: unchanged")
         return result
     with lock.held(kube, how.holder, how.report):

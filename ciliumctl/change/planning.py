@@ -95,11 +95,18 @@ def plan(kube: Kube, target: Target, report: Reporter) -> Plan:
         values=found.values,
         objects=tuple(objects),
         effects=found.effects,
-        restarts=(*found.restarts, *_more_restarts(found.restarts, objects)) if target.changes_objects else (),
+        restarts=_all_restarts(target, found.restarts, objects),
         worst=found.worst,
         confirmation=found.confirmation,
         requests=requests,
     )
+
+
+def _all_restarts(target: Target, known: Sequence[Restart], objects: Sequence[Difference]) -> tuple[Restart, ...]:
+    if target.unchanged and not any(item.differs for item in objects):
+        # Helm is not run at all.
+        return ()
+    return (*known, *_more_restarts(known, objects))
 
 
 def _more_restarts(known: Sequence[Restart], objects: Sequence[Difference]) -> list[Restart]:

@@ -12,6 +12,7 @@ from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import CiliumctlError
 from ciliumctl.report import Reporter
+from ciliumctl.status import Status
 from ciliumctl.wait import Deadline, overtime
 
 #: Seconds for what is read before it is gone, and the most bytes of it.
@@ -35,7 +36,7 @@ class TakenBack:
     """The revision that Helm made of the old one, how Cilium is with it, and the file that tells of the failure."""
 
     revision: int
-    status: status.Status
+    status: Status
     dump: str = ""
 
 

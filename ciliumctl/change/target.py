@@ -54,11 +54,6 @@ class Target:
         """Whether the chart stays the very same, template by template."""
         return self.chart.same_as(self.before.stored_chart)
 
-    @cached_property
-    def changes_objects(self) -> bool:
-        """Whether Helm would be run at all: for other values or another chart."""
-        return not self.unchanged
-
     @property
     def unchanged(self) -> bool:
         """Whether the release is there as asked for already."""

@@ -20,8 +20,8 @@ from ciliumctl.errors import (
     TimedOut,
     UsageError,
 )
-from ciliumctl.installation.checking import Gate, refuse_what_breaks
 from ciliumctl.installation.adopting import taking_over
+from ciliumctl.installation.checking import Gate, refuse_what_breaks
 from ciliumctl.installation.guards import unchanged
 from ciliumctl.installation.plan import Installed, Means, Outcome, Plan, Wanted, result_of
 from ciliumctl.installation.rendering import render

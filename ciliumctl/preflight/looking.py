@@ -194,6 +194,7 @@ class _Reader:
             "fqdn_policies": partial(parts.fqdn_policies, kube, base.version, target.version),
             "cni_configs": partial(parts.cni_configs, kube, subject.others),
             "newest_patch": partial(self._newest_patch, base),
+            "value_findings": partial(parts.value_findings, subject.config, subject.chart, base.version),
             "sent": lambda: parts.sent(kube, found, target.namespace),
             "missing_rights": lambda: parts.missing_rights(kube, found, target.namespace),
             "orphans": lambda: parts.orphans(kube, found, target),

@@ -79,7 +79,7 @@ def _state(live: Manifest | None, old: Manifest | None, new: Manifest | None) ->
     if new is None:
         return "old"
     if old is None:
-        return "new"
+        return "new" if _holds(live, new) else "neither"
     is_old, is_new = _holds(live, old), _holds(live, new)
     if is_old and is_new:
         # One says more than the other, and all of it is there: had the other been applied, it would not be.

@@ -124,13 +124,18 @@ def wait(
             gave_up = fail_fast and since is not None and clock() - since >= GRACE
             return status.ok or gave_up or not status.installed
 
-        poll(probe, done, deadline=deadline, interval=_INTERVAL, sleep=sleep)
-        if last is None:
-            with overtime(kube, seconds=_LAST_LOOK):
-                last = look(kube, where, light=True)
-        if last.ok:
+        while True:
+            poll(probe, done, deadline=deadline, interval=_INTERVAL, sleep=sleep)
+            if last is None:
+                with overtime(kube, seconds=_LAST_LOOK):
+                    last = look(kube, where, light=True)
+            if not last.ok:
+                break
             with overtime(kube, seconds=_LAST_LOOK):
                 full = look(kube, where, deep=deep)
+            if not full.ok and not deadline.passed and any(part.state == "unhealthy" for part in full.components):
+                # Between two looks a rollout took the next pod: it is not over.
+                continue
             step.finish("healthy" if full.ok else "unhealthy", outcome="done" if full.ok else "failed")
             return full
         step.finish(summary(last), outcome="failed")

@@ -109,6 +109,8 @@ def show_objects(out: Writer, objects: Sequence[Difference]) -> None:
         out.line(*cells)
         for line in item.drift:
             out.line(("      drift: ", "warn"), line)
+        if item.drift and item.name == "cilium-config":
+            out.line("      ", out.address("what the agents run with: `ciliumctl config diff`"))
         if item.refused:
             out.line(("      refused: ", "bad"), item.refused)
 

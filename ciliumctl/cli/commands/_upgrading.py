@@ -33,7 +33,10 @@ _NAMED = 5
 class Manner:
     """How the upgrade is to be made."""
 
-    stages: Stages | None
+    batch: str
+    pause: float
+    selector: str
+    order: str
     wait: bool
     gate: float
     atomic: bool
@@ -58,15 +61,20 @@ def asked(wanted: Wanted, *, via: Sequence[str], reset: bool, allow_skip: bool, 
     )
 
 
-def stages(*, batch: str, pause: float, selector: str, order: str) -> Stages | None:
+def _stages(manner: Manner) -> Stages | None:
     """How the agents are restarted, when it is to be in batches."""
     from ciliumctl.change import batches
 
-    if not batch:
-        if pause or selector:
+    if not manner.batch:
+        if manner.pause or manner.selector:
             raise UsageError("`--pause` and `--node-selector` are about batches", hint="add `--batch 10%`")
         return None
-    return batches.Stages(size=batches.checked(batch), pause=pause, selector=selector, order=cast("Order", order))
+    return batches.Stages(
+        size=batches.checked(manner.batch),
+        pause=manner.pause,
+        selector=manner.selector,
+        order=cast("Order", manner.order),
+    )
 
 
 def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
@@ -74,10 +82,11 @@ def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
     from ciliumctl import change
     from ciliumctl.change import paused, ready, upgrade
 
+    stages = _stages(manner)
     if manner.backup_dir and not manner.backup:
         raise UsageError("`--backup-dir` and `--no-backup` exclude each other", hint="leave one of them out")
     # With several waits the time is for each; `--timeout` is for all of them.
-    stepwise = bool(asked.via) or manner.stages is not None or manner.pull_images
+    stepwise = bool(asked.via) or stages is not None or manner.pull_images
     deadline = session.deadline(None if stepwise else manner.gate)
     means = _installing.means(session)
     where = _installing.where(session)
@@ -106,7 +115,7 @@ def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
             operation="upgrade",
             wait=manner.wait,
             atomic=manner.atomic,
-            stages=manner.stages,
+            stages=stages,
             gate=manner.gate if stepwise else math.inf,
         )
         before = upgrade.Before(place=_place(manner), pull_images=manner.pull_images, storage=where.storage)
@@ -130,7 +139,7 @@ def _check_strategy(way: Way, manner: Manner) -> None:
     """Refuse to wait for what never comes: agents that nobody restarts."""
     from ciliumctl.change import paused
 
-    if manner.wait and manner.stages is None and paused.needs_hands(way.targets[-1].values):
+    if manner.wait and not manner.batch and paused.needs_hands(way.targets[-1].values):
         raise UsageError(
             "the values set `updateStrategy.type` to `OnDelete`: no agent would be replaced by itself",
             hint="add `--batch 10%`, or `--no-wait` to delete the pods yourself",
@@ -166,7 +175,7 @@ def _confirm(session: Session, way: Way, manner: Manner, ahead: Ready) -> None:
         show_ahead(writer, ahead.outlooks)
         writer.line()
     verb = "Go on with the upgrade of" if way.goes_on else "Upgrade"
-    batches = f", {manner.stages.size} of the nodes at a time" if manner.stages is not None else ""
+    batches = f", {manner.batch} of the nodes at a time" if manner.batch else ""
     if ahead.confirmation == "name":
         consent(session, ahead.impact, confirm=manner.confirm, what=f"The upgrade of {what}")
     session.confirm(

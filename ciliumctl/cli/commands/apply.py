@@ -66,6 +66,7 @@ def command(
             report=session.report,
             operation="apply",
             wait=wait,
+            mend=True,
         )
         result = change.perform(session.kube, target, how)
     late = change.late(result, deadline)

@@ -1,7 +1,7 @@
 """Check whether an installation or an upgrade would go well.
 
-Changes nothing; only `--node-checks` makes something, a pod on every node, and takes it away again. Without Cilium it is
-checked what `ciliumctl install` would install, with the same options; with Cilium, what is there, or with `--to` the
+Changes nothing; only `--node-checks` makes something, a pod on every node, and takes it away again. Without Cilium it
+is checked what `ciliumctl install` would install, with the same options; with Cilium, what is there, or with `--to` the
 upgrade to another version with the values that are there. Every check has an id, says what it rests on and what to do;
 `--explain ID` says more, without a cluster.
 

@@ -132,9 +132,11 @@ def command(
         allow_skip=allow_skip,
         allow_downgrade=allow_downgrade,
     )
-    stages = _upgrading.stages(batch=batch, pause=pause, selector=node_selector, order=order)
     manner = _upgrading.Manner(
-        stages=stages,
+        batch=batch,
+        pause=pause,
+        selector=node_selector,
+        order=order,
         wait=wait,
         gate=wait_duration,
         atomic=atomic,

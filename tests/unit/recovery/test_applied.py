@@ -60,6 +60,14 @@ def test_what_is_in_one_of_both_only_is_told_by_its_being_there(cluster: FakeClu
     assert found.old == ("ConfigMap kube-system/coming", "ConfigMap kube-system/going")
 
 
+def test_what_was_there_before_a_first_installation_is_not_taken_for_its_own(
+    cluster: FakeCluster, tmp_path: Any
+) -> None:
+    cluster.add(config("x", {"a": "somebody's"}), config("y", {"a": "1"}))
+    found = look(cluster, tmp_path, "", manifest(config("x", {"a": "1"}), config("y", {"a": "1"})))
+    assert (found.neither, found.new) == (("ConfigMap kube-system/x",), ("ConfigMap kube-system/y",))
+
+
 def test_what_is_the_same_in_both_is_not_even_asked_for(cluster: FakeCluster, tmp_path: Any) -> None:
     text = manifest(config("x", {"a": "1"}))
     assert look(cluster, tmp_path, text, text) == applied.Applied()

@@ -77,9 +77,8 @@ def _show(out: Writer, key: KeyDrift, agents: int) -> None:
         out.line(f"  {name:<17}", _shown(value))
     for group in key.agents:
         style = "" if group.override or group.value == key.live else "warn"
-        verb = "runs" if len(group.nodes) == 1 else "run"
         still = "" if group.value == key.live or group.override else " still"
-        said = f"{len(group.nodes)} of {agents} agents{still} {verb} with {_shown(group.value)}"
+        said = f"{len(group.nodes)} of {agents} agents{still} run with {_shown(group.value)}"
         out.line("  ", (f"{said}{_where(group, agents)}", style))
 
 
