@@ -39,10 +39,10 @@ def left_behind(mark: str, proc: Path = _PROC) -> list[int]:
     found = []
     for entry in proc.glob("[0-9]*"):
         try:
-            environ = (entry / "environ").read_bytes().split(b"\0")
+            variables = (entry / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        if wanted in environ and _born(proc, int(entry.name)):
+        if wanted in variables and _born(proc, int(entry.name)):
             found.append(int(entry.name))
     return sorted(found)
 

@@ -169,6 +169,9 @@ def test_values_and_a_dry_run_by_the_real_helm_fit_their_schemas(cluster: FakeCl
     ran = command("install", "--dry-run", "client", "--chart", str(CHART), "--helm", str(helm), "-o", "json")
     assert ran.code == 0, ran.err
     check(ran, "Installation")
+    ran = command("install", "--export", "manifests", "--chart", str(CHART), "--helm", str(helm), "-o", "json")
+    assert ran.code == 0, ran.err
+    check(ran, "Export")
 
 
 def test_every_command_that_prints_a_result_is_named_with_it() -> None:

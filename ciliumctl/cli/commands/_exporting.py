@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 if TYPE_CHECKING:
     from ciliumctl import installation
-    from ciliumctl.cli.output import Writer
+    from ciliumctl.cli.output import Render, Writer
     from ciliumctl.cli.session import Session
     from ciliumctl.export import Exported, Form
 
@@ -25,8 +25,10 @@ def finish(
     form: str,
     plan: installation.Plan,
     means: installation.Means,
+    *,
     kubernetes_version: str,
     folder: Path | None,
+    render: Render,
 ) -> NoReturn:
     """Make the files for the tool, print them or write them into the folder, and end."""
     from ciliumctl import export
@@ -52,7 +54,7 @@ def finish(
     session.finish(made, render)
 
 
-def render(out: Writer, result: Exported) -> None:
+def show(out: Writer, result: Exported) -> None:
     """The files themselves; their names once they are written."""
     if not result.folder:
         out.text(result.text)

@@ -43,6 +43,7 @@ from ciliumctl.cli.options import (
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
+    from ciliumctl.export import Exported
     from ciliumctl.installation import Installed
 
 KIND = "Installation"
@@ -144,7 +145,15 @@ def command(
     with _installing.scratch() as folder:
         if export != "none":
             plan = installation.offline(wanted, means, folder)
-            _exporting.finish(session, export, plan, means, kubernetes_version, output_dir)
+            _exporting.finish(
+                session,
+                export,
+                plan,
+                means,
+                kubernetes_version=kubernetes_version,
+                folder=output_dir,
+                render=show_files,
+            )
         plan = installation.prepare(wanted, session.kube, means, _installing.storage(session), folder)
         if dry_run != "none":
             result = installation.dry_run(plan, session.kube, means, server=dry_run == "server")
@@ -165,6 +174,11 @@ def command(
     if late is not None:
         session.fail(late, result, render)
     session.finish(result, render, then="" if wait else "status --wait")
+
+
+def show_files(out: Writer, result: Exported) -> None:
+    """What another tool is to be given."""
+    _exporting.show(out, result)
 
 
 def render(out: Writer, result: Installed) -> None:
