@@ -81,7 +81,7 @@ def remove(
     steps = _Steps(report)
     kept = _kept(wanted, ahead)
     # Its pull secrets are known only while the release is there.
-    image = looking.image(kube, found, wanted) if ahead.nodes else None
+    image = looking.image(kube, found, wanted) if ahead.nodes else NodeImage(image="")
     cleaned: tuple[NodeCleaned, ...] = ()
     report.resume = "`ciliumctl uninstall` goes on where it stopped"
     with lock.held(kube, holder, report):
@@ -94,7 +94,7 @@ def remove(
             steps.do(f"Undoing: {change.info.title}", partial(_undo, kube, change))
         # The operator puts the taint back where an agent is missing: not before it is gone.
         steps.do("Removing Cilium's marks from the nodes", lambda: marks.remove(kube))
-        if image is not None:
+        if wanted.clean_nodes:
             cleaned = _clean(kube, image, found, wanted, holder=holder, report=report, steps=steps)
         if wanted.purge:
             steps.do("Deleting what is beside the release", lambda: objects.purge(kube, wanted.namespace))
