@@ -30,12 +30,13 @@ from ciliumctl.report import Reporter, Step
 from ciliumctl.status.collect import pods_of
 from ciliumctl.status.facts import Pod
 from ciliumctl.status.trouble import TERMINAL, Trouble, explain, last_event, last_log
-from ciliumctl.wait import Deadline, poll
+from ciliumctl.wait import Deadline, overtime, poll
 
 #: Seconds that a bad state must last: the first pull may fail once.
 GRACE = 12.0
 _BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
 _OPENSHIFT = "security.openshift.io"
+_LAST_LOOK = 10.0
 # Seconds between two renewals of the session's mark.
 _RENEWAL = 10.0
 # More lines than any report has: the kubelet counts the pieces of a long line.
@@ -137,10 +138,12 @@ def _watch(kube: Kube, watch: _Watch, step: Step) -> list[NodeRun]:
     total = len(watch.waiting)
 
     def look() -> bool:
-        _renew(kube, watch)
-        watch.pods = pods_of(kube.table(PODS, watch.session.namespace, cached=False))
-        _read_ready(kube, watch)
-        _give_up_on_bad(kube, watch)
+        # The last look of all comes when the time is up: the reports that are there must not be lost.
+        with overtime(kube, seconds=_LAST_LOOK):
+            _renew(kube, watch)
+            watch.pods = pods_of(kube.table(PODS, watch.session.namespace, cached=False))
+            _read_ready(kube, watch)
+            _give_up_on_bad(kube, watch)
         step(f"{len(watch.ended)} of {total} nodes", done=len(watch.ended), total=total)
         return not watch.waiting
 

@@ -67,11 +67,12 @@ def purge(kube: Kube, deadline: Deadline) -> str:
         kube.delete(CRDS, name)
 
     def left() -> list[str]:
-        return [name for name in found if kube.find(CRDS, name) is not None]
+        # The last look of all comes when the time is up.
+        with overtime(kube, seconds=_LAST_LOOK):
+            return [name for name in found if kube.find(CRDS, name) is not None]
 
     still = poll(left, lambda still: not still, deadline=deadline, interval=1.0)
     if still:
-        # The time is up, and this is what it was lost with.
         with overtime(kube, seconds=_LAST_LOOK):
             held = _holders(kube, still)
         raise TimedOut(

@@ -14,8 +14,9 @@ from ciliumctl.removal import crds, looking, marks, nodes, objects
 from ciliumctl.removal.model import NodeCleaned, Preview, Removed, Step, Wanted
 from ciliumctl.report import Reporter
 from ciliumctl.status.collect import PART_OF
-from ciliumctl.wait import Deadline, poll
+from ciliumctl.wait import Deadline, overtime, poll
 
+_LAST_LOOK = 5.0
 _KUBERNETES_OWN = {"kube-system", "kube-public", "default"}
 
 
@@ -140,8 +141,10 @@ def _wait_gone(kube: Kube, found: Release | None, namespace: str, deadline: Dead
     namespaces = looking.namespaces(permissions.documents(found.manifest)) if found is not None else ()
 
     def left() -> Sequence[str]:
-        pods = kube.table(PODS, namespace, labels=PART_OF, cached=False).column("name")
-        there = [name for name in namespaces if kube.find(NAMESPACES, name) is not None]
+        # The last look of all comes when the time is up, and says what was still there.
+        with overtime(kube, seconds=_LAST_LOOK):
+            pods = kube.table(PODS, namespace, labels=PART_OF, cached=False).column("name")
+            there = [name for name in namespaces if kube.find(NAMESPACES, name) is not None]
         return [*(f"pod {name}" for name in pods), *(f"namespace {name}" for name in there)]
 
     names = poll(left, lambda names: not names, deadline=deadline, interval=0.5)
