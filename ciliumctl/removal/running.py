@@ -46,13 +46,13 @@ class _Steps:
     """The steps that were done so far."""
 
     def __init__(self, report: Reporter) -> None:
-        self._report = report
+        self.report = report
         self.done: list[Step] = []
 
     def do(self, title: str, work: Callable[[], str]) -> None:
         """Do one; a failure is kept."""
         try:
-            with self._report.step(title) as step:
+            with self.report.step(title) as step:
                 detail = work()
                 step.finish(detail)
             self.done.append(Step(title=title, outcome="done", detail=detail))
@@ -63,7 +63,7 @@ class _Steps:
 
     def failed(self, title: str, error: CiliumctlError) -> None:
         """Keep a failure, and tell of it."""
-        self._report.warn(f"{title}: {error.message}", error.hint)
+        self.report.warn(f"{title}: {error.message}", error.hint)
         self.done.append(Step(title=title, outcome="failed", detail=error.message))
 
 
@@ -96,7 +96,7 @@ def remove(
         # The operator puts the taint back where an agent is missing: not before it is gone.
         steps.do("Removing Cilium's marks from the nodes", lambda: marks.remove(kube))
         if wanted.clean_nodes:
-            cleaned = _clean(kube, image, found, wanted, holder=holder, report=report, steps=steps)
+            cleaned = _clean(kube, image, found, wanted.namespace, holder.who, steps)
         if wanted.purge:
             steps.do("Deleting what is beside the release", lambda: objects.purge(kube, wanted.namespace))
         if wanted.purge_crds:
@@ -161,20 +161,13 @@ def _undo(kube: Kube, change: flavour.ClusterChange) -> str:
 
 
 def _clean(
-    kube: Kube,
-    image: NodeImage,
-    found: Release | None,
-    wanted: Wanted,
-    *,
-    holder: lock.Holder,
-    report: Reporter,
-    steps: _Steps,
+    kube: Kube, image: NodeImage, found: Release | None, namespace: str, owner: str, steps: _Steps
 ) -> tuple[NodeCleaned, ...]:
     """Clean the nodes: a step that reports its own progress."""
     title = "Cleaning the nodes"
     values = found.config if found is not None else {}
     try:
-        cleaned = nodes.clean(kube, image, namespace=wanted.namespace, values=values, owner=holder.who, report=report)
+        cleaned = nodes.clean(kube, image, namespace=namespace, values=values, owner=owner, report=steps.report)
     except CiliumctlError as error:
         steps.failed(title, error)
         return ()
@@ -182,7 +175,7 @@ def _clean(
     if bad:
         detail = f"{len(bad)} of {len(cleaned)} nodes are not clean: {', '.join(one.node for one in bad[:5])}"
         steps.done.append(Step(title=title, outcome="failed", detail=detail))
-        report.warn(detail, "the table says why; run it again when that is mended")
+        steps.report.warn(detail, "the table says why; run it again when that is mended")
     else:
         done = sum(one.outcome == "done" for one in cleaned)
         steps.done.append(Step(title=title, outcome="done", detail=f"{done} of {len(cleaned)} nodes"))
