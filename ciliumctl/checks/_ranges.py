@@ -29,7 +29,7 @@ class Pods:
 
     def block(self, network: Network) -> int:
         """The prefix of a node's share of one of the ranges."""
-        return self.block4 if network.version == 4 else self.block6
+        return min(self.block4 if network.version == 4 else self.block6, network.max_prefixlen)
 
 
 def network(text: str) -> Network | None:
@@ -73,8 +73,8 @@ def of_pods(values: Mapping[str, Any], nodes: tuple[Node, ...]) -> Pods:
         listed += _listed(operator.get("clusterPoolIPv6PodCIDRList") or operator.get("clusterPoolIPv6PodCIDR"))
     return Pods(
         ranges=networks(listed),
-        block4=int(operator.get("clusterPoolIPv4MaskSize") or 24),
-        block6=int(operator.get("clusterPoolIPv6MaskSize") or 120),
+        block4=_size(operator.get("clusterPoolIPv4MaskSize"), 24),
+        block6=_size(operator.get("clusterPoolIPv6MaskSize"), 120),
         unknown="" if listed else "no pool of addresses is in the values",
     )
 
@@ -82,7 +82,13 @@ def of_pods(values: Mapping[str, Any], nodes: tuple[Node, ...]) -> Pods:
 def _listed(value: Any) -> list[str]:
     if isinstance(value, str):
         return value.replace(",", " ").split()
-    return [str(item) for item in value or []]
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _size(value: Any, usual: int) -> int:
+    """A prefix's length; the chart's own where the values have none, or something else."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text[:4]) <= 128 else usual
 
 
 def block_of(pool: Network, size: int, one: Address) -> int:

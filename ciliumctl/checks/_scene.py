@@ -15,6 +15,7 @@ from ciliumctl.errors import CiliumctlError
 from ciliumctl.flavour import Facts
 from ciliumctl.nodefacts import NodeReports
 from ciliumctl.owners import Owner
+from ciliumctl.values.lint import Finding as ValueFinding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +168,7 @@ class Scene:
     published: Mapping[str, str] = field(default_factory=dict)
     endpoint_problem: str = ""
     newest_patch: str = ""
+    value_findings: tuple[ValueFinding, ...] = ()
     node_reports: NodeReports | None = None
 
     failures: Mapping[str, CiliumctlError] = field(default_factory=dict)

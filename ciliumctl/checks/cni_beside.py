@@ -12,7 +12,8 @@ def _look(scene: Scene) -> Verdict:
     exclusive = dig(values, "cni", "exclusive") is not False
     chaining = str(dig(values, "cni", "chainingMode") or "none")
     beside = [other for other in scene.others if other.beside]
-    if chaining != "none" and exclusive:
+    # With `portmap` Cilium writes the whole chain itself: there is nobody else's configuration.
+    if chaining not in {"none", "portmap"} and exclusive:
         text = f"`cni.chainingMode` is {chaining}, and `cni.exclusive` still renames the configuration it chains to"
         return judged([Finding(text=text)], good="", bad=text, hint="`--set cni.exclusive=false`")
     if not beside:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ciliumctl.checks._images import images_of, same
 from ciliumctl.checks._model import Check, Finding, Verdict, counted, judged, passed, skipped
 from ciliumctl.checks._scene import Scene
 
 
-def _findings(scene: Scene) -> Iterator[Finding]:
-    for image, answer in scene.published.items():
-        if answer == "missing":
-            yield Finding(text=f"{image} is not in its registry", object=f"Image//{image}")
-        elif answer != "there":
-            yield Finding(text=f"{image}: {answer}", severity="warning", object=f"Image//{image}")
+def _answered(scene: Scene, evidence: list[str]) -> Verdict:
+    """What the registries said: an image that is missing fails, one of which nobody knows is said to be so."""
+    unknown = {image: answer for image, answer in scene.published.items() if answer not in {"there", "missing"}}
+    missing = [image for image, answer in scene.published.items() if answer == "missing"]
+    if unknown and not missing:
+        first = next(iter(unknown))
+        return skipped(f"of {len(unknown)} of {counted(len(scene.published), 'image')} it is {unknown[first]}")
+    return judged(
+        [Finding(text=f"{image} is not in its registry", object=f"Image//{image}") for image in missing],
+        good=f"{counted(len(scene.published), 'image')} in their registries, as seen from this machine",
+        bad=f"{counted(len(missing), 'image')} not in the registry",
+        hint="nodes may see other registries than this machine: behind a mirror name it in the values "
+        "(`image.repository`, `operator.image.repository` …)",
+        evidence=[*evidence, *(f"{image}: {answer}" for image, answer in unknown.items())],
+    )
 
 
 def _look(scene: Scene) -> Verdict:
@@ -25,14 +32,7 @@ def _look(scene: Scene) -> Verdict:
     counts = {image: sum(any(same(image, there) for there in node.images) for node in linux) for image in wanted}
     evidence = [f"{image}: on {count} of {counted(len(linux), 'node')}" for image, count in counts.items()]
     if scene.published:
-        return judged(
-            list(_findings(scene)),
-            good=f"{counted(len(wanted), 'image')} in their registries, as seen from this machine",
-            bad="images that the nodes may not be able to pull",
-            hint="nodes may see other registries than this machine: behind a mirror name it in the values "
-            "(`image.repository`, `operator.image.repository` …)",
-            evidence=evidence,
-        )
+        return _answered(scene, evidence)
     everywhere = [image for image, count in counts.items() if linux and count == len(linux)]
     if len(everywhere) == len(wanted):
         return passed(f"{counted(len(wanted), 'image')} on every node already", *evidence)

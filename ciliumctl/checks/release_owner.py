@@ -15,7 +15,7 @@ def _look(scene: Scene) -> Verdict:
         [Finding(text=line) for line in owner.evidence],
         good="",
         bad=f"Cilium is there and belongs to {owner.tool}",
-        hint=owner.hint,
+        hint=owner.hint_for("upgrade" if scene.existing is not None else "install"),
     )
 
 

@@ -30,9 +30,7 @@ def _hint(scene: Scene, mine: Revision | None) -> str:
     if mine is None or mine.status == "deployed":
         place = next((found.namespace for found in scene.releases if found.name == _CHECK), "")
         return f"remove it: `helm uninstall {_CHECK} -n {place}`"
-    if mine.revision == 1:
-        return f"when nobody is at work on it: `helm uninstall {mine.name} -n {mine.namespace}`, or install again"
-    return f"when nobody is at work on it: `helm rollback {mine.name} -n {mine.namespace}`"
+    return "`ciliumctl recover` says what happened, and gets out of it"
 
 
 def _look(scene: Scene) -> Verdict:
@@ -55,8 +53,7 @@ RELEASE_STATE = Check(
     title="no Helm release of Cilium is pending or failed",
     why="Helm refuses to work on a release that it left pending, and a failed one was applied in part. The official "
     "pre-flight release keeps a DaemonSet on every node until it is removed.",
-    remedy="`helm history RELEASE` says what happened. Go back to the last good revision, or remove a first "
-    "installation that failed.",
+    remedy="`ciliumctl recover` says what happened, proposes one way out and takes it.",
     look=_look,
     reads=("releases",),
 )

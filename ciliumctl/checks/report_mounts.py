@@ -22,8 +22,8 @@ REPORT_MOUNTS = Check(
     id="CIL-HOST-004",
     category="node-reports",
     title="bpffs and cgroup2 are mounted where Cilium may not do it",
-    why="Cilium keeps its maps in a bpffs and hangs its programs on a cgroup2. It mounts both itself, unless values say "
-    "no; then its agents do not start without them.",
+    why="Cilium keeps its maps in a bpffs and hangs its programs on a cgroup2. It mounts both itself, unless values "
+    "say no; then its agents do not start without them.",
     remedy="Mount bpffs at /sys/fs/bpf and cgroup2 when the node starts, or leave `autoMount` on.",
     look=_look,
     reads=("node_reports",),

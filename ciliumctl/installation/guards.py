@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 from ciliumctl import cni, owners
 from ciliumctl.clients.helm import Release
-from ciliumctl.errors import AnotherCni, Exists, ForeignOwner, ReleaseStuck
-from ciliumctl.installation.plan import Plan
+from ciliumctl.errors import AnotherCni, Exists, ReleaseStuck
+from ciliumctl.installation.plan import Plan, Wanted
 from ciliumctl.values.paths import difference
 
 
 def refuse_others(owner: owners.Owner | None, others: Sequence[cni.OtherCni]) -> None:
     """Refuse where something else runs the network. Raises `ForeignOwner`, `AnotherCni`."""
     if owner is not None:
-        raise foreign(owner)
+        raise owners.foreign(owner, "install")
     blocking = [other for other in others if other.blocks]
     if blocking:
         first = blocking[0]
@@ -27,23 +27,27 @@ def refuse_others(owner: owners.Owner | None, others: Sequence[cni.OtherCni]) ->
         )
 
 
-def foreign(owner: owners.Owner) -> ForeignOwner:
-    """The error for a Cilium that something else manages."""
-    return ForeignOwner(
-        f"Cilium is there already and belongs to {owner.tool} ({'; '.join(owner.evidence)})", hint=owner.hint
-    )
+def taken_over(owner: owners.Owner | None, wanted: Wanted) -> str:
+    """Whose Cilium the release takes over; empty when that was not asked for, or there is none of somebody else's.
+
+    Raises:
+        ForeignOwner: it was asked for, and the owner would put back what is changed.
+    """
+    if owner is None or not wanted.take_over:
+        return ""
+    if not owner.adoptable:
+        error = owners.foreign(owner, "install")
+        error.message += "; `--take-ownership` is only for what `kubectl apply` made"
+        raise error
+    return owner.tool
 
 
 def stuck(found: Release) -> ReleaseStuck:
     """The error for a release that Helm left in the middle of an operation."""
-    if found.revision == 1:
-        what, command = "remove it", f"helm uninstall {found.name} -n {found.namespace}"
-    else:
-        what, command = "go back", f"helm rollback {found.name} -n {found.namespace}"
     return ReleaseStuck(
         f"Helm release `{found.name}` revision {found.revision} is {found.status} since {found.updated[:19]}: "
         "an operation is at work, or was killed",
-        hint=f"wait for it; when nobody is at work on it, {what}: `{command}`",
+        hint="wait for it; when nobody is at work on it, `ciliumctl recover` shows what is applied and mends it",
     )
 
 
@@ -70,7 +74,7 @@ def unchanged(plan: Plan) -> bool:
     command = shlex.join(_upgrade(plan, there, same_chart=same_chart))
     raise Exists(
         f"Cilium is installed already, and differs: {'; '.join(ways)}",
-        hint=f"see the values with `ciliumctl values` and `helm get values {there.name} -n {there.namespace}`; "
+        hint=f"see the values with `ciliumctl values show` and `helm get values {there.name} -n {there.namespace}`; "
         f"change it with `{command}`",
     )
 

@@ -18,7 +18,7 @@ Outcome = Literal["installed", "unchanged", "continued", "dry-run", "taken-back"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the user asks for."""
+    """What the user asks for. `take_over` is for a Cilium that `kubectl apply` made."""
 
     namespace: str
     release: str
@@ -28,6 +28,7 @@ class Wanted:
     flags: tuple[SetFlag, ...] = ()
     detect: bool = True
     translate: bool = False
+    take_over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,10 @@ class Survey:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What will be installed. `config` is what Helm will keep as the release's values."""
+    """What will be installed. `config` is what Helm will keep as the release's values.
+
+    `taken_over` says whose the Cilium is that becomes part of the release; empty where there is none.
+    """
 
     wanted: Wanted
     chart: charts.Chart
@@ -66,6 +70,7 @@ class Plan:
     namespace_exists: bool = True
     existing: Release | None = None
     survey: Survey | None = None
+    taken_over: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from ciliumctl.clients.web import Web
 from ciliumctl.cni import OtherCni
 from ciliumctl.errors import CiliumctlError, HelmFailed
 from ciliumctl.nodefacts import NodeReports
-from ciliumctl.parallel import gather
+from ciliumctl.parallel import beside, gather
 from ciliumctl.preflight import parts
 from ciliumctl.report import Reporter
 from ciliumctl.values.paths import merge
@@ -147,13 +147,28 @@ class _Reader:
             if broken:
                 self._failures[name] = self._failures[broken[0]]
         names = [name for name in names if name not in self._failures]
-        for name, result in zip(names, gather([partial(self._timed, name) for name in names]), strict=True):
+        for name, result in self._results(names):
             if isinstance(result, CiliumctlError):
                 self._failures[name] = result
             elif isinstance(result, Exception):
                 raise result
             else:
                 self._found[name] = result
+
+    def _results(self, names: list[str]) -> list[tuple[str, Any]]:
+        """What each came to. Helm runs on this thread: an interrupt reaches it there, and stops it."""
+        others = [name for name in names if name != "manifest"]
+        reading = partial(gather, [partial(self._timed, name) for name in others])
+        if "manifest" not in names:
+            return list(zip(others, reading(), strict=True))
+        rendered, found = beside(self._rendered, reading)
+        return [("manifest", rendered), *zip(others, found, strict=True)]
+
+    def _rendered(self) -> Any:
+        try:
+            return self._timed("manifest")
+        except CiliumctlError as error:
+            return error
 
     def _timed(self, name: str) -> Any:
         start = time.monotonic()
@@ -179,6 +194,7 @@ class _Reader:
             "fqdn_policies": partial(parts.fqdn_policies, kube, base.version, target.version),
             "cni_configs": partial(parts.cni_configs, kube, subject.others),
             "newest_patch": partial(self._newest_patch, base),
+            "value_findings": partial(parts.value_findings, subject.config, subject.chart, base.version),
             "sent": lambda: parts.sent(kube, found, target.namespace),
             "missing_rights": lambda: parts.missing_rights(kube, found, target.namespace),
             "orphans": lambda: parts.orphans(kube, found, target),

@@ -54,6 +54,9 @@ from ciliumctl.errors import Invalid, NotFound
 from ciliumctl.flavour.facts import is_loopback
 from ciliumctl.parallel import gather_all, together
 from ciliumctl.preflight import images, sending
+from ciliumctl.values import lint
+from ciliumctl.values.layers import Layer
+from ciliumctl.values.lint import Finding
 
 _SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", namespaced=False)
 _GROUP = ".cilium.io"
@@ -188,7 +191,7 @@ def releases(kube: Kube, name: str, storage: Resource) -> tuple[Revision, ...]:
 def leftovers(kube: Kube) -> Leftovers:
     """The lock, and namespaces of connectivity tests. Two requests."""
     held, tests = together(
-        partial(lock.there, kube),
+        partial(lock.told, kube),
         lambda: [name_of(item) for item in kube.objects(NAMESPACES, labels=TEST_LABEL, metadata_only=True)],
     )
     return Leftovers(lock=held, namespaces=tuple(tests))
@@ -323,6 +326,13 @@ def stored_versions(kube: Kube, found: Mapping[str, Any], target: Target) -> dic
 def published(web: Web, found: Mapping[str, Any]) -> dict[str, str]:
     """What the registries say of the manifest's images."""
     return images.published(web, _images.images_of(found["manifest"]))
+
+
+def value_findings(config: Mapping[str, Any], chart: charts.Chart, version: str) -> tuple[Finding, ...]:
+    """What lint says of the values for this chart, coming from the installed `version`. Asks nobody."""
+    layers = [Layer(origin="the values", values=config)]
+    coming_from = version if version != chart.version else ""
+    return lint.check(layers, chart, coming_from=coming_from).findings
 
 
 def endpoint_problem(web: Web, scene: Scene) -> str:

@@ -12,7 +12,7 @@ from ciliumctl.checks._model import Check, Finding, Verdict, skipped
 from ciliumctl.checks._scene import Scene
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import ClusterError, UsageError
-from ciliumctl.parallel import together
+from ciliumctl.parallel import beside
 from ciliumctl.preflight import external
 from ciliumctl.preflight.choosing import EXTERNAL, Choice, NodeChecks, chosen, matches, skips, wants, without
 from ciliumctl.preflight.looking import Look, Subject, Using, look
@@ -34,7 +34,7 @@ def run(subject: Subject, kube: Kube, using: Using, choice: Choice | None = None
         # Not in a thread: what it makes is taken away by whoever is interrupted.
         subject = replace(subject, node_reports=_node_reports(subject, kube, using, choice.nodes))
     with using.report.step("Checking") as step:
-        found, said = together(
+        found, said = beside(
             partial(look, kube, subject, using, _with_fatal(asked), check_images=choice.check_images),
             partial(_others, subject, kube, using, choice),
         )

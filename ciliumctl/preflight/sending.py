@@ -24,6 +24,7 @@ from ciliumctl.parallel import gather_all
 #: How many requests at once.
 _LIMIT = 16
 _WORKLOADS = ("DaemonSet", "Deployment", "StatefulSet", "Job")
+_HOOK = "helm.sh/hook"
 _HELM_NAME, _HELM_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 
 
@@ -60,10 +61,10 @@ def _one(
     if resource is None:
         return Sent(object=name, refusal=f"the server knows no {kind} of {version}")
     if place and place not in namespaces:
-        why = "the manifest itself brings" if place in brought else "there is not yet"
-        return Sent(object=name, unchecked=f"because its namespace `{place}` is one that {why}")
+        why = "comes with the manifest itself" if place in brought else "does not exist yet"
+        return Sent(object=name, unchecked=f"its namespace `{place}` {why}")
     try:
-        answer = kube.apply(resource, item, place, force=True, dry_run=True)
+        answer = kube.apply(resource, _fresh(item), place, force=True, dry_run=True)
     except (Unreachable, Unauthorized):
         raise
     except ClusterError as error:
@@ -73,6 +74,14 @@ def _one(
     there = bool(dig(answer, "metadata", "resourceVersion", default=""))
     owner = f"{annotations_of(answer).get(_HELM_NAMESPACE, '')}/{release}" if release else ""
     return Sent(object=name, there=there, owner=owner)
+
+
+def _fresh(item: Manifest) -> Manifest:
+    """A hook under another name: Helm deletes one of an earlier run first, so nothing of that can be in the way."""
+    if _HOOK not in annotations_of(item):
+        return item
+    metadata: Manifest = dig(item, "metadata", default={})
+    return {**item, "metadata": {**metadata, "name": f"{name_of(item)}-check"}}
 
 
 def _pod(kube: Kube, item: Manifest, namespace: str) -> Sent | None:

@@ -9,7 +9,7 @@ from functools import partial
 from ciliumctl import flavour, nodework, owners, permissions, release
 from ciliumctl.clients.helm import Release
 from ciliumctl.clients.kube import NAMESPACES, NODES, Kube, Manifest, Resource, name_of
-from ciliumctl.errors import ForeignOwner, Missing
+from ciliumctl.errors import Missing
 from ciliumctl.nodework import choosing
 from ciliumctl.parallel import together
 from ciliumctl.removal import crds, marks, objects, pods
@@ -28,7 +28,7 @@ def find(kube: Kube, wanted: Wanted, storage: Resource) -> Release | None:
         partial(owners.of_cilium, kube, namespace=wanted.namespace, release_name=wanted.release),
     )
     if owner is not None:
-        raise ForeignOwner(f"Cilium belongs to {owner.tool} ({'; '.join(owner.evidence)})", hint=owner.hint)
+        raise owners.foreign(owner, "uninstall")
     return found
 
 

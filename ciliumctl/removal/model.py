@@ -21,6 +21,7 @@ class Wanted:
     purge: bool = False
     delete_namespace: bool = False
     clean_nodes: bool = False
+    keep_journal: bool = False
     node_image: str = ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
+from ciliumctl import journal
 from ciliumctl.clients.kube import CONFIG_MAPS, LEASES, SECRETS, Kube, Manifest, Resource, dig, labels_of, name_of
 from ciliumctl.errors import Forbidden
 from ciliumctl.parallel import gather
@@ -59,7 +60,9 @@ def _matching(
 
 
 def _mine(kube: Kube, namespace: str, kind: str, resource: Resource) -> list[tuple[str, str]]:
-    return [(kind, name_of(item)) for item in kube.objects(resource, namespace, labels=_MINE, metadata_only=True)]
+    names = [name_of(item) for item in kube.objects(resource, namespace, labels=_MINE, metadata_only=True)]
+    # The journal goes last of all, and by itself.
+    return [(kind, name) for name in names if name != journal.NAME]
 
 
 def purge(kube: Kube, namespace: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
-from ciliumctl import flavour, lock, permissions
+from ciliumctl import flavour, journal, lock, permissions
 from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import NAMESPACES, PODS, Kube
 from ciliumctl.errors import CiliumctlError, NotFound, Partial, Refused, TimedOut
@@ -85,7 +86,7 @@ def remove(
     image = looking.image(kube, found, wanted) if ahead.nodes else NodeImage(image="")
     cleaned: tuple[NodeCleaned, ...] = ()
     report.resume = "`ciliumctl uninstall` goes on where it stopped"
-    with lock.held(kube, holder, report):
+    with lock.held(kube, holder, report), _told(kube, found, holder, report, steps):
         if found is not None:
             steps.do("Removing the Helm release", lambda: _uninstall(helm, found))
         steps.do("Waiting until the pods are gone", lambda: _wait_gone(kube, found, wanted.namespace, deadline))
@@ -104,6 +105,9 @@ def remove(
         if wanted.delete_namespace:
             title = f"Deleting namespace `{wanted.namespace}`"
             steps.do(title, lambda: _delete_namespace(kube, wanted.namespace, deadline))
+        if not wanted.keep_journal and all(step.outcome != "failed" for step in steps.done):
+            # What is left to do is still somebody's to understand.
+            journal.forget(kube, wanted.namespace)
     return Removed(
         context=kube.context,
         namespace=wanted.namespace,
@@ -113,6 +117,21 @@ def remove(
         restarts=ahead.restarts,
         kept=kept,
     )
+
+
+@contextmanager
+def _told(kube: Kube, found: Release | None, holder: lock.Holder, report: Reporter, steps: _Steps) -> Iterator[None]:
+    """Keep the journal of a removal: one that is killed says who began it."""
+    if found is None:
+        yield
+        return
+    entry = journal.entry(
+        holder, "uninstall", found.name, from_revision=found.revision, from_version=found.chart_version
+    )
+    with journal.keeping(kube, found.namespace, entry, report) as record:
+        yield
+        failed = [step.title for step in steps.done if step.outcome == "failed"]
+        record.ended("failed" if failed else "done", "; ".join(failed))
 
 
 def partial_error(removed: Removed) -> Partial | None:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ciliumctl import owners
 from ciliumctl.clients.kube import Kube, Resource
-from ciliumctl.errors import ApiFailed, ClusterError, TimedOut, Unreachable
+from ciliumctl.errors import ApiFailed, CiliumctlError, ClusterError, TimedOut, Unreachable
 from ciliumctl.report import Reporter, Step
 from ciliumctl.status import deep as agents
 from ciliumctl.status.collect import collect, elsewhere
@@ -17,7 +18,7 @@ from ciliumctl.status.trouble import Trouble, last_log, of_pods, of_workload
 from ciliumctl.status.verdict import Component, NodeLine, Problem, Status
 from ciliumctl.wait import Deadline, overtime, poll
 
-__all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "unhealthy", "wait"]
+__all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "summary", "unhealthy", "wait"]
 
 #: Seconds that a state such as CrashLoopBackOff may last before a wait gives up on it.
 GRACE = 30.0
@@ -40,12 +41,25 @@ class Where:
 def look(kube: Kube, where: Where, *, light: bool = False, deep: bool = False) -> Status:
     """Look once. Ten requests in parallel, and two for each pod in trouble (at most five of a component).
 
+    Without a Helm release some more are made for who installed it.
+
     `deep` runs a command in every ready agent; `light` leaves out what a wait does not need.
     """
     snapshot = collect(kube, namespace=where.namespace, release_name=where.release, storage=where.storage, light=light)
     other: Sequence[str] = () if snapshot.installed else elsewhere(kube, where.namespace)
-    status = judge(snapshot, troubles(kube, snapshot), other)
+    theirs = snapshot.installed and snapshot.release is None and "release" not in snapshot.failures and not light
+    owner = _owner(kube, where) if theirs else ""
+    status = judge(snapshot, troubles(kube, snapshot), other, owner)
     return agents.look(kube, status) if deep else status
+
+
+def _owner(kube: Kube, where: Where) -> str:
+    """Who installed it, with the evidence; empty when that cannot be told, which is no failure of a status."""
+    try:
+        found = owners.of_cilium(kube, namespace=where.namespace, release_name=where.release)
+    except CiliumctlError:
+        return ""
+    return f"{found.tool} ({'; '.join(found.evidence)})" if found is not None else ""
 
 
 def troubles(kube: Kube, snapshot: Snapshot) -> Mapping[str, Sequence[Trouble]]:
@@ -71,12 +85,14 @@ def wait(
     report: Reporter,
     fail_fast: bool = True,
     deep: bool = False,
+    tell: Callable[[Step, Status], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
     """Look until Cilium is healthy, a state that will not mend itself has lasted, or the time is up.
 
-    An API server that goes away for a while is waited for. Returns the last status, healthy or not.
+    An API server that goes away for a while is waited for. `tell` says how far it is, where counts are not enough.
+    Returns the last status, healthy or not.
 
     Raises:
         ClusterError: the cluster could not be reached at all, or refuses us.
@@ -99,7 +115,7 @@ def wait(
                 return None
             last = status
             since = (since if since is not None else clock()) if status.terminal else None
-            _tell(step, status)
+            (tell or _tell)(step, status)
             return status
 
         def done(status: Status | None) -> bool:
@@ -108,13 +124,18 @@ def wait(
             gave_up = fail_fast and since is not None and clock() - since >= GRACE
             return status.ok or gave_up or not status.installed
 
-        poll(probe, done, deadline=deadline, interval=_INTERVAL, sleep=sleep)
-        if last is None:
-            with overtime(kube, seconds=_LAST_LOOK):
-                last = look(kube, where, light=True)
-        if last.ok:
+        while True:
+            poll(probe, done, deadline=deadline, interval=_INTERVAL, sleep=sleep)
+            if last is None:
+                with overtime(kube, seconds=_LAST_LOOK):
+                    last = look(kube, where, light=True)
+            if not last.ok:
+                break
             with overtime(kube, seconds=_LAST_LOOK):
                 full = look(kube, where, deep=deep)
+            if not full.ok and not deadline.passed and any(part.state == "unhealthy" for part in full.components):
+                # Between two looks a rollout took the next pod: it is not over.
+                continue
             step.finish("healthy" if full.ok else "unhealthy", outcome="done" if full.ok else "failed")
             return full
         step.finish(summary(last), outcome="failed")

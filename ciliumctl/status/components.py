@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 
 from ciliumctl.status.facts import Snapshot
 from ciliumctl.status.verdict import Component
@@ -15,6 +17,12 @@ def tag(image: str) -> str:
     if ":" in last:
         return last.rsplit(":", 1)[1]
     return digest[:19] if digest else "latest"
+
+
+def version_of(images: Iterable[str]) -> str:
+    """Cilium's version as the first image says it that has one in its tag, without the `v`; else empty."""
+    tags = map(tag, images)
+    return next((found.removeprefix("v") for found in tags if re.fullmatch(r"v\d+\.\d+\.\d+\S*", found)), "")
 
 
 def component(name: str, snapshot: Snapshot) -> Component:

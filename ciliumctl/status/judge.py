@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
-from ciliumctl.status.components import component, tag
+from ciliumctl.status.components import component, version_of
 from ciliumctl.status.facts import COMPONENTS, Node, Pod, Snapshot
 from ciliumctl.status.features import features
 from ciliumctl.status.problems import count, of_snapshot
@@ -13,8 +12,10 @@ from ciliumctl.status.trouble import Trouble
 from ciliumctl.status.verdict import NodeLine, Status
 
 
-def judge(snapshot: Snapshot, troubles: Mapping[str, Sequence[Trouble]], elsewhere: Sequence[str] = ()) -> Status:
-    """Turn facts into a verdict. `troubles` has what a closer look found, by component."""
+def judge(
+    snapshot: Snapshot, troubles: Mapping[str, Sequence[Trouble]], elsewhere: Sequence[str] = (), owner: str = ""
+) -> Status:
+    """Turn facts into a verdict. `troubles` has what a closer look found, by component; `owner` is who installed it."""
     problems = of_snapshot(snapshot, troubles, elsewhere)
     release = snapshot.release
     return Status(
@@ -33,7 +34,7 @@ def judge(snapshot: Snapshot, troubles: Mapping[str, Sequence[Trouble]], elsewhe
         networked_pods=snapshot.networked,
         unmanaged_pods=len(snapshot.unmanaged),
         problems=tuple(problems),
-        notes=_notes(snapshot),
+        notes=_notes(snapshot, owner),
     )
 
 
@@ -41,12 +42,8 @@ def _version(snapshot: Snapshot) -> str:
     """The chart's version; without a Helm release, what the agents' or the operator's image says."""
     if snapshot.release is not None:
         return snapshot.release.chart_version
-    for name in ("agent", "operator"):
-        workload = snapshot.workloads.get(name)
-        for image in workload.wanted_images if workload else ():
-            if re.fullmatch(r"v\d+\.\d+\.\d+\S*", tag(image)):
-                return tag(image).removeprefix("v")
-    return ""
+    workloads = [snapshot.workloads.get(name) for name in ("agent", "operator")]
+    return version_of([image for workload in workloads if workload is not None for image in workload.wanted_images])
 
 
 def _node_lines(snapshot: Snapshot) -> tuple[NodeLine, ...]:
@@ -68,7 +65,7 @@ def _node_line(node: Node, agent: Pod | None) -> NodeLine:
     )
 
 
-def _notes(snapshot: Snapshot) -> tuple[str, ...]:
+def _notes(snapshot: Snapshot, owner: str) -> tuple[str, ...]:
     notes = []
     simulated = sum(node.simulated for node in snapshot.nodes)
     if simulated:
@@ -77,5 +74,5 @@ def _notes(snapshot: Snapshot) -> tuple[str, ...]:
             "nothing runs there, no traffic flows"
         )
     if snapshot.installed and snapshot.revision is None and "release" not in snapshot.failures:
-        notes.append("no Helm release of that name: Cilium was installed by another tool")
+        notes.append(f"no Helm release of that name: Cilium belongs to {owner or 'another tool'}")
     return tuple(notes)

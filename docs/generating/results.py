@@ -53,7 +53,8 @@ could not be read. An envelope without `data` has the schema [Failure](schemas/F
 time, an installation that `--atomic` took back, and an uninstallation that some step of failed have both `data` and
 `error`.
 
-`completion`, `install --export` and `lab kubeconfig` print a format of their own, whatever `-o` is.
+`completion` and `lab kubeconfig` print a format of their own, whatever `-o` is. `install --export` prints what it made;
+with `-o json` that is in the envelope, file by file.
 
 Progress is on standard error; `--progress json` makes it one JSON object a line, with `event`, `time` (Unix seconds)
 and the event's own fields.

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from tests.world import objects
 from tests.world.cluster import FakeCluster, Fault
 from tests.world.helm import StubHelm
 from tests.world.run import HERE, Ran
+from tests.world.web import site
 
 CHART = ("--chart", str(HERE / "tests" / "charts" / "cilium"))
 OPERATOR = objects.deployment("cilium-operator", replicas=2)
@@ -290,3 +293,29 @@ def test_an_unknown_check_cannot_be_skipped(ready: FakeCluster, command: Command
     ran = command("install", *CHART, "--skip-preflight", "CIL-NOPE-001")
     assert ran.code == 2
     assert not ready.seen
+
+
+# The newest patch
+
+
+def test_the_newest_patch_of_the_minor_that_is_there_comes_first(
+    ready: FakeCluster, preflight: Command, tmp_path: Path
+) -> None:
+    ready.add(objects.release(version="1.14.3"), objects.daemon_set(annotations=objects.HELM_MARKS))
+    packed = tmp_path / "cilium.tgz"
+    with tarfile.open(packed, "w:gz") as out:
+        out.add(HERE / "tests" / "charts" / "cilium", arcname="cilium")
+    with site() as repository:
+        digest = hashlib.sha256(packed.read_bytes()).hexdigest()
+        repository.put("/cilium-1.15.6.tgz", packed.read_bytes())
+        versions = [{"version": version, "urls": [f"cilium-{version}.tgz"]} for version in ("1.14.18", "1.14.3")]
+        versions.append({"version": "1.15.6", "urls": ["cilium-1.15.6.tgz"], "digest": digest})
+        repository.put("/index.yaml", yaml_files.dump({"apiVersion": "v1", "entries": {"cilium": versions}}))
+        upgrade = ("--repository", repository.url, "--to", "1.15", "-o", "json")
+        ran = preflight(*upgrade)
+        found = {check["id"]: check for check in ran.json["data"]["checks"]}
+        assert found["CIL-UPG-001"]["outcome"] == "passed"
+        assert found["CIL-UPG-002"]["message"] == "1.14.3 is there, and 1.14.18 is the newest patch of 1.14"
+    # The repository is gone; its index is still in the cache.
+    ran = preflight(*upgrade)
+    assert outcomes(ran)["CIL-UPG-002"] == "warning"

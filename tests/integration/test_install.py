@@ -150,7 +150,7 @@ def test_a_dry_run_changes_nothing(lab: Cluster) -> None:
 
 def test_a_manifest_and_values_are_exported_without_any_cluster(lab: Cluster) -> None:
     archive = str(chart("1.20.0"))
-    ran = lab.run("install", "--export", "manifest", "--chart", archive, KUBECONFIG="/none")
+    ran = lab.run("install", "--export", "manifests", "--chart", archive, KUBECONFIG="/none")
     assert ran.code == 0, ran.err
     assert "kind: DaemonSet" in ran.out
     ran = lab.run(

@@ -10,18 +10,21 @@ Examples:
   ciliumctl install -n cilium -f values.yaml --set hubble.relay.enabled=true
   ciliumctl install --preset hubble --atomic --timeout 10m
   ciliumctl install --dry-run=server > manifest.yaml
-  ciliumctl install --export manifest --version 1.20.0     without any cluster
+  ciliumctl install --export manifests --version 1.20.0     without any cluster
+  ciliumctl install --export argocd -f values.yaml > application.yaml
+  ciliumctl install --export kustomize -n cilium --output-dir clusters/prod/cilium
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
-from ciliumctl.cli.commands import _checking, _installing
+from ciliumctl.cli.commands import _checking, _exporting, _installing
 from ciliumctl.cli.commands.status import show as show_status
 from ciliumctl.cli.options import (
     Chart,
@@ -37,9 +40,10 @@ from ciliumctl.cli.options import (
     duration,
     option,
 )
-from ciliumctl.cli.output import Writer, emit
+from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
+    from ciliumctl.export import Exported
     from ciliumctl.installation import Installed
 
 KIND = "Installation"
@@ -79,8 +83,21 @@ def command(
         ),
     ] = "none",
     export: Annotated[
-        str, choice("none", "manifest", "values", flags=("--export",), help="Print it without asking any cluster")
+        str,
+        choice(
+            "none",
+            "argocd",
+            "flux",
+            "kustomize",
+            "manifests",
+            "values",
+            flags=("--export",),
+            help="Print what another tool is to be given, without asking any cluster (default: none)",
+        ),
     ] = "none",
+    output_dir: Annotated[
+        Path | None, option("--output-dir", metavar="DIR", help="Write what --export makes into a folder")
+    ] = None,
     kubernetes_version: Annotated[
         str, option("--kubernetes-version", metavar="VERSION", help="What --export renders for (default: 1.34.0)")
     ] = "1.34.0",
@@ -88,19 +105,29 @@ def command(
         bool, option("--autodetect/--no-autodetect", help="Let the kind of cluster decide on values (default: yes)")
     ] = True,
     translate_values: Annotated[
-        bool, option("--translate-values", help="Translate values of charts before 1.9 instead of refusing them")
+        bool, option("--translate-values", help="Translate values of older charts instead of refusing them")
     ] = False,
     skip_preflight: Annotated[
         list[str] | None,
         option("--skip-preflight", metavar="ID", help="Go on although this check fails, or `all`; repeatable"),
     ] = None,
+    take_ownership: Annotated[
+        bool,
+        option("--take-ownership", help="Make a Cilium that `kubectl apply` made part of the Helm release"),
+    ] = False,
 ) -> None:
     """Install, or only show what would be installed."""
     from ciliumctl import installation
+    from ciliumctl.errors import UsageError
 
     session = session_of(ctx)
     session.allow()
     checks = _checking.choice(session, skip=skip_preflight)
+    if take_ownership and atomic:
+        raise UsageError(
+            "`--atomic` would remove the Cilium that `--take-ownership` takes over", hint="leave one of them out"
+        )
+    _exporting.check(export, output_dir)
     deadline = session.deadline(wait_duration)
     wanted = _installing.wanted(
         session,
@@ -112,20 +139,30 @@ def command(
         presets=preset,
         detect=autodetect,
         translate=translate_values,
+        take_over=take_ownership,
     )
     means = _installing.means(session)
     with _installing.scratch() as folder:
         if export != "none":
             plan = installation.offline(wanted, means, folder)
-            _print_plan(plan, means, export, kubernetes_version)
-            return
+            _exporting.finish(
+                session,
+                export,
+                plan,
+                means,
+                kubernetes_version=kubernetes_version,
+                folder=output_dir,
+                render=show_files,
+            )
         plan = installation.prepare(wanted, session.kube, means, _installing.storage(session), folder)
         if dry_run != "none":
             result = installation.dry_run(plan, session.kube, means, server=dry_run == "server")
             session.finish(result, lambda out, found: out.text(found.manifest))
         how = installation.How(
             holder=session.holder("install"),
-            consent=lambda what: session.confirm(f"{what} Do it?", refusal=f"the installation needs this: {what}"),
+            consent=lambda what: session.confirm(
+                f"{what} Do it?", refusal=f"the installation needs this: {what.removesuffix('.')}"
+            ),
             deadline=deadline,
             where=_installing.where(session),
             wait=wait,
@@ -139,17 +176,9 @@ def command(
     session.finish(result, render, then="" if wait else "status --wait")
 
 
-def _print_plan(plan: object, means: object, export: str, kubernetes_version: str) -> None:
-    from ciliumctl import installation, yaml_files
-
-    assert isinstance(plan, installation.Plan)  # noqa: S101
-    assert isinstance(means, installation.Means)  # noqa: S101
-    text = (
-        yaml_files.dump(dict(plan.config))
-        if export == "values"
-        else installation.render(plan, means, kube_version=kubernetes_version)
-    )
-    emit(text)
+def show_files(out: Writer, result: Exported) -> None:
+    """What another tool is to be given."""
+    _exporting.show(out, result)
 
 
 def render(out: Writer, result: Installed) -> None:

@@ -1,7 +1,7 @@
 """Check whether an installation or an upgrade would go well.
 
-Changes nothing; only `--node-checks` makes something, a pod on every node, and takes it away again. Without Cilium it is
-checked what `ciliumctl install` would install, with the same options; with Cilium, what is there, or with `--to` the
+Changes nothing; only `--node-checks` makes something, a pod on every node, and takes it away again. Without Cilium it
+is checked what `ciliumctl install` would install, with the same options; with Cilium, what is there, or with `--to` the
 upgrade to another version with the values that are there. Every check has an id, says what it rests on and what to do;
 `--explain ID` says more, without a cluster.
 
@@ -162,16 +162,17 @@ def command(
         gate = _checking.gate(session, wanted_checks)
         result = installation.check(wanted, session.kube, _installing.means(session), folder, gate)
     lost = reporting.publish(reports, _title(result), suites(result), to_json(result), session.environ, result.notes)
-    reporting.end(session, result, render(verbose=bool(session.settings.verbose)), result.error, lost)
+    shown = render(verbose=bool(session.settings.verbose), wide=session.settings.output == "wide")
+    reporting.end(session, result, shown, result.error, lost)
 
 
-def render(*, verbose: bool) -> Render:
-    """The renderer: `verbose` tells of what passed, too."""
-    return lambda out, result: show(out, result, verbose=verbose)
+def render(*, verbose: bool, wide: bool) -> Render:
+    """The renderer: `verbose` tells of what passed, too, `wide` how long each took."""
+    return lambda out, result: show(out, result, verbose=verbose, wide=wide)
 
 
-def show(out: Writer, result: Preflight, *, verbose: bool = False) -> None:
-    """What is wrong first to last by category, then the sum."""
+def show(out: Writer, result: Preflight, *, verbose: bool = False, wide: bool = False) -> None:
+    """The checks by category, then the sum."""
     out.line((_title(result), "head"))
     category = ""
     for check in result.checks:
@@ -181,7 +182,7 @@ def show(out: Writer, result: Preflight, *, verbose: bool = False) -> None:
             category = check.category
             out.line()
             out.line((category, "head"))
-        _check(out, check, verbose=verbose)
+        _check(out, check, verbose=verbose, wide=wide)
     out.line()
     counts = [f"{len(result.of(outcome))} {word}" for outcome, word in _WORDS.items() if result.of(outcome)]
     verdict: Cell = ("ready", "good") if result.ok else ("not ready", "bad")
@@ -207,8 +208,8 @@ def _title(result: Preflight) -> str:
     return f"Preflight of installing Cilium {result.target} {where} ({nodes})"
 
 
-def _check(out: Writer, check: CheckResult, *, verbose: bool) -> None:
-    said = f": {check.message}" if check.message else ""
+def _check(out: Writer, check: CheckResult, *, verbose: bool, wide: bool) -> None:
+    said = (f": {check.message}" if check.message else "") + (f"  ({check.seconds:.2f} s)" if wide else "")
     name: Cell = (f"{check.id} ", "dim")
     out.line("  ", _SIGNS[check.outcome], name, f"{check.title}{said}")
     findings = check.findings if verbose else check.findings[:_MOST]

@@ -52,6 +52,9 @@ def command(
         bool, option("--purge-crds", help="Delete Cilium's CRDs and all their objects, policies among them")
     ] = False,
     delete_namespace: Annotated[bool, option("--delete-namespace", help="Delete the namespace too")] = False,
+    keep_journal: Annotated[
+        bool, option("--keep-journal", help="Keep the record of who did what to this Cilium")
+    ] = False,
     force: Annotated[
         bool, option("--force", help="Go on although others hang on this Cilium, or Secrets would be lost")
     ] = False,
@@ -73,6 +76,7 @@ def command(
         purge=purge,
         delete_namespace=delete_namespace,
         clean_nodes=clean_nodes,
+        keep_journal=keep_journal,
         node_image=node_image,
     )
     kube = session.kube

@@ -56,5 +56,6 @@ def render(out: Writer, result: Versions) -> None:
     ]
     if result.context:
         rows.append(("kubernetes", f"{result.kubernetes} (context {result.context})"))
-        rows.append(("cilium", f"{result.chart} ({result.release_status})" if result.chart else "no Helm release"))
+        without = f"{result.agents} (no Helm release)" if result.agents else "no Helm release"
+        rows.append(("cilium", f"{result.chart} ({result.release_status})" if result.chart else without))
     out.table(("", ""), rows)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from ciliumctl.clients.helm.storage import Release, Revision, decode, release_of, revision_of, unpack_chart
+from ciliumctl import machine
+from ciliumctl.clients.helm.storage import Release, Revision, decode, release_of, restated, revision_of, unpack_chart
 from ciliumctl.errors import HelmFailed, Missing
 from ciliumctl.wait import Deadline
 
@@ -28,6 +29,7 @@ __all__ = [
     "SetKind",
     "Values",
     "decode",
+    "restated",
     "revision_of",
     "unpack_chart",
 ]
@@ -38,6 +40,8 @@ Values = Mapping[str, Any]
 T = TypeVar("T")
 
 MINIMUM = (3, 13)
+#: The first Helm that has `--take-ownership`.
+TAKING_OVER = (3, 17)
 INSTALL = "`ciliumctl tools install helm`"
 SetKind = Literal["set", "set-string", "set-file", "set-json"]
 
@@ -101,6 +105,7 @@ class Helm:
         # Which cluster, whom to act as and where: ours alone to say, or helm would change another cluster than the
         # one that was looked at.
         self._environ = {name: value for name, value in given.items() if not name.startswith(_ADDRESSING)}
+        self._environ[machine.VARIABLE] = machine.here()
         #: When the command's time is up, and helm is stopped.
         self.deadline = deadline or Deadline()
         #: Told of each command line.
@@ -125,16 +130,21 @@ class Helm:
         namespace: str,
         description: str = "",
         dry_run: bool = False,
+        take_ownership: bool = False,
     ) -> Release | str:
         """Install a release without waiting for its pods; with `dry_run`, ask the server and return the manifest.
 
-        Raises `Exists` when there is such a release, and the errors of `failures`.
+        `take_ownership` makes objects that are there, and no release's, part of this one.
+
+        Raises `Exists` when there is such a release, `Missing` when helm cannot do it, and the errors of `failures`.
         """
         argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds()))}s"]
         if description:
             argv += ["--description", description]
         if dry_run:
             argv.append("--dry-run=server")
+        if take_ownership:
+            argv += self._taking_over()
         body = self._run(lambda command: command.install(name, chart, argv, inputs.generated, namespace))
         return str(body.get("manifest", "")) if dry_run else release_of(body)
 
@@ -147,13 +157,30 @@ class Helm:
         namespace: str,
         description: str = "",
         history_max: int = 10,
+        dry_run: bool = False,
+        take_ownership: bool = False,
     ) -> Release:
-        """Upgrade a release to exactly these values, without waiting for its pods."""
+        """Upgrade a release to exactly these values, without waiting for its pods; `take_ownership` as in `install`.
+
+        With `dry_run` nothing is changed: the answer is the release as it would be, rendered against the cluster.
+        """
         argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds()))}s", "--history-max", str(history_max)]
         if description:
             argv += ["--description", description]
+        if dry_run:
+            argv.append("--dry-run=server")
+        if take_ownership:
+            argv += self._taking_over()
         body = self._run(lambda command: command.upgrade(name, chart, argv, inputs.generated, namespace))
         return release_of(body)
+
+    def _taking_over(self) -> list[str]:
+        """The flags that make objects of nobody part of a release. Raises `Missing` before Helm 3.17."""
+        major, minor = (int(part) for part in self.version().split(".")[:2])
+        if (major, minor) < TAKING_OVER:
+            raise Missing(f"helm {self.version()} cannot take objects over: 3.17 or later is needed", hint=INSTALL)
+        # Helm 4 applies on the server, where the fields are still those of who applied them before.
+        return ["--take-ownership", *(["--force-conflicts"] if major > 3 else [])]
 
     def render(
         self,
@@ -194,6 +221,19 @@ class Helm:
             )
         merged: dict[str, Any] = json.loads(text.split("values: ", 1)[1])
         return merged
+
+    def rollback(
+        self, name: str, revision: int, *, namespace: str, history_max: int = 10, force_conflicts: bool = False
+    ) -> None:
+        """Go back to a revision, as a new one, without waiting for its pods. Works on a pending release too.
+
+        `force_conflicts` takes fields back that somebody else set; Helm 3 does not know of such, and has no flag.
+        """
+        argv = ["rollback", name, str(revision), "--namespace", namespace]
+        argv += ["--timeout", f"{max(1, int(self._seconds()))}s", "--history-max", str(history_max)]
+        if force_conflicts and self.version().split(".")[0] != "3":
+            argv.append("--force-conflicts")
+        self._run(lambda command: command.run(argv))
 
     def uninstall(self, name: str, *, namespace: str) -> None:
         """Remove a release. Raises `ReleaseNotFound`."""

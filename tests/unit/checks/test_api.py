@@ -5,6 +5,7 @@ import pytest
 from ciliumctl.checks._scene import Sent
 from ciliumctl.errors import ChartRefused
 from ciliumctl.flavour import Facts
+from ciliumctl.values.lint import Finding as ValueFinding
 from tests.unit.checks.scenes import judge, scene, target
 
 
@@ -64,3 +65,12 @@ def test_what_the_chart_refuses_is_told_in_its_own_words() -> None:
     assert (found.outcome, found.hint) == ("failed", "mend them")
     assert [finding.text for finding in found.findings] == ["execution error", "fail: no ipam"]
     assert judge("CIL-VAL-001", scene(manifest=({"kind": "ConfigMap"},))).message == "1 object of Cilium 1.18.12"
+
+
+def test_a_value_that_the_chart_ignores_is_told_and_a_new_default_is_not() -> None:
+    ignored = ValueFinding(code="CV101", severity="error", key="huble", message="the chart has no such key")
+    default = ValueFinding(code="CV301", severity="info", key="", message="a default changes")
+    found = judge("CIL-VAL-002", scene(value_findings=(ignored, default)))
+    assert (found.outcome, [finding.object for finding in found.findings]) == ("failed", ["Value//huble"])
+    assert "CV101 `huble`" in found.message
+    assert judge("CIL-VAL-002", scene(value_findings=(default,))).outcome == "passed"

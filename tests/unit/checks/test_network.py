@@ -214,3 +214,4 @@ def test_beside_multus_the_configuration_must_not_be_exclusive() -> None:
 def test_a_chained_cni_keeps_its_configuration() -> None:
     chained = {"cni": {"chainingMode": "aws-cni", "exclusive": True}}
     assert judge("CIL-CNI-002", scene(values=chained)).outcome == "failed"
+    assert judge("CIL-CNI-002", scene(values={"cni": {"chainingMode": "portmap"}})).outcome == "skipped"

@@ -8,6 +8,7 @@ import pytest
 from ciliumctl.checks._scene import Certificate, Crd, Leftovers, Sent, Taint, Unmanaged
 from ciliumctl.clients.helm import Revision
 from ciliumctl.owners import Owner
+from ciliumctl.owners.model import hints
 from tests.unit.checks.scenes import NOW, installed, judge, node, scene, target
 
 CRDS = {"ciliumnodes.cilium.io": "v2", "ciliumnodeconfigs.cilium.io": "v2"}
@@ -18,7 +19,7 @@ def revision(status: str, *, number: int = 2, name: str = "cilium", place: str =
 
 
 def test_another_owner_is_named_with_its_command() -> None:
-    owner = Owner(tool="Argo CD's application `net`", evidence=("its marks",), hint="argocd app get net")
+    owner = Owner(tool="Argo CD's application `net`", evidence=("its marks",), hints=hints("argocd app get net"))
     found = judge("CIL-REL-001", scene(owner=owner))
     assert (found.outcome, found.hint) == ("failed", "argocd app get net")
     assert judge("CIL-REL-001", scene()).outcome == "passed"
@@ -39,8 +40,8 @@ def test_the_state_of_the_release_decides(found: Revision, outcome: str) -> None
 
 
 def test_the_way_out_of_a_pending_release_is_named() -> None:
-    assert "helm rollback" in judge("CIL-REL-002", scene(releases=(revision("pending-upgrade"),))).hint
-    assert "helm uninstall" in judge("CIL-REL-002", scene(releases=(revision("pending-install", number=1),))).hint
+    for status in ("pending-upgrade", "pending-install"):
+        assert "ciliumctl recover" in judge("CIL-REL-002", scene(releases=(revision(status),))).hint
 
 
 def test_an_object_of_somebody_else_would_stop_helm() -> None:
@@ -207,7 +208,7 @@ IMAGE = "quay.io/cilium/cilium:v1.18.12@sha256:abc"
         (set(), {}, "skipped"),
         (set(), {IMAGE: "there"}, "passed"),
         (set(), {IMAGE: "missing"}, "failed"),
-        (set(), {IMAGE: "not known: the registry wants credentials"}, "warning"),
+        (set(), {IMAGE: "not known: the registry wants credentials"}, "skipped"),
     ],
 )
 def test_an_image_is_known_by_nodes_or_registries_or_not_at_all(

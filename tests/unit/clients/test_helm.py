@@ -143,6 +143,27 @@ def test_versions_are_read_from_releases_and_own_builds(stub: StubHelm, text: st
     assert checked_version(str(stub.path), os.environ) == version
 
 
+@pytest.mark.parametrize(
+    ("version", "flags"),
+    [("v3.17.0", ["--take-ownership"]), ("v4.3.1", ["--take-ownership", "--force-conflicts"])],
+)
+def test_objects_are_taken_over_as_each_helm_can(stub: StubHelm, version: str, flags: list[str]) -> None:
+    """Helm 4 applies on the server, where the fields belong to whoever applied them before."""
+    body = json.dumps({"name": "cilium", "version": 1, "chart": {"metadata": {}}})
+    stub.answer(stdout=f"{version}\n{body}")
+    helm(stub).install("cilium", "/c.tgz", Inputs(), namespace="x", take_ownership=True)
+    helm(stub).upgrade("cilium", "/c.tgz", Inputs(), namespace="x", take_ownership=True)
+    changing = [call.argv for call in stub.calls if call.argv[0] in {"install", "upgrade"}]
+    assert [argv[-len(flags) :] for argv in changing] == [flags, flags]
+
+
+def test_a_helm_that_cannot_take_objects_over_is_refused_before_it_runs(stub: StubHelm) -> None:
+    stub.answer(stdout="v3.16.4")
+    with pytest.raises(Missing, match=r"3\.17 or later"):
+        helm(stub).install("cilium", "/c.tgz", Inputs(), namespace="x", take_ownership=True)
+    assert [call.argv[0] for call in stub.calls] == ["version"]
+
+
 @pytest.mark.parametrize(("text", "words"), [("v3.12.9", "too old"), ("v2.17.0", "too old"), ("hello", "is not helm")])
 def test_a_helm_that_cannot_do_it_is_refused(stub: StubHelm, text: str, words: str) -> None:
     stub.answer(stdout=text)

@@ -268,9 +268,17 @@ def test_a_kind_that_the_server_lacks_is_a_refusal(kube: Kube) -> None:
 
 def test_what_is_in_a_namespace_that_is_not_there_yet_is_not_asked(cluster: FakeCluster, kube: Kube) -> None:
     found = sent(kube, objects.namespace("cilium-secrets"), config("a", "cilium-secrets"), config("b", "nowhere"))
-    assert "the manifest itself brings" in found["ConfigMap/cilium-secrets/a"].unchecked
-    assert "there is not yet" in found["ConfigMap/nowhere/b"].unchecked
+    assert "comes with the manifest itself" in found["ConfigMap/cilium-secrets/a"].unchecked
+    assert "does not exist yet" in found["ConfigMap/nowhere/b"].unchecked
     assert not [seen for seen in cluster.seen if "/configmaps" in seen.path]
+
+
+def test_a_hook_of_an_earlier_run_does_not_stand_in_the_way(cluster: FakeCluster, kube: Kube) -> None:
+    hook = config("job")
+    hook["metadata"]["annotations"] = {"helm.sh/hook": "post-install"}
+    cluster.add(hook)
+    assert not sent(kube, hook)["ConfigMap/kube-system/job"].there
+    assert cluster.seen[-1].path.endswith("/configmaps/job-check")
 
 
 def test_the_pods_of_a_workload_are_asked_about_too(cluster: FakeCluster, kube: Kube) -> None:

@@ -4,8 +4,8 @@ Each value is the chart's default, a preset's, a detected one or yours; `hides` 
 Without `--all` only values that differ from the chart's own are shown. `--offline` asks no cluster.
 
 Examples:
-  ciliumctl values -f values.yaml --set operator.replicas=1
-  ciliumctl values --all --offline --version 1.20.0 -o json
+  ciliumctl values show -f values.yaml --set operator.replicas=1
+  ciliumctl values show --all --offline --version 1.20.0 -o json
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ciliumctl.cli.options import (
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
-    from ciliumctl.values.layers import MergedValues, Value
+    from ciliumctl.values.layers import MergedValues
 
 KIND = "Values"
 
@@ -53,7 +53,7 @@ def command(
     all: Annotated[bool, option("--all", help="Show the chart's own values too")] = False,
     offline: Annotated[bool, option("--offline", help="Ask no cluster: nothing is detected")] = False,
     translate_values: Annotated[
-        bool, option("--translate-values", help="Translate values of charts before 1.9 instead of refusing them")
+        bool, option("--translate-values", help="Translate values of older charts instead of refusing them")
     ] = False,
 ) -> None:
     """Merge and show."""
@@ -99,7 +99,3 @@ def render(out: Writer, result: MergedValues) -> None:
         out.line("nothing differs from the chart's own values; `--all` shows those")
         return
     out.table(("key", "value", "from"), rows)
-
-
-def _origin(value: Value) -> str:
-    return f"{value.origin} (hides {', '.join(value.hides)})" if value.hides else value.origin

@@ -1,0 +1,60 @@
+"""Where another tool can fetch the chart from: a repository or a registry, never a file of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from ciliumctl import charts
+from ciliumctl.errors import RepositoryUnreachable, UsageError
+from ciliumctl.export.model import Subject
+from ciliumctl.installation.plan import Means
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A repository (`https://…`) or the folder of a registry (`oci://…`), and the chart's name in it."""
+
+    repository: str
+    name: str
+
+    @property
+    def in_registry(self) -> bool:
+        """Whether it is an OCI registry."""
+        return self.repository.startswith("oci://")
+
+
+def published(subject: Subject, means: Means) -> Source:
+    """Where the chart is published.
+
+    A local archive counts when the repository has the very same one. Raises `UsageError` when nobody else can have it.
+    """
+    request = subject.request
+    for reference in (request.chart, request.repository):
+        if reference.startswith("oci://"):
+            folder, _slash, name = reference.rstrip("/").rpartition("/")
+            return Source(repository=folder, name=name)
+        if reference and reference == request.chart:
+            break
+    if request.chart and not _is_released(subject, means):
+        raise UsageError(
+            f"another tool cannot fetch the chart `{request.chart}`: "
+            f"`{request.repository}` has no Cilium {subject.chart.version} that is the same",
+            hint=f"name a chart that it can fetch with `--repository URL --version {subject.chart.version}` or "
+            "`--chart oci://…`, or commit what the chart renders to: `--export manifests`",
+        )
+    return Source(repository=request.repository, name=subject.chart.name)
+
+
+def _is_released(subject: Subject, means: Means) -> bool:
+    """Whether the repository's archive of this version has the same digest as the one at hand."""
+    path = subject.chart.path
+    if not path.is_file():
+        return False
+    try:
+        entries = charts.index(subject.request.repository, web=means.web, cache=means.cache, report=means.report)
+    except RepositoryUnreachable as error:
+        means.report.note(f"whether the chart is a released one cannot be told: {error.message}")
+        return False
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return any(entry.version == subject.chart.version and entry.digest == digest for entry in entries)
