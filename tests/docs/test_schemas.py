@@ -21,6 +21,7 @@ from tests.docs.checker import violations
 from tests.world import objects
 from tests.world.cluster import FakeCluster, Fault
 from tests.world.execs import Answer
+from tests.world.nodework import nodes_answer
 from tests.world.pods import pod_cluster
 from tests.world.run import HERE, Ran, quiet_environ, run
 
@@ -136,6 +137,17 @@ def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Comma
     assert not cluster.all("daemonsets")
     ran = command("uninstall", "--yes", "-o", "json")
     assert ran.code == 0, ran.err
+    check(ran, "Removal")
+
+
+def test_a_removal_that_cleaned_nodes_fits_its_schema(cluster: FakeCluster, command: Command, stub_helm: Any) -> None:
+    cluster.add(objects.node("one"), objects.node("two"))
+    stub_helm.answer(stdout="v3.22.0")
+    nodes_answer(cluster, {"one": {"removed": "link cilium_host"}, "two": {"left": "link cilium_net", "kept": "x"}})
+    options = ("--clean-nodes", "--node-image", "example.org/cilium:v1", "--confirm", "prod")
+    ran = command("uninstall", "--yes", *options, "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 7, ran.err
+    assert len(ran.json["data"]["nodes"]) == 2
     check(ran, "Removal")
 
 
