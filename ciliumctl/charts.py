@@ -1,4 +1,7 @@
-"""Which chart: from a repository's index, a file, a folder, an address or an OCI registry; and what is in it."""
+"""Which chart: from a repository's index, a file, a folder, an address or an OCI registry; and what is in it.
+
+A repository may be a folder of chart archives, too: all that somebody without a network needs.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin, urlsplit
 
 import semver
 import yaml
@@ -218,14 +221,17 @@ def _from_repository(request: Request, web: Web, cache: Path, report: Reporter) 
     folder = _folder(cache, request.repository)
     exact = request.version.removeprefix("v")
     known = folder / f"cilium-{exact}.tgz"
+    local = folder_of(request.repository)
     # A version's archive never changes: with it in the cache nothing is asked.
-    if exact and known.is_file():
+    if local is None and exact and known.is_file():
         return read(known, f"{request.repository} (cached)")
     entries = index(request.repository, web=web, cache=cache, report=report)
     wanted = request.version or "stable"
     if wanted == "stable":
         wanted = _stable(web, report) if request.repository == REPOSITORY else "latest"
     entry = pick(entries, wanted, request.repository)
+    if local is not None:
+        return read(local / entry.url)
     path = folder / f"cilium-{entry.version}.tgz"
     if not path.is_file():
         _fetch(entry, request.repository, path, web)
@@ -273,6 +279,9 @@ def index(
 
     The index is asked for with the ETag of the cached one; unreachable, the cached one is used, with a note.
     """
+    local = folder_of(repository)
+    if local is not None:
+        return _in_folder(local)
     path = _folder(cache, repository) / "index.json"
     cached = _cached_index(path)
     url = f"{repository.rstrip('/')}/index.yaml"
@@ -295,6 +304,44 @@ def index(
         # Kept for the next run only; this one has its answer.
         part.write_text(json.dumps({"etag": page.etag, "fetched": clock(), "entries": kept}))
     return entries
+
+
+def folder_of(repository: str) -> Path | None:
+    """The folder that a repository is, given as a path or as `file://`; `None` for one of the web."""
+    if repository.startswith("file://"):
+        return Path(unquote(urlsplit(repository).path))
+    return None if "://" in repository else Path(repository).expanduser()
+
+
+def _in_folder(folder: Path) -> list[Entry]:
+    """The charts of Cilium among the archives of a folder, newest first; only their Chart.yaml is read."""
+    try:
+        archives = sorted(folder.iterdir())
+    except OSError as error:
+        raise BadFile(
+            f"the chart folder `{folder}` cannot be read: {error.strerror}", hint="check `--repository`"
+        ) from error
+    found = [entry for path in archives if path.suffix == ".tgz" and (entry := _entry_of(path)) is not None]
+    if not found:
+        raise ChartNotFound(f"`{folder}` has no archive of Cilium's chart", hint="put `cilium-VERSION.tgz` there")
+    return sorted(found, key=lambda entry: semver.Version.parse(entry.version), reverse=True)
+
+
+def _entry_of(path: Path) -> Entry | None:
+    """What an archive says of itself; `None` when it is no chart of Cilium. Only read as far as its Chart.yaml."""
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            member = next((one for one in archive if PurePosixPath(one.name).parts[1:] == ("Chart.yaml",)), None)
+            content = archive.extractfile(member) if member is not None and member.size <= _MEMBER_LIMIT else None
+            metadata = yaml_files.parse(content.read()) if content is not None else None
+    except (OSError, tarfile.TarError, EOFError, zlib.error, yaml.YAMLError, ValueError):
+        return None
+    if not isinstance(metadata, dict) or metadata.get("name") != "cilium":
+        return None
+    version = str(metadata.get("version", "")).removeprefix("v")
+    if not semver.Version.is_valid(version):
+        return None
+    return Entry(version=version, url=path.name, digest="", kube_version=str(metadata.get("kubeVersion") or ""))
 
 
 @contextmanager

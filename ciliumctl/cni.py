@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
 from ciliumctl import templates
-from ciliumctl.clients.kube import DAEMON_SETS, NODES, Kube, Manifest, annotations_of, dig, name_of, namespace_of
-from ciliumctl.parallel import together
+from ciliumctl.clients.kube import (
+    CONFIG_MAPS,
+    DAEMON_SETS,
+    NODES,
+    Kube,
+    Manifest,
+    annotations_of,
+    dig,
+    name_of,
+    namespace_of,
+)
+from ciliumctl.parallel import gather_all, together
 
 #: With this selector the AWS VPC CNI runs nowhere.
 AWS_SELECTOR = "io.cilium/aws-node-enabled"
@@ -18,12 +28,20 @@ AWS_SELECTOR = "io.cilium/aws-node-enabled"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherCni:
-    """A CNI that is not Cilium. `blocks` tells whether Cilium cannot be installed beside it."""
+    """A CNI that is not Cilium. `blocks` tells whether Cilium cannot be installed beside it.
+
+    `running` is false where only its CRDs are left; `beside` is one that is made to stay, such as Multus. `configs`
+    are the ConfigMaps, as (namespace, name), that it usually has its configuration in.
+    """
 
     name: str
     evidence: tuple[str, ...]
     advice: str
     blocks: bool
+    running: bool = True
+    beside: bool = False
+    pods: int = 0
+    configs: tuple[tuple[str, str], ...] = ()
 
 
 def in_charge(kube: Kube) -> tuple[OtherCni, ...]:
@@ -42,7 +60,8 @@ def _some_nodes(kube: Kube) -> list[Manifest]:
 def _look(
     entry: Mapping[str, Any], sets: list[Manifest], groups: Mapping[str, Any], nodes: list[Manifest]
 ) -> OtherCni | None:
-    evidence = [_described(item) for item in sets if _matches(entry, item)]
+    mine = [item for item in sets if _matches(entry, item)]
+    evidence = [_described(item) for item in mine]
     annotation = entry.get("annotation", "")
     marked = [name_of(node) for node in nodes if annotation and annotation in annotations_of(node)]
     if marked and not evidence:
@@ -56,7 +75,18 @@ def _look(
         evidence=tuple(evidence),
         advice=entry["advice"],
         blocks=running and entry.get("blocks", True),
+        running=running,
+        beside=entry.get("beside", False),
+        pods=sum(dig(item, "status", "desiredNumberScheduled", default=0) for item in mine),
+        configs=tuple((namespace_of(item), name) for item in mine for name in entry.get("configs", ())),
     )
+
+
+def configurations(kube: Kube, others: Sequence[OtherCni]) -> tuple[str, ...]:
+    """The ConfigMaps that other CNIs keep their configuration in, of those that are there. One request each."""
+    wanted = [config for other in others if other.blocks for config in other.configs]
+    found = gather_all([partial(kube.find, CONFIG_MAPS, name, place) for place, name in wanted])
+    return tuple(f"ConfigMap `{place}/{name}`" for (place, name), item in zip(wanted, found, strict=True) if item)
 
 
 def _matches(entry: Mapping[str, Any], item: Manifest) -> bool:

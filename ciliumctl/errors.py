@@ -10,7 +10,11 @@
     │   ├── AnotherCni             3   another-cni      another CNI is in charge of the nodes
     │   ├── Locked                 3   locked           another run is at work
     │   ├── ReleaseStuck           3   release-stuck    Helm left the release pending
-    │   └── LegacyValues           3   legacy-values    values that this chart would silently ignore
+    │   ├── UpgradePath            3   upgrade-path     from there to there is not a tested way
+    │   ├── Downgrade              3   downgrade        an older version was not asked for by name
+    │   ├── LegacyValues           3   legacy-values    values that this chart would silently ignore
+    │   ├── PreflightFailed        3   preflight        a check before the change failed
+    │   └── StalePlan              3   stale-plan       the world has moved on since the plan was saved
     ├── TimedOut                   4   timeout          the deadline passed first
     ├── ClusterError               5   cluster          the cluster cannot be reached, or refuses us
     │   ├── NoKubeconfig           5   no-kubeconfig
@@ -32,6 +36,7 @@
     │   │   ├── OwnershipConflict  6   ownership        an object belongs to something else
     │   │   ├── HelmTimedOut       4   helm-timeout
     │   │   └── HelmCancelled      130 helm-cancelled
+    │   ├── ImagesMissing          6   images           the new version's pods do not come up beside the old ones
     │   ├── ChartNotFound          6   chart-not-found
     │   ├── RepositoryUnreachable  6   repository
     │   ├── DownloadFailed         6   download
@@ -129,10 +134,34 @@ class ReleaseStuck(Refused):
     code = "release-stuck"
 
 
+class UpgradePath(Refused):
+    """From the installed version to the wanted one is not a way that is tested."""
+
+    code = "upgrade-path"
+
+
+class Downgrade(Refused):
+    """The wanted version is older than the installed one."""
+
+    code = "downgrade"
+
+
+class PreflightFailed(Refused):
+    """A check before the change failed."""
+
+    code = "preflight"
+
+
 class LegacyValues(Refused):
     """Values that this chart would silently ignore."""
 
     code = "legacy-values"
+
+
+class StalePlan(Refused):
+    """A saved plan does not fit what is there any more."""
+
+    code = "stale-plan"
 
 
 class TimedOut(CiliumctlError):
@@ -264,6 +293,12 @@ class HelmCancelled(HelmFailed):
 
     exit_code = 130
     code = "helm-cancelled"
+
+
+class ImagesMissing(OutsideError):
+    """The new version's images cannot be had on every node, or its validation of the policies fails."""
+
+    code = "images"
 
 
 class ChartNotFound(OutsideError):

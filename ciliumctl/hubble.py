@@ -5,17 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ciliumctl import __version__, lock, owners, release, services, status
-from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
-from ciliumctl.clients.kube import DAEMON_SETS, Kube, PodPort
+from ciliumctl import change, lock, services, status
+from ciliumctl.clients.helm import Helm, Inputs, Release
+from ciliumctl.clients.kube import Kube, PodPort
 from ciliumctl.errors import NotFound, Refused
-from ciliumctl.installation import stuck
 from ciliumctl.report import Reporter
-from ciliumctl.values.paths import difference, get, merge
+from ciliumctl.values.paths import get, merge
 from ciliumctl.wait import Deadline
 
 RELAY, UI = "hubble-relay", "hubble-ui"
@@ -75,24 +73,6 @@ class How:
     wait: bool = True
 
 
-def installed(kube: Kube, where: status.Where) -> Release:
-    """The release to change.
-
-    Raises:
-        NotFound: there is none; ForeignOwner: something else manages Cilium; ReleaseStuck: it is pending.
-    """
-    found = release.current(kube, where.release, where.namespace, where.storage)
-    owners.refuse_foreign(kube, namespace=where.namespace, release_name=where.release, intention="change values")
-    if found is None:
-        raise NotFound(
-            f"there is no Helm release `{where.release}` in namespace `{where.namespace}`",
-            hint="install Cilium first: `ciliumctl install`, or name the right namespace with `-n`",
-        )
-    if found.pending:
-        raise stuck(found)
-    return found
-
-
 def states(found: Release) -> dict[str, bool]:
     """Which parts the release's values switch on."""
     values = merge(found.defaults, found.config)
@@ -104,7 +84,7 @@ def switch(kube: Kube, how: How, wanted: Mapping[str, bool]) -> Changed:
 
     The relay needs Hubble and the UI the relay: what is needed is switched on too, what needs it off.
     """
-    found = installed(kube, how.where)
+    found = change.installed(kube, how.where, "change values")
     now = states(found)
     goal = _with_needs(now, wanted)
     if goal == now:
@@ -114,17 +94,25 @@ def switch(kube: Kube, how: How, wanted: Mapping[str, bool]) -> Changed:
     for part, on in goal.items():
         if on != now[part]:
             changes = merge(changes, _nested(PARTS[part], value=on))
-    config = merge(found.config, changes)
-    with lock.held(kube, how.holder, how.report):
-        revision = _upgrade(found, config, how, difference(found.config, config))
-        if goal["hubble"] != now["hubble"]:
-            # Agents read their configuration when they start, and no chart restarts them.
-            _restart_agents(kube, how)
-        result = _result("changed", revision, goal)
-        if not how.wait:
-            return result
-        how.report.resume = "the change is made and still rolled out: `ciliumctl status --wait`"
-        return replace(result, status=status.wait(kube, how.where, deadline=how.deadline, report=how.report))
+    with tempfile.TemporaryDirectory() as scratch:
+        chart = change.stored_chart(found, Path(scratch))
+        with how.report.step("Rendering the change"):
+            target = change.aim(found, chart, Inputs(generated=merge(found.config, changes)), how.helm)
+        made = change.perform(kube, target, _means(how))
+    result = _result("changed", made.revision, goal)
+    return replace(result, status=made.status)
+
+
+def _means(how: How) -> change.How:
+    return change.How(
+        helm=how.helm,
+        holder=how.holder,
+        where=how.where,
+        deadline=how.deadline,
+        report=how.report,
+        operation=how.holder.command.removeprefix("ciliumctl "),
+        wait=how.wait,
+    )
 
 
 def _with_needs(now: Mapping[str, bool], wanted: Mapping[str, bool]) -> dict[str, bool]:
@@ -147,29 +135,6 @@ def _nested(path: tuple[str, ...], *, value: bool) -> dict[str, Any]:
     for key in reversed(path[:-1]):
         nested = {key: nested}
     return nested
-
-
-def _upgrade(found: Release, config: Mapping[str, Any], how: How, changed: list[str]) -> int:
-    """Upgrade with the chart that Helm keeps with the release: no repository is needed, and no version changes."""
-    how.report.resume = "`ciliumctl status` shows how the release stands"
-    with how.report.step("Changing the Helm release") as step, tempfile.TemporaryDirectory() as scratch:
-        chart = unpack_chart(found, Path(scratch))
-        made = how.helm.upgrade(
-            found.name,
-            str(chart),
-            Inputs(generated=config),
-            namespace=found.namespace,
-            description=f"ciliumctl {__version__} hubble: {', '.join(changed)}",
-        )
-        step.finish(f"revision {made.revision}: {', '.join(changed)}")
-        return made.revision
-
-
-def _restart_agents(kube: Kube, how: How) -> None:
-    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    template = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": moment}}}
-    with how.report.step("Restarting the agents, node by node"):
-        kube.patch(DAEMON_SETS, "cilium", {"spec": {"template": template}}, how.where.namespace)
 
 
 def _result(outcome: Literal["changed", "unchanged"], revision: int, goal: Mapping[str, bool]) -> Changed:

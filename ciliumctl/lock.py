@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ciliumctl import machine
 from ciliumctl.clients.kube import LEASES, Kube, Manifest, annotations_of, dig
 from ciliumctl.errors import ClusterError, Conflict, Forbidden, Locked, NotFound, TimedOut
 from ciliumctl.report import Reporter
@@ -21,14 +22,82 @@ SECONDS = 60
 # Seconds for giving it back, when the time was up already.
 _TIDYING = 10.0
 _COMMAND = "ciliumctl.io/command"
+_PROCESS = "ciliumctl.io/process"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who holds the lock: the person and machine, and what is run."""
+    """Who holds the lock: the person and machine, what is run, and the mark of the process (`machine.here`)."""
 
     who: str
     command: str
+    process: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """The lock as it is in the cluster: when it was taken and when it runs out, in seconds of the epoch."""
+
+    holder: Holder
+    since: float
+    lapses: float
+    uid: str
+
+    def alive(self, now: float) -> bool:
+        """Whether its holder may be at work: it is renewed, and its process is not known to have ended."""
+        return now < self.lapses and not machine.gone(self.holder.process)
+
+
+def look(kube: Kube) -> Lock | None:
+    """The lock; `None` when nobody holds it. One request."""
+    lease = kube.find(LEASES, NAME, NAMESPACE)
+    return _lock(lease) if lease is not None else None
+
+
+def clear(kube: Kube, held: Lock) -> bool:
+    """Take away the lock of a holder who is gone, unless somebody else has it by now. Returns whether it was there."""
+    try:
+        return kube.delete(LEASES, NAME, NAMESPACE, uid=held.uid)
+    except Conflict:
+        return False
+
+
+def told(kube: Kube, *, now: float | None = None) -> str:
+    """Who holds the lock, or left it behind, in one sentence; empty where there is none. One request."""
+    there = look(kube)
+    if there is None:
+        return ""
+    try:
+        refuse_if_alive(there, time.time() if now is None else now)
+    except Locked as error:
+        return error.message
+    return f"{there.holder.who} left the lock behind; the next change takes it over"
+
+
+def refuse_if_alive(held: Lock | None, now: float) -> None:
+    """Raises `Locked` when somebody may be at work."""
+    if held is None or not held.alive(now):
+        return
+    since = max(0, int(now - held.since))
+    raise Locked(
+        f"{held.holder.who} has been running `{held.holder.command}` on this cluster for {since} s",
+        hint=f"wait for it; if it was killed, its lock runs out in {max(1, int(held.lapses - now))} s",
+    )
+
+
+def _lock(lease: Manifest) -> Lock:
+    marks = annotations_of(lease)
+    renewed = _seconds(dig(lease, "spec", "renewTime", default=""))
+    return Lock(
+        holder=Holder(
+            who=dig(lease, "spec", "holderIdentity", default="somebody"),
+            command=marks.get(_COMMAND, "something"),
+            process=marks.get(_PROCESS, ""),
+        ),
+        since=_seconds(dig(lease, "spec", "acquireTime", default="")),
+        lapses=renewed + dig(lease, "spec", "leaseDurationSeconds", default=SECONDS),
+        uid=dig(lease, "metadata", "uid", default=""),
+    )
 
 
 @contextmanager
@@ -42,8 +111,8 @@ def held(
 ) -> Iterator[None]:
     """Hold the lock while the block runs, renewing it every `every` seconds.
 
-    A lock that was not renewed for a minute is taken over. A user who may not use Leases goes on without, with a
-    warning: Helm's own lock on the release still holds.
+    A lock that was not renewed for a minute, or whose process on this machine has ended, is taken over. A user who may
+    not use Leases goes on without, with a warning: Helm's own lock on the release still holds.
 
     Raises:
         Locked: somebody else holds it.
@@ -76,38 +145,22 @@ def _acquire(kube: Kube, holder: Holder, report: Reporter, now: float) -> Manife
         try:
             return kube.create(LEASES, manifest, NAMESPACE)
         except Conflict:
-            there = kube.find(LEASES, NAME, NAMESPACE)
+            there = look(kube)
         if there is None:
             continue
-        _refuse_if_fresh(there, now)
-        report.note(f"taking over the lock of {_holder(there)}, who is gone")
-        kube.delete(LEASES, NAME, NAMESPACE, uid=dig(there, "metadata", "uid", default=""))
+        refuse_if_alive(there, now)
+        report.note(f"taking over the lock of {there.holder.who}, who is gone")
+        clear(kube, there)
     raise Locked("the lock changes hands too quickly", hint="try again in a moment")
-
-
-def _refuse_if_fresh(lease: Manifest, now: float) -> None:
-    renewed = _seconds(dig(lease, "spec", "renewTime", default=""))
-    lasts = dig(lease, "spec", "leaseDurationSeconds", default=SECONDS)
-    if renewed + lasts <= now:
-        return
-    since = max(0, int(now - _seconds(dig(lease, "spec", "acquireTime", default=""))))
-    command = annotations_of(lease).get(_COMMAND, "something")
-    raise Locked(
-        f"{_holder(lease)} has been running `{command}` on this cluster for {since} s",
-        hint=f"wait for it; if it was killed, its lock runs out in {max(1, int(renewed + lasts - now))} s",
-    )
-
-
-def _holder(lease: Manifest) -> str:
-    return dig(lease, "spec", "holderIdentity", default="somebody")
 
 
 def _manifest(holder: Holder, now: float) -> Manifest:
     moment = _moment(now)
+    marks = {_COMMAND: holder.command} | ({_PROCESS: holder.process} if holder.process else {})
     return {
         "apiVersion": LEASES.api_version,
         "kind": "Lease",
-        "metadata": {"name": NAME, "namespace": NAMESPACE, "annotations": {_COMMAND: holder.command}},
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "annotations": marks},
         "spec": {
             "holderIdentity": holder.who,
             "leaseDurationSeconds": SECONDS,

@@ -56,6 +56,24 @@ def gather_all(calls: Sequence[Callable[[], T]], *, limit: int = 32) -> list[T]:
     return results
 
 
+def beside(here: Callable[[], A], there: Callable[[], B]) -> tuple[A, B]:
+    """Run one call on this thread, which an interrupt reaches, and another on its own; raise the first failure."""
+    answers: queue.SimpleQueue[B | Exception] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            answers.put(there())
+        except Exception as error:  # noqa: BLE001 - raised by the caller
+            answers.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    first = here()
+    second = answers.get()
+    if isinstance(second, Exception):
+        raise second
+    return first, second
+
+
 @overload
 def together(first: Callable[[], A], second: Callable[[], B], /) -> tuple[A, B]: ...
 @overload

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 from ciliumctl.clients.helm import Release, Revision, decode, revision_of
 from ciliumctl.clients.kube import CONFIG_MAPS, SECRETS, Kube, Resource
-from ciliumctl.errors import Missing
+from ciliumctl.errors import HelmFailed, Missing
+
+# A list's items do not say what they are.
+_KINDS = {SECRETS: "Secret", CONFIG_MAPS: "ConfigMap"}
 
 
 def storage(environ: Mapping[str, str]) -> Resource:
@@ -41,6 +44,23 @@ def read(kube: Kube, revision: Revision, resource: Resource = SECRETS) -> Releas
     """One revision with its chart, values and manifest."""
     stored = kube.find(resource, f"sh.helm.release.v1.{revision.name}.v{revision.revision}", revision.namespace)
     return decode(stored) if stored is not None else None
+
+
+def history(kube: Kube, name: str, namespace: str, resource: Resource = SECRETS) -> list[Revision]:
+    """All revisions that Helm keeps, oldest first; each a `Release`, unless what is stored of it is damaged.
+
+    One request; its answer has some 100 kB for each revision.
+    """
+    found: list[Revision] = []
+    for stored in kube.objects(resource, namespace, labels=f"owner=helm,name={name}"):
+        revision = revision_of(stored)
+        if revision is None:
+            continue
+        try:
+            found.append(decode({"kind": _KINDS[resource], **stored}))
+        except HelmFailed:
+            found.append(revision)
+    return sorted(found, key=lambda revision: revision.revision)
 
 
 def anywhere(kube: Kube, resource: Resource = SECRETS) -> list[Revision]:

@@ -18,7 +18,7 @@ _SIGNS = {"passed": "✅", "failed": "❌", "error": "❌", "skipped": "⏭️",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One test. `message` is one line, `details` are more of them."""
+    """One test. `message` is one line, `details` are more of them; `file` and `line` are where it is about."""
 
     name: str
     about: str
@@ -26,6 +26,8 @@ class Case:
     seconds: float = 0.0
     message: str = ""
     details: tuple[str, ...] = ()
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,10 @@ def _totals(name: str, cases: Sequence[Case]) -> dict[str, str]:
 
 def _case(suite: ET.Element, path: str, case: Case) -> None:
     element = ET.SubElement(suite, "testcase", {"name": case.name, "classname": path, "time": f"{case.seconds:.3f}"})
+    if case.file:
+        element.set("file", _clean(case.file))
+    if case.line:
+        element.set("line", str(case.line))
     tag = {"failed": "failure", "error": "error", "skipped": "skipped", "flaky": "flakyFailure"}.get(case.outcome)
     if tag is not None:
         said = ET.SubElement(element, tag, {"message": _clean(case.message), "type": case.outcome})

@@ -99,6 +99,11 @@ def parse(text: str | bytes | IO[str]) -> Any:
     return yaml.load(text, Loader=Loader)  # noqa: S506 - Loader is a safe loader
 
 
+def first(text: str | bytes) -> Any:
+    """The first document in `text`, which is all of it that Helm 3 reads. Raises `yaml.YAMLError`."""
+    return next(yaml.load_all(text, Loader=Loader), None)
+
+
 def parse_all(text: str | bytes) -> list[Any]:
     """The documents in `text`, without empty ones. Raises `yaml.YAMLError`."""
     return [document for document in yaml.load_all(text, Loader=Loader) if document is not None]
@@ -129,3 +134,28 @@ def problem(error: yaml.YAMLError) -> str:
 def dump(value: Any) -> str:
     """`value` as block-style YAML, keys in their order, without aliases."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=100))
+
+
+class _BlockDumper(_Dumper):
+    """Writes texts of several lines as such."""
+
+
+def _lines(dumper: Any, text: str) -> Any:
+    style = "|" if "\n" in text.strip("\n") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_BlockDumper.add_representer(str, _lines)
+
+
+def lay_out(value: Any) -> str:
+    """`value` as YAML to compare line by line: keys sorted, texts of several lines as such, long lines whole."""
+    dumper = _BlockDumper
+    return str(
+        yaml.dump(value, Dumper=dumper, sort_keys=True, default_flow_style=False, width=1 << 20, allow_unicode=True)
+    )
+
+
+def dump_flow(value: Any) -> str:
+    """`value` as YAML in one line, with braces."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=True, width=1 << 20))

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs.generating import commands, connectivity, environment, exit_codes, presets, results
+from docs.generating import checks, commands, connectivity, environment, exit_codes, presets, results
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -45,6 +45,7 @@ def pages() -> dict[str, str]:
         "connectivity-tests.md": connectivity.page(),
         "exit-codes.md": exit_codes.page(),
         "json.md": results.page(),
+        "preflight-checks.md": checks.page(),
         "presets.md": presets.page(),
         "environment.md": environment.page(),
         **{f"schemas/{kind}.json": json.dumps(schema, indent=2) + "\n" for kind, schema in results.schemas().items()},

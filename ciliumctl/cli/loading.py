@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,15 +18,26 @@ from typer._click import Command, Context, HelpFormatter, Parameter
 from typer._click.exceptions import UsageError
 from typer.core import TyperCommand, TyperGroup
 
-from ciliumctl.cli.settings import global_options
+from ciliumctl.cli.settings import FORMATS, global_options
 from ciliumctl.discover import summaries
 
 #: The envelope's kind where a command has no result, or none was reached.
 NO_KIND = "Error"
 #: The order of the help; a command that is in none of them comes last, under "More".
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Install and change": ("install", "uninstall", "hubble", "values"),
-    "Look": ("status", "connectivity", "sysdump", "detect", "preset", "version", "config"),
+    "Install and change": (
+        "install",
+        "plan",
+        "diff",
+        "apply",
+        "upgrade",
+        "rollback",
+        "recover",
+        "uninstall",
+        "hubble",
+        "values",
+    ),
+    "Look": ("status", "preflight", "history", "connectivity", "sysdump", "detect", "preset", "version", "config"),
     "This machine": ("tools", "lab", "ci", "completion"),
 }
 
@@ -125,6 +136,8 @@ class Leaf(_TakesGlobals, TyperCommand):
 
     #: Options that may stand without a value, and the value that they have then.
     bare: Mapping[str, str] = MappingProxyType({})
+    #: The option that a file given to `-o` is meant for.
+    file_option = ""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Give an option that stands without a value the one that it has then."""
@@ -133,7 +146,16 @@ class Leaf(_TakesGlobals, TyperCommand):
             f"{word}={self.bare[word]}" if word in self.bare and following not in words else word
             for word, following in zip(args, [*args[1:], ""], strict=False)
         ]
-        return super().parse_args(ctx, given)
+        return super().parse_args(ctx, list(self._files_apart(given)))
+
+    def _files_apart(self, args: list[str]) -> Iterator[str]:
+        """`-o plan.json` names a file where the command writes one; a format stays a format."""
+        before = ""
+        for word, following in zip(args, [*args, ""][1:], strict=True):
+            wants_file = self.file_option and word in {"-o", "--output"} and _is_file_name(following)
+            # After `--` nothing is an option any more.
+            yield self.file_option if wants_file and before != "--" else word
+            before = "--" if "--" in {word, before} else word
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """List its own options; the global ones by name only."""
@@ -151,6 +173,10 @@ class Leaf(_TakesGlobals, TyperCommand):
     def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write the help as it is."""
         _write_help(self.help or "", formatter)
+
+
+def _is_file_name(word: str) -> bool:
+    return word not in FORMATS and ("/" in word or "." in word) and not word.startswith("-")
 
 
 def _write_help(text: str, formatter: HelpFormatter) -> None:
@@ -185,4 +211,5 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
     command = typer.main.get_command(single)
     if isinstance(command, Leaf):
         command.bare = getattr(module, "BARE", command.bare)
+        command.file_option = getattr(module, "FILE_OPTION", "")
     return command, getattr(module, "KIND", NO_KIND)

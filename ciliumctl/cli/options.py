@@ -51,8 +51,8 @@ Repository = Annotated[
     str,
     option(
         "--repository",
-        metavar="URL",
-        help="Chart repository (default: Cilium's own; also as CILIUMCTL_REPOSITORY)",
+        metavar="URL|FOLDER",
+        help="Chart repository, or a folder of archives (default: Cilium's own; also as CILIUMCTL_REPOSITORY)",
         envvar="CILIUMCTL_REPOSITORY",
     ),
 ]
@@ -78,4 +78,8 @@ SetFile = Annotated[
 ]
 SetJson = Annotated[
     list[str] | None, option("--set-json", metavar="KEY=JSON", help="One Helm value as JSON; repeatable")
+]
+#: Which values a change starts from.
+ResetValues = Annotated[
+    bool, option("--reset-values", help="Start from the chart's own values instead of the release's")
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -27,15 +27,26 @@ Reports = Annotated[
 ]
 
 
-def wanted(given: Sequence[str] | None) -> list[tuple[str, Path]]:
-    """The reports that were asked for. Raises `UsageError` before anything is done, also for what cannot be written."""
+#: The same, for commands whose findings stand in files.
+FileReports = Annotated[
+    list[str] | None,
+    option("--report", metavar="FORMAT=FILE", help="Also write sarif, junit, markdown or json into a file; repeatable"),
+]
+
+
+def wanted(given: Sequence[str] | None, *more: str) -> list[tuple[str, Path]]:
+    """The reports that were asked for, of the common formats and `more` ones.
+
+    Raises `UsageError` before anything is done, also for what cannot be written.
+    """
     from ciliumctl.files import why_unwritable
 
     found = []
     for text in given or ():
         form, _equals, file = text.partition("=")
-        if form not in FORMATS or not file:
-            raise UsageError(f"`--report {text}` is not a report", hint=f"write `--report {'|'.join(FORMATS)}=FILE`")
+        known = (*more, *FORMATS)
+        if form not in known or not file:
+            raise UsageError(f"`--report {text}` is not a report", hint=f"write `--report {'|'.join(known)}=FILE`")
         if Path(file).is_dir():
             raise UsageError(f"`{file}` is a folder", hint="name a file")
         if why := why_unwritable(Path(file)):
@@ -51,13 +62,22 @@ def publish(
     data: Mapping[str, Any],
     environ: Mapping[str, str],
     remarks: Sequence[str] = (),
+    more: Mapping[str, Callable[[], str]] | None = None,
 ) -> Partial | None:
-    """Write the reports, and tell GitHub where that runs us; returns what is to be told of those that failed."""
+    """Write the reports, those of formats in `more` by its functions, and tell GitHub where that runs us.
+
+    Returns what is to be told of those that failed.
+    """
     from ciliumctl import files
     from ciliumctl import reports as made
 
     page = made.markdown(title, suites, remarks)
-    texts = {"markdown": lambda: page, "junit": lambda: made.junit(title, suites), "json": lambda: _json(data)}
+    texts: dict[str, Callable[[], str]] = {
+        "markdown": lambda: page,
+        "junit": lambda: made.junit(title, suites),
+        "json": lambda: _json(data),
+        **(more or {}),
+    }
     failed = []
     for form, path in reports:
         try:
@@ -117,7 +137,11 @@ def _annotate(suites: Sequence[Suite]) -> None:
     shown = bad if len(bad) <= _ANNOTATIONS else bad[: _ANNOTATIONS - 1]
     for case in shown:
         text = "\n".join((f"{case.about}: {case.message}", *case.details[:6]))
-        sys.stderr.write(f"::error title={github_escape(case.name)}::{github_escape(text)}\n")
+        # In a property a comma and a colon end it.
+        file = github_escape(case.file).replace(",", "%2C").replace(":", "%3A")
+        where = f"file={file}," if case.file else ""
+        where += f"line={case.line}," if case.line else ""
+        sys.stderr.write(f"::error {where}title={github_escape(case.name)}::{github_escape(text)}\n")
     if len(bad) > len(shown):
         sys.stderr.write(f"::error title=ciliumctl::and {len(bad) - len(shown)} more failed; see the summary\n")
     sys.stderr.flush()

@@ -184,13 +184,18 @@ class Session:
         import getpass
         import socket
 
+        from ciliumctl import machine
         from ciliumctl.lock import Holder
 
         try:
             user = getpass.getuser()
         except (KeyError, OSError):
             user = "somebody"
-        return Holder(who=f"{user}@{socket.gethostname()} (process {os.getpid()})", command=f"ciliumctl {command}")
+        return Holder(
+            who=f"{user}@{socket.gethostname()} (process {os.getpid()})",
+            command=f"ciliumctl {command}",
+            process=machine.here(),
+        )
 
     # Ending
 
@@ -211,7 +216,8 @@ class Session:
             address=self.addressed,
         )
 
-    def _stderr(self) -> Writer:
+    def stderr(self) -> Writer:
+        """Where text for people goes beside data on standard output."""
         color = wants_color(self.settings.color, sys.stderr, self.environ)
         return Writer(sys.stderr, color=color, address=self.addressed)
 
@@ -219,7 +225,7 @@ class Session:
         """Write the result and end: with 0 for a yes, 1 for a no, or with `exit_code`. `then` is the next command."""
         self.write(result, render)
         if then and result.ok and not self.settings.quiet and self.settings.output in {"table", "wide"}:
-            writer = self._stderr()
+            writer = self.stderr()
             writer.line(("next: ", "head"), self.addressed(f"ciliumctl {then}"))
         raise typer.Exit(exit_code if exit_code is not None else 0 if result.ok else 1)
 
@@ -246,7 +252,7 @@ class Session:
     def explain(self, error: CiliumctlError) -> None:
         """Say on standard error what went wrong and what to do about it."""
         settings = self.settings
-        writer = self._stderr()
+        writer = self.stderr()
         writer.line(("error: ", "bad"), error.message)
         if error.hint:
             writer.hint(error.hint)

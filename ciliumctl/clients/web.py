@@ -103,6 +103,17 @@ class Web:
         """A page as text."""
         return self.get(url, timeout=timeout, attempts=attempts, limit=limit).body.decode("utf-8", "replace")
 
+    def head(
+        self, url: str, headers: Mapping[str, str], *, timeout: float = READ_TIMEOUT
+    ) -> tuple[int, dict[str, str]]:
+        """Status and headers of a HEAD request, whatever the status is; header names in lower case."""
+
+        def once() -> tuple[int, dict[str, str]]:
+            with self._open(url, headers, timeout, allowed=range(400, 600), method="HEAD") as response:
+                return response.status_code, {name.lower(): value for name, value in response.headers.items()}
+
+        return self._again(url, once, 1)
+
     def glance(self, url: str, *, seconds: float = 2.0) -> str:
         """A small page as text, for a look-up that must not hold up or fail a command.
 
@@ -240,9 +251,14 @@ class Web:
 
     @contextmanager
     def _open(
-        self, url: str, headers: Mapping[str, str], timeout: float, allowed: Container[int] = ()
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        timeout: float,
+        allowed: Container[int] = (),
+        method: str = "GET",
     ) -> Iterator[httpx.Response]:
-        """Open a GET; raises `_Status` for a status that says no, `httpx` errors for the rest.
+        """Open a GET, or a HEAD; raises `_Status` for a status that says no, `httpx` errors for the rest.
 
         Redirects are followed here, each through the proxy that its own address needs, and never from https to http.
         """
@@ -251,10 +267,10 @@ class Web:
         for _hop in range(REDIRECTS + 1):
             seconds = self._check_time(url, timeout)
             timeouts = httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT))
-            with self._client(str(target)).stream("GET", target, headers=sent, timeout=timeouts) as response:
+            with self._client(str(target)).stream(method, target, headers=sent, timeout=timeouts) as response:
                 status = response.status_code
                 if self.trace is not None:
-                    self.trace(f"GET {shown(str(target))} → {status}")
+                    self.trace(f"{method} {shown(str(target))} → {status}")
                 if status in _REDIRECTS and "Location" in response.headers:
                     following = target.join(response.headers["Location"])
                     if target.scheme == "https" and following.scheme != "https":
@@ -262,6 +278,9 @@ class Web:
                             f"`{shown(url)}` leads to an unencrypted address, `{shown(str(following))}`",
                             hint="use another mirror",
                         )
+                    if following.host != target.host:
+                        # A token is for the one who asked for it.
+                        sent.pop("Authorization", None)
                     target = following
                     continue
                 if status >= 400 and status not in allowed:

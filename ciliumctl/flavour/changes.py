@@ -49,9 +49,15 @@ def changes_for(detection: Detection, facts: Facts, config: Mapping[str, Any]) -
 
 
 def applied_changes(kube: Kube) -> tuple[ClusterChange, ...]:
-    """The changes that an earlier installation made, by the marks it left. One request."""
+    """The changes that an earlier installation made: by the mark that ours leaves, or by the selector itself.
+
+    The official CLI sets the same selector and leaves no mark. One request.
+    """
     found = kube.find(DAEMON_SETS, *_AWS)
-    return (_AWS_NODE,) if found is not None and _MARK in annotations_of(found) else ()
+    if found is None:
+        return ()
+    selector: dict[str, str] = dig(found, "spec", "template", "spec", "nodeSelector", default={})
+    return (_AWS_NODE,) if _MARK in annotations_of(found) or AWS_SELECTOR in selector else ()
 
 
 def _retire_aws_node(kube: Kube) -> None:

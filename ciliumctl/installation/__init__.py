@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from ciliumctl.installation.checking import Gate, check
 from ciliumctl.installation.guards import stuck, unchanged
 from ciliumctl.installation.plan import Installed, Means, Plan, Wanted
-from ciliumctl.installation.prepare import offline, prepare, values_of
-from ciliumctl.installation.steps import How, dry_run, install, late, render
+from ciliumctl.installation.prepare import chart_for, offline, prepare, user_inputs, values_of
+from ciliumctl.installation.rendering import render
+from ciliumctl.installation.steps import How, dry_run, install, late
 
 __all__ = [
+    "Gate",
     "How",
     "Installed",
     "Means",
     "Plan",
     "Wanted",
+    "chart_for",
+    "check",
     "dry_run",
     "install",
     "late",
@@ -21,5 +26,6 @@ __all__ = [
     "render",
     "stuck",
     "unchanged",
+    "user_inputs",
     "values_of",
 ]

@@ -44,14 +44,10 @@ def taken_over(owner: owners.Owner | None, wanted: Wanted) -> str:
 
 def stuck(found: Release) -> ReleaseStuck:
     """The error for a release that Helm left in the middle of an operation."""
-    if found.revision == 1:
-        what, command = "remove it", f"helm uninstall {found.name} -n {found.namespace}"
-    else:
-        what, command = "go back", f"helm rollback {found.name} -n {found.namespace}"
     return ReleaseStuck(
         f"Helm release `{found.name}` revision {found.revision} is {found.status} since {found.updated[:19]}: "
         "an operation is at work, or was killed",
-        hint=f"wait for it; when nobody is at work on it, {what}: `{command}`",
+        hint="wait for it; when nobody is at work on it, `ciliumctl recover` shows what is applied and mends it",
     )
 
 
@@ -78,7 +74,7 @@ def unchanged(plan: Plan) -> bool:
     command = shlex.join(_upgrade(plan, there, same_chart=same_chart))
     raise Exists(
         f"Cilium is installed already, and differs: {'; '.join(ways)}",
-        hint=f"see the values with `ciliumctl values` and `helm get values {there.name} -n {there.namespace}`; "
+        hint=f"see the values with `ciliumctl values show` and `helm get values {there.name} -n {there.namespace}`; "
         f"change it with `{command}`",
     )
 

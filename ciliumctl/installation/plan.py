@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ciliumctl import charts, flavour, status
+from ciliumctl import charts, cni, flavour, owners, status
 from ciliumctl.clients.helm import Helm, Inputs, Release, SetFlag
 from ciliumctl.clients.kube import Kube
 from ciliumctl.clients.web import Web
@@ -42,6 +42,17 @@ class Means:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What was seen of the cluster before anything was decided."""
+
+    existing: Release | None
+    owner: owners.Owner | None
+    others: tuple[cni.OtherCni, ...]
+    facts: flavour.Facts
+    namespace_exists: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What will be installed. `config` is what Helm will keep as the release's values.
 
@@ -58,6 +69,7 @@ class Plan:
     needs: tuple[flavour.Need, ...] = ()
     namespace_exists: bool = True
     existing: Release | None = None
+    survey: Survey | None = None
     taken_over: str = ""
 
 

@@ -13,21 +13,22 @@ from urllib.parse import urlsplit
 
 from ciliumctl import charts, cni, flavour, owners, permissions, release, versions
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
-from ciliumctl.clients.kube import NAMESPACES, Kube, Manifest, Resource
+from ciliumctl.clients.kube import NAMESPACES, Kube, Resource
 from ciliumctl.clients.web import Web
 from ciliumctl.errors import Forbidden, LegacyValues
 from ciliumctl.installation import guards
-from ciliumctl.installation.plan import Means, Plan, Wanted
-from ciliumctl.installation.steps import render
+from ciliumctl.installation.plan import Means, Plan, Survey, Wanted
+from ciliumctl.installation.rendering import render
 from ciliumctl.parallel import together
 from ciliumctl.report import Reporter
-from ciliumctl.values import legacy, presets
+from ciliumctl.values import lint, presets
 from ciliumctl.values.layers import Layer, MergedValues, of_file, of_flags, trace
-from ciliumctl.values.paths import difference, merge
+from ciliumctl.values.paths import difference, get, merge, split
 from ciliumctl.yaml_files import dump
 
 # How many values a line of progress names.
 _NAMED = 4
+_MISSING: Any = object()
 
 
 def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch: Path) -> Plan:
@@ -39,29 +40,29 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
     """
     report = means.report
     try:
-        existing, owner, others, facts, namespace = _survey(wanted, kube, report, storage)
+        seen = survey(wanted, kube, report, storage)
     except Forbidden as error:
-        _name_all_rights(wanted, kube, means, scratch)
+        name_all_rights(wanted, kube, means, scratch)
         raise error from None
-    taken_over = guards.taken_over(owner, wanted)
-    if taken_over:
-        owner = None
+    existing, facts = seen.existing, seen.facts
+    taken_over = guards.taken_over(seen.owner, wanted)
+    owner = None if taken_over else seen.owner
     if existing is None:
-        guards.refuse_others(owner, others)
+        guards.refuse_others(owner, seen.others)
     elif existing.pending:
         raise guards.stuck(existing)
     elif owner is not None:
         raise owners.foreign(owner, "install")
     if taken_over and existing is None:
         wanted = _as_running(wanted, kube)
-    chart = _chart(wanted, existing, means, scratch)
+    chart = chart_for(wanted, existing, means, scratch)
     detection = flavour.detect(facts, chart_version=chart.version) if wanted.detect else None
     if detection is not None:
         for warning in detection.warnings:
             report.warn(warning)
     user = user_inputs(wanted, means.web, scratch)
     with report.step("Merging the values") as step:
-        inputs, own, config = layered(wanted, user, detection.values if detection else {}, means.helm, report)
+        inputs, own, config = layered(wanted, user, detection.values if detection else {}, means.helm, report, chart)
         step.finish(_counted(chart, config))
     changes = flavour.changes_for(detection, facts, config) if detection is not None else ()
     needs = flavour.needs_of(detection, facts, config) if detection is not None else ()
@@ -74,8 +75,9 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
         detection=detection,
         changes=changes,
         needs=needs,
-        namespace_exists=namespace is not None,
+        namespace_exists=seen.namespace_exists,
         existing=existing,
+        survey=seen,
         taken_over=taken_over,
     )
 
@@ -87,7 +89,7 @@ def _as_running(wanted: Wanted, kube: Kube) -> Wanted:
     return replace(wanted, chart=replace(wanted.chart, version=versions.running(kube, wanted.namespace)))
 
 
-def _name_all_rights(wanted: Wanted, kube: Kube, means: Means, scratch: Path) -> None:
+def name_all_rights(wanted: Wanted, kube: Kube, means: Means, scratch: Path) -> None:
     """Where the first look was refused already: name every right that is missing, not only the first."""
     with means.report.step("Checking this user's rights"):
         plan = offline(wanted, means, scratch)
@@ -104,9 +106,8 @@ def _counted(chart: charts.Chart, config: Mapping[str, Any]) -> str:
     return f"{len(others)} other than the chart's own: {listed}"
 
 
-def _survey(
-    wanted: Wanted, kube: Kube, report: Reporter, storage: Resource
-) -> tuple[Release | None, owners.Owner | None, tuple[cni.OtherCni, ...], flavour.Facts, Manifest | None]:
+def survey(wanted: Wanted, kube: Kube, report: Reporter, storage: Resource) -> Survey:
+    """See what is there: some seventeen requests at once. Raises the first that fails, and refuses nothing."""
     with report.step("Looking at the cluster") as step:
         existing, owner, others, facts, namespace = together(
             partial(release.current, kube, wanted.release, wanted.namespace, storage),
@@ -116,14 +117,15 @@ def _survey(
             partial(kube.find, NAMESPACES, wanted.namespace),
         )
         step.finish(f"context `{kube.context}`, {flavour.detect(facts).flavour}")
-    return existing, owner, others, facts, namespace
+    return Survey(existing=existing, owner=owner, others=others, facts=facts, namespace_exists=namespace is not None)
 
 
 def _pull(helm: Helm, reference: str, folder: Path, version: str) -> Path:
     return helm.pull(reference, folder, version=version)
 
 
-def _chart(wanted: Wanted, existing: Release | None, means: Means, scratch: Path) -> charts.Chart:
+def chart_for(wanted: Wanted, existing: Release | None, means: Means, scratch: Path) -> charts.Chart:
+    """The chart that is asked for; without a wish the one that is installed, or the stable one."""
     request = wanted.chart
     if existing is not None and not (request.version or request.chart):
         # Nothing upgrades by itself: without a wish the installed version is meant.
@@ -148,14 +150,16 @@ def _local(name: str, web: Web, scratch: Path, number: int) -> Path:
 
 
 def layered(
-    wanted: Wanted, user: Inputs, detected: Mapping[str, Any], helm: Helm, report: Reporter
+    wanted: Wanted, user: Inputs, detected: Mapping[str, Any], helm: Helm, report: Reporter, chart: charts.Chart
 ) -> tuple[Inputs, Mapping[str, Any], Mapping[str, Any]]:
     """The inputs with what was detected and the presets below what the user gave.
 
-    Returns the inputs, the user's own values and all of them merged, both by Helm itself.
+    Returns the inputs, the user's own values and all of them merged, both by Helm itself. What the chart does not take
+    as it is meant is warned of.
 
     Raises:
-        LegacyValues: the user's values are of a chart of long ago, and were not to be translated.
+        LegacyValues: the chart would ignore some of the user's values, with consequences, and they were not to be
+            translated.
     """
     generated: dict[str, Any] = dict(detected)
     for name in wanted.presets:
@@ -164,29 +168,66 @@ def layered(
         for need in preset.needs:
             report.note(f"preset `{name}`: {need}")
     own = helm.merge(user) if user.files or user.flags else {}
-    old = legacy.found(own)
-    if not old:
-        inputs = Inputs(generated=generated, files=user.files, flags=user.flags)
-        return inputs, own, helm.merge(inputs)
-    translation = legacy.translate(own)
-    if not wanted.translate:
-        raise _legacy_error(old, translation)
+    if not own:
+        return Inputs(generated=generated), own, helm.merge(Inputs(generated=generated))
+    translation = lint.translate(own, chart.version, facts=lint.Facts(chart)) if wanted.translate else None
+    if translation is not None and (translation.moved or translation.lost):
+        _tell(translation, report)
+        checked(translation.values, generated, chart, report)
+        generated = merge(generated, translation.values)
+        return Inputs(generated=generated), translation.values, generated
+    checked(own, generated, chart, report)
+    inputs = Inputs(generated=generated, files=user.files, flags=user.flags)
+    return inputs, own, helm.merge(inputs)
+
+
+def _tell(translation: lint.Translation, report: Reporter) -> None:
     for before, after in translation.moved:
-        report.note(f"`{before}` is `{after}` now")
+        report.note(f"`{before}` is {'written anew' if before == after else f'`{after}` now'}")
     for key, why in translation.lost:
         report.warn(f"`{key}` is left out: {why}")
     for text in translation.notes:
         report.note(text)
-    generated = merge(generated, translation.values)
-    return Inputs(generated=generated), translation.values, generated
 
 
-def _legacy_error(old: Sequence[str], translation: legacy.Translation) -> LegacyValues:
-    named = ", ".join(f"`{key}`" for key in old[:3]) + (f" and {len(old) - 3} more" if len(old) > 3 else "")
-    lost = "".join(f"\n# left out: {key} ({why})" for key, why in translation.lost)
+def checked(own: Mapping[str, Any], below: Mapping[str, Any], chart: charts.Chart, report: Reporter) -> None:
+    """Refuse values that the chart ignores with consequences; warn of everything else that is wrong with them.
+
+    `below` is what they are laid over. No helm is run: the chart's own validation has its say when it is rendered.
+    """
+    layers = [Layer(origin="", values=below), Layer(origin="", values=own)]
+    errors = [
+        finding
+        for finding in lint.check(layers, chart).errors
+        if finding.key and get(own, split(finding.key), _MISSING) is not _MISSING
+    ]
+    ignored = [finding for finding in errors if finding.lost or finding.code == "CV301"]
+    if ignored:
+        raise _ignored_error(ignored, lint.translate(own, chart.version, facts=lint.Facts(chart)), chart)
+    for finding in errors:
+        report.warn(f"`{finding.key}`: {finding.message}", hint="`ciliumctl values lint` says more")
+
+
+def _ignored_error(ignored: Sequence[lint.Finding], translation: lint.Translation, chart: charts.Chart) -> LegacyValues:
+    keys = [finding.key for finding in ignored]
+    named = ", ".join(f"`{key}`" for key in keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+    meaning = "; ".join(dict.fromkeys(finding.lost for finding in ignored if finding.lost))
+    meaning = meaning or "nothing of it would be installed"
+    left = "".join(f"\n# left out: {key} ({why})" for key, why in translation.lost)
+    written = dump(dict(translation.values)).rstrip() if translation.values else "# nothing"
+    since = "since 1.9" if all(finding.code == "CV301" for finding in ignored) else "now"
+    who = "Cilium's charts have ignored" if since == "since 1.9" else f"chart {chart.version} ignores"
+    end = f" {since}" if since == "since 1.9" else ""
+    if not all(finding.fixable for finding in ignored):
+        first = next(finding for finding in ignored if not finding.fixable)
+        return LegacyValues(
+            f"{who} {named}{end}: {meaning}",
+            hint=f"leave `{first.key}` out, and set what does its work now; `ciliumctl values lint` says more",
+        )
     return LegacyValues(
-        f"Cilium's charts have ignored {named} since 1.9: nothing of it would be installed",
-        hint=f"add `--translate-values`, or write this instead:\n{dump(dict(translation.values)).rstrip()}{lost}",
+        f"{who} {named}{end}: {meaning}",
+        hint=f"add `--translate-values`, mend the file with `ciliumctl values lint --fix`, or write this instead:\n"
+        f"{written}{left}",
     )
 
 
@@ -201,8 +242,8 @@ def _fingerprint(wanted: Wanted, own: Mapping[str, Any]) -> str:
 
 def offline(wanted: Wanted, means: Means, scratch: Path) -> Plan:
     """The plan as far as it goes without a cluster: nothing is detected."""
-    chart = _chart(wanted, None, means, scratch)
-    inputs, own, config = layered(wanted, user_inputs(wanted, means.web, scratch), {}, means.helm, means.report)
+    chart = chart_for(wanted, None, means, scratch)
+    inputs, own, config = layered(wanted, user_inputs(wanted, means.web, scratch), {}, means.helm, means.report, chart)
     return Plan(wanted=wanted, chart=chart, inputs=inputs, config=config, fingerprint=_fingerprint(wanted, own))
 
 
@@ -219,7 +260,7 @@ def values_of(
     existing = release.current(kube, wanted.release, wanted.namespace, storage) if kube is not None else None
     if kube is not None and existing is None:
         wanted = _as_running(wanted, kube)
-    chart = _chart(wanted, existing, means, scratch)
+    chart = chart_for(wanted, existing, means, scratch)
     layers = [Layer(origin="chart", values=chart.values)]
     detected: Mapping[str, Any] = {}
     if kube is not None and wanted.detect:
@@ -232,7 +273,7 @@ def values_of(
         ]
     layers += [Layer(origin=f"preset {name}", values=presets.load(name).values) for name in wanted.presets]
     user = user_inputs(wanted, means.web, scratch)
-    inputs, _own, config = layered(wanted, user, detected, means.helm, means.report)
+    inputs, _own, config = layered(wanted, user, detected, means.helm, means.report, chart)
     if inputs.files or inputs.flags:
         layers += [of_file(path, name=name) for path, name in zip(user.files, wanted.files, strict=True)]
         layers += of_flags(user.flags, means.helm.merge)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ciliumctl import __version__, lock, permissions, release, status
+from ciliumctl import __version__, journal, lock, permissions, release, status
 from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import NAMESPACES, PODS, Kube
 from ciliumctl.errors import (
@@ -21,10 +21,12 @@ from ciliumctl.errors import (
     UsageError,
 )
 from ciliumctl.installation.adopting import taking_over
+from ciliumctl.installation.checking import Gate, refuse_what_breaks
 from ciliumctl.installation.guards import unchanged
 from ciliumctl.installation.plan import Installed, Means, Outcome, Plan, Wanted, result_of
+from ciliumctl.installation.rendering import render
 from ciliumctl.report import Reporter
-from ciliumctl.values.paths import get, merge, put
+from ciliumctl.values.paths import difference, get, merge, put
 from ciliumctl.wait import Deadline, overtime, poll
 
 #: Seconds for each step back, when the time was up already.
@@ -47,18 +49,6 @@ def dry_run(plan: Plan, kube: Kube, means: Means, *, server: bool) -> Installed:
         else:
             manifest = render(plan, means, kube_version=kube.version(), api_versions=_api_versions(kube))
     return result_of(plan, kube, "dry-run", revision=0, manifest=manifest)
-
-
-def render(plan: Plan, means: Means, *, kube_version: str, api_versions: Sequence[str] = ()) -> str:
-    """The manifest as text, without asking the cluster."""
-    return means.helm.render(
-        plan.wanted.release,
-        str(plan.chart.path),
-        plan.inputs,
-        namespace=plan.wanted.namespace,
-        kube_version=kube_version,
-        api_versions=api_versions,
-    )
 
 
 def _api_versions(kube: Kube) -> list[str]:
@@ -94,6 +84,7 @@ class How:
     where: status.Where
     wait: bool = False
     atomic: bool = False
+    gate: Gate | None = None
 
 
 def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
@@ -106,11 +97,16 @@ def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
         means.report.note("Cilium is installed as asked for: unchanged")
         result = result_of(plan, kube, "unchanged", revision=plan.existing.revision if plan.existing else 0)
         return _with_status(result, kube, means, how) if how.wait else result
+    manifest = ""
     if not permissions.is_admin(kube):
         with means.report.step("Checking this user's rights"):
             manifest = render(plan, means, kube_version=kube.version())
             permissions.check(kube, manifest, plan.wanted.namespace, creates_namespace=not plan.namespace_exists)
+    asked = bool(plan.needs)
     plan = _with_needs(plan, means, how)
+    if how.gate is not None:
+        # What was rendered before the cloud was asked lacks its values.
+        refuse_what_breaks(plan, kube, means, how.gate, manifest="" if asked else manifest)
     for change in plan.changes:
         how.consent(f"{change.info.title}: {change.info.why}")
     if plan.taken_over:
@@ -149,39 +145,21 @@ def _with_needs(plan: Plan, means: Means, how: How) -> Plan:
     return plan
 
 
+Undo = list[tuple[str, Callable[[], object]]]
+
+
 def _install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
-    report, wanted = means.report, plan.wanted
-    undo: list[tuple[str, Callable[[], object]]] = []
+    wanted = plan.wanted
+    undo: Undo = []
     try:
         if not plan.namespace_exists:
-            _create_namespace(kube, wanted.namespace, report)
+            _create_namespace(kube, wanted.namespace, means.report)
             undo.append((f"namespace `{wanted.namespace}`", lambda: kube.delete(NAMESPACES, wanted.namespace)))
-        if plan.changes:
-            with report.step("Checking the release with the server"):
-                _helm_install(plan, means, dry_run=True)
-        for change in plan.changes:
-            with report.step(change.info.title):
-                change.apply(kube)
-            undo.append((change.info.title, partial(change.undo, kube)))
-        report.resume = (
-            "`ciliumctl status` shows what is there; `ciliumctl install` goes on, `ciliumctl uninstall` ends it"
-        )
-        with report.step("Creating the Helm release") as step:
-            if plan.existing is None:
-                undo.append(("the Helm release", partial(_remove_release, means.helm, wanted)))
-            try:
-                made = _create_release(plan, means)
-            except Exists:
-                # Somebody else's, made since we looked: not ours to take back.
-                undo = [step for step in undo if step[0] != "the Helm release"]
-                raise
-            step.finish(f"{made.name} revision {made.revision}, Cilium {made.chart_version}")
-        outcome: Outcome = "continued" if plan.existing is not None else "installed"
-        result = result_of(plan, kube, outcome, revision=made.revision)
-        if not (how.wait or how.atomic):
-            return result
-        report.resume = "Cilium is installed and still starting: `ciliumctl status --wait` goes on waiting"
-        result = _with_status(result, kube, means, how)
+        if plan.existing is None:
+            undo.append(("the journal", lambda: journal.forget(kube, wanted.namespace)))
+        with journal.keeping(kube, wanted.namespace, _entry(plan, how), means.report) as record:
+            result = _carry_out(plan, kube, means, how, undo, record)
+            record.judged(result.status)
     except CiliumctlError:
         if how.atomic:
             _take_back(undo, kube, means)
@@ -190,6 +168,50 @@ def _install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
         _take_back(undo, kube, means)
         return replace(result, outcome="taken-back")
     return result
+
+
+def _entry(plan: Plan, how: How) -> journal.Entry:
+    there = plan.existing
+    return journal.entry(
+        how.holder,
+        "install",
+        plan.wanted.release,
+        from_revision=there.revision if there is not None else 0,
+        version=plan.chart.version,
+        values=tuple(difference(there.config if there is not None else {}, plan.config)),
+    )
+
+
+def _carry_out(plan: Plan, kube: Kube, means: Means, how: How, undo: Undo, record: journal.Record) -> Installed:
+    report = means.report
+    if plan.changes:
+        with report.step("Checking the release with the server"):
+            _helm_install(plan, means, dry_run=True)
+    for change in plan.changes:
+        with report.step(change.info.title):
+            change.apply(kube)
+        undo.append((change.info.title, partial(change.undo, kube)))
+    report.resume = (
+        "`ciliumctl status` shows what is there; `ciliumctl install` or `ciliumctl recover` goes on, "
+        "`ciliumctl uninstall` ends it"
+    )
+    with report.step("Creating the Helm release") as step:
+        if plan.existing is None:
+            undo.append(("the Helm release", partial(_remove_release, means.helm, plan.wanted)))
+        try:
+            made = _create_release(plan, means)
+        except Exists:
+            # Somebody else's, made since we looked: not ours to take back.
+            undo[:] = [item for item in undo if item[0] not in {"the Helm release", "the journal"}]
+            raise
+        step.finish(f"{made.name} revision {made.revision}, Cilium {made.chart_version}")
+    record.made(made.revision)
+    outcome: Outcome = "continued" if plan.existing is not None else "installed"
+    result = result_of(plan, kube, outcome, revision=made.revision)
+    if not (how.wait or how.atomic):
+        return result
+    report.resume = "Cilium is installed and still starting: `ciliumctl status --wait` goes on waiting"
+    return _with_status(result, kube, means, how)
 
 
 def _create_release(plan: Plan, means: Means) -> Release:

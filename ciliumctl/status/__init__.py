@@ -18,8 +18,10 @@ from ciliumctl.status.trouble import Trouble, last_log, of_pods, of_workload
 from ciliumctl.status.verdict import Component, NodeLine, Problem, Status
 from ciliumctl.wait import Deadline, overtime, poll
 
-__all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "unhealthy", "wait"]
+__all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "summary", "unhealthy", "wait"]
 
+#: Says on a step how far Cilium is.
+Tell = Callable[[Step, Status], None]
 #: Seconds that a state such as CrashLoopBackOff may last before a wait gives up on it.
 GRACE = 30.0
 _INTERVAL = 2.0
@@ -85,12 +87,14 @@ def wait(
     report: Reporter,
     fail_fast: bool = True,
     deep: bool = False,
+    tell: Tell | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
     """Look until Cilium is healthy, a state that will not mend itself has lasted, or the time is up.
 
-    An API server that goes away for a while is waited for. Returns the last status, healthy or not.
+    An API server that goes away for a while is waited for. `tell` says how far it is, where counts are not enough.
+    Returns the last status, healthy or not.
 
     Raises:
         ClusterError: the cluster could not be reached at all, or refuses us.
@@ -113,7 +117,7 @@ def wait(
                 return None
             last = status
             since = (since if since is not None else clock()) if status.terminal else None
-            _tell(step, status)
+            (tell or _tell)(step, status)
             return status
 
         def done(status: Status | None) -> bool:
@@ -122,13 +126,18 @@ def wait(
             gave_up = fail_fast and since is not None and clock() - since >= GRACE
             return status.ok or gave_up or not status.installed
 
-        poll(probe, done, deadline=deadline, interval=_INTERVAL, sleep=sleep)
-        if last is None:
-            with overtime(kube, seconds=_LAST_LOOK):
-                last = look(kube, where, light=True)
-        if last.ok:
+        while True:
+            poll(probe, done, deadline=deadline, interval=_INTERVAL, sleep=sleep)
+            if last is None:
+                with overtime(kube, seconds=_LAST_LOOK):
+                    last = look(kube, where, light=True)
+            if not last.ok:
+                break
             with overtime(kube, seconds=_LAST_LOOK):
                 full = look(kube, where, deep=deep)
+            if not full.ok and not deadline.passed and any(part.state == "unhealthy" for part in full.components):
+                # Between two looks a rollout took the next pod: it is not over.
+                continue
             step.finish("healthy" if full.ok else "unhealthy", outcome="done" if full.ok else "failed")
             return full
         step.finish(summary(last), outcome="failed")

@@ -131,6 +131,7 @@ def _workload(component: str, kind: str, item: Manifest) -> Workload:
         observed=dig(status, "observedGeneration", default=0) >= dig(item, "metadata", "generation", default=0),
         images={image: updated for image in images if updated},
         wanted_images=images,
+        waits=dig(item, "spec", "updateStrategy", "type", default="") == "OnDelete",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ciliumctl.clients.kube import Kube, dig
 from ciliumctl.errors import ApiFailed, CiliumctlError
 from ciliumctl.parallel import gather
-from ciliumctl.status.facts import AGENT_CONTAINER
+from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_PROGRAM
 from ciliumctl.status.problems import count
 from ciliumctl.status.verdict import AgentView, Problem, Status
 
@@ -19,8 +19,6 @@ from ciliumctl.status.verdict import AgentView, Problem, Status
 AT_ONCE = 32
 # Seconds for one agent.
 _PATIENCE = 20.0
-# Since 1.15 the agent's own tool is `cilium-dbg`; before that it was `cilium`.
-_TOOLS = ("cilium-dbg", "cilium")
 # Parts of the answer that have a state (api/v1/models of Cilium 1.15 to 1.20), and what they are called.
 _PARTS = {
     "cilium": "agent",
@@ -58,18 +56,17 @@ def look(kube: Kube, status: Status) -> Status:
 
 
 def _ask(kube: Kube, namespace: str, pod: str) -> Mapping[str, Any]:
-    said = ""
-    for tool in _TOOLS:
-        ran = kube.exec(namespace, pod, [tool, "status", "-o", "json"], container=AGENT_CONTAINER, timeout=_PATIENCE)
-        try:
-            # A failing agent answers, too, and ends with 1: what it says counts, not its code.
-            answer = json.loads(ran.stdout)
-        except ValueError:
-            said = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip() or f"ended with {ran.code}"
-            continue
-        if isinstance(answer, dict):
-            return answer
-    raise ApiFailed(f"`{_TOOLS[0]} status` gives no answer: {said.splitlines()[-1] if said else 'nothing'}")
+    command = ["sh", "-c", f"{AGENT_PROGRAM}; exec $c status -o json"]
+    ran = kube.exec(namespace, pod, command, container=AGENT_CONTAINER, timeout=_PATIENCE)
+    try:
+        # A failing agent answers, too, and ends with 1: what it says counts, not its code.
+        answer = json.loads(ran.stdout)
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict):
+        return answer
+    said = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip() or f"ended with {ran.code}"
+    raise ApiFailed(f"`cilium-dbg status` gives no answer: {said.splitlines()[-1]}")
 
 
 def read(answer: Mapping[str, Any]) -> tuple[str, ...]:

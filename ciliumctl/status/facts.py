@@ -34,7 +34,10 @@ def component_of(pod: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A DaemonSet or a Deployment. `images` maps an image to the number of pods that were made with it."""
+    """A DaemonSet or a Deployment. `images` maps an image to the number of pods that were made with it.
+
+    `waits` says that its pods are only replaced when somebody deletes them (`OnDelete`).
+    """
 
     component: str
     kind: str
@@ -46,6 +49,7 @@ class Workload:
     observed: bool
     images: Mapping[str, int]
     wanted_images: tuple[str, ...]
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,12 +64,14 @@ def _component_problems(name: str, snapshot: Snapshot, troubles: Mapping[str, Se
         yield Problem(
             severity="error", component=name, message=f"{name}: was just made or changed, no controller has acted yet"
         )
-    elif workload.updated < workload.desired:
+    elif workload.updated < workload.desired and not workload.waits:
         yield Problem(
             severity="error",
             component=name,
             message=f"{name}: a rollout is under way, {workload.updated} of {workload.desired} pods are new",
         )
+    if workload.observed and workload.waits and workload.updated < workload.desired:
+        yield _paused(workload)
     if name == "agent" and workload.desired == 0 and workload.observed and snapshot.nodes:
         yield Problem(
             severity="error",
@@ -93,6 +95,18 @@ def _component_problems(name: str, snapshot: Snapshot, troubles: Mapping[str, Se
             details=_named(f"{pod.name}: {pod.restarts} restarts, node {pod.node}" for pod in restarting),
             hint=f"`kubectl logs -n {snapshot.namespace} {restarting[0].name} --previous` says why",
         )
+
+
+def _paused(workload: Workload) -> Problem:
+    old = workload.desired - workload.updated
+    what = "agents" if workload.component == "agent" else f"pods of {workload.component}"
+    return Problem(
+        severity="error",
+        component=workload.component,
+        message=f"{old} of {workload.desired} {what} still run the old version, updates are paused",
+        hint="`ciliumctl upgrade --batch 10%` goes on, `ciliumctl upgrade` does the rest at once, "
+        "`ciliumctl rollback` goes back",
+    )
 
 
 def _unready(workload: Workload, troubles: Sequence[Trouble], namespace: str) -> Problem:

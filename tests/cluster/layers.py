@@ -22,7 +22,26 @@ PROGRAMS = (
 )
 _APPLETS = (
     *("cat", "cp", "cut", "date", "echo", "false", "grep", "head", "hostname", "id", "kill", "ln", "ls"),
-    *("mkdir", "mount", "mv", "printf", "ps", "rm", "sed", "seq", "sleep", "sort", "tail", "test", "touch"),
+    *(
+        "mkdir",
+        "mount",
+        "mv",
+        "chroot",
+        "zcat",
+        "readlink",
+        "rmdir",
+        "umount",
+        "printf",
+        "ps",
+        "rm",
+        "sed",
+        "seq",
+        "sleep",
+        "sort",
+        "tail",
+        "test",
+        "touch",
+    ),
     *("tr", "true", "uname", "uniq", "wc", "awk", "basename", "dirname", "dd", "od", "sha1sum", "time"),
     *("httpd", "md5sum", "sha256sum", "stat", "tee", "nslookup", "wget", "netstat", "route", "sysctl", "["),
 )

@@ -47,7 +47,10 @@ def check(ran: Ran, name: str) -> None:
         ("Preset", ("preset", "show", "talos")),
         ("Pipeline", ("ci", "init", "github")),
         ("PresetList", ("preset", "list")),
+        ("PreflightCheck", ("preflight", "--explain", "CIL-API-001")),
+        ("PreflightChecks", ("preflight", "--list")),
         ("RemovalPreview", ("uninstall", "--dry-run")),
+        ("CiliumConfig", ("config", "view")),
         ("Settings", ("config", "explain")),
         ("Settings", ("config", "explain", "install")),
         ("Status", ("status",)),
@@ -65,6 +68,47 @@ def test_what_a_command_prints_fits_its_schema(
     ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
     assert ran.code == 0, ran.err
     check(ran, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("Plan", ("plan",)),
+        ("Differences", ("diff",)),
+        ("ConfigDrift", ("config", "diff", "--no-agents")),
+        ("Plan", ("config", "set", "debug.enabled=true", "--dry-run")),
+        ("Change", ("config", "set", "debug.enabled=true", "--no-wait")),
+    ],
+)
+def test_plans_differences_and_changes_fit_their_schemas(
+    cluster: FakeCluster, command: Command, kind: str, arguments: tuple[str, ...], stub_helm: Any
+) -> None:
+    defaults = {"debug": {"enabled": False}}
+    config = objects.config_map("cilium-config", {**objects.CILIUM_CONFIG, "debug": "true", "ipam": "kubernetes"})
+    cluster.add(*objects.healthy_cilium(), objects.namespace("kube-system"), objects.release(defaults=defaults))
+    cluster.add(objects.daemon_set(annotations=objects.HELM_MARKS))
+    stub_helm.answer_release(
+        version=2,
+        manifest=json.dumps(config),
+        config={"debug": {"enabled": True}},
+        chart={"metadata": {"name": "cilium", "version": "1.15.6"}, "values": defaults},
+    )
+    ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code in {0, 1}, ran.err
+    assert ran.json["error"] is None
+    check(ran, kind)
+def test_a_run_of_the_checks_fits_its_schema_also_where_no_cluster_answers(
+    cluster: FakeCluster, command: Command, stub_helm: Any
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    stub_helm.answer(stdout="{}", values={})
+    ran = command("preflight", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.json["data"]["installed"] == "1.15.6", ran.err
+    check(ran, "Preflight")
+    cluster.faults.append(Fault(pattern=".*", status=401, message="who are you"))
+    ran = command("preflight", "-o", "json", "--helm", str(stub_helm.path))
+    assert (ran.code, ran.json["error"]["code"]) == (5, "unauthorized")
+    check(ran, "Preflight")
 
 
 def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
@@ -101,6 +145,22 @@ def test_an_unhealthy_status_and_one_that_ran_out_of_time_fit_the_schema_of_a_st
     check(ran, "Status")
 
 
+def test_an_upgrade_and_its_dry_run_fit_their_schema(
+    cluster: FakeCluster, command: Command, stub_helm: Any, tmp_path: Path
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    chart = {"metadata": {"name": "cilium", "version": "1.15.6"}}
+    stub_helm.answer_release(version=2, chart=chart, config={"debug": {"enabled": True}}, manifest="{}")
+    upgrade = ("upgrade", "--set", "debug.enabled=true", "--skip-preflight", "all", "--skip-lint", "-o", "json")
+    ran = command(*upgrade, "--dry-run", "--helm", str(stub_helm.path))
+    assert (ran.code, ran.json["data"]["outcome"]) == (0, "dry-run"), ran.err
+    check(ran, "Upgrade")
+    saved = str(tmp_path / "saved")
+    ran = command(*upgrade, "--yes", "--backup-dir", saved, "--helm", str(stub_helm.path))
+    assert (ran.code, ran.json["data"]["outcome"]) == (0, "upgraded"), ran.err
+    check(ran, "Upgrade")
+
+
 def test_a_network_that_could_not_be_measured_fits_its_schema(tmp_path: Path) -> None:
     with pod_cluster(lambda _call: Answer(stdout=json.dumps({"error": "no answer"}))) as cluster:
         cluster.add(objects.node("one"))
@@ -131,7 +191,7 @@ def test_values_and_a_dry_run_by_the_real_helm_fit_their_schemas(cluster: FakeCl
     helm = tools.programs(
         ["helm"], folder=folder, web=Web(environ=os.environ), report=Reporter(lambda _event: None), environ=os.environ
     )["helm"]
-    ran = command("values", "--chart", str(CHART), "--helm", str(helm), "--all", "-o", "json")
+    ran = command("values", "show", "--chart", str(CHART), "--helm", str(helm), "--all", "-o", "json")
     assert ran.code == 0, ran.err
     check(ran, "Values")
     ran = command("install", "--dry-run", "client", "--chart", str(CHART), "--helm", str(helm), "-o", "json")

@@ -162,3 +162,39 @@ def test_a_damaged_or_missing_archive_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:80])
     with pytest.raises(BadFile, match="is not a chart"):
         charts.read(path)
+
+
+def packed(path: Path, metadata: str) -> None:
+    with tarfile.open(path, "w:gz") as out:
+        for name, text in (("cilium/values.yaml", "{}"), ("cilium/Chart.yaml", metadata)):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            out.addfile(member, io.BytesIO(text.encode()))
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_folder_of_archives_is_a_repository_without_any_network(tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "my charts"
+    folder.mkdir()
+    for version in ("1.15.6", "v1.15.19", "1.16.0-rc.1"):
+        packed(folder / f"{version}.tgz", f"{{name: cilium, version: {version}, kubeVersion: '>= 1.21.0-0'}}")
+    packed(folder / "other.tgz", "{name: tetragon, version: 1.0.0}")
+    packed(folder / "strange.tgz", "{name: cilium, version: newest}")
+    (folder / "broken.tgz").write_bytes(b"no archive")
+    (folder / "index.yaml").write_text("entries: {cilium: [{version: 9.9.9, urls: [gone.tgz]}]}")
+    # Nothing is asked: neither the web nor a cache is there.
+    nobody: Any = None
+    found = charts.index(form.format(folder), web=nobody, cache=nobody, report=nobody)
+    assert [(entry.version, entry.kube_version) for entry in found] == [
+        ("1.16.0-rc.1", ">= 1.21.0-0"),
+        ("1.15.19", ">= 1.21.0-0"),
+        ("1.15.6", ">= 1.21.0-0"),
+    ]
+
+
+def test_a_folder_without_charts_and_one_that_is_not_there_are_told_apart(tmp_path: Path) -> None:
+    nobody: Any = None
+    with pytest.raises(ChartNotFound, match="no archive of Cilium's chart"):
+        charts.index(str(tmp_path), web=nobody, cache=nobody, report=nobody)
+    with pytest.raises(BadFile, match="cannot be read"):
+        charts.index(str(tmp_path / "none"), web=nobody, cache=nobody, report=nobody)

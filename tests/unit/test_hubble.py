@@ -41,12 +41,6 @@ def endpoints(name: str, *pods: tuple[str, bool]) -> objects.Object:
     }
 
 
-def test_without_a_release_the_command_that_installs_is_named(kube: Kube) -> None:
-    with pytest.raises(NotFound) as caught:
-        hubble.installed(kube, WHERE)
-    assert "`ciliumctl install`" in caught.value.hint
-
-
 def test_a_forward_goes_to_a_ready_pod_and_the_pod_s_own_port(cluster: FakeCluster, kube: Kube) -> None:
     cluster.add(service("hubble-ui", 80), endpoints("hubble-ui", ("old", False), ("new", True)))
     assert hubble.ui_target(kube, "kube-system") == PodPort(namespace="kube-system", pod="new", port=8081)

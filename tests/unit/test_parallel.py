@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from ciliumctl.parallel import gather, gather_all, together
+from ciliumctl.parallel import beside, gather, gather_all, together
 
 
 def test_results_come_in_the_order_of_the_calls() -> None:
@@ -53,3 +53,20 @@ def test_calls_of_different_kinds_keep_their_types() -> None:
 
 def test_nothing_to_do_is_done_at_once() -> None:
     assert gather([]) == []
+
+
+def test_of_two_calls_side_by_side_one_runs_on_this_thread() -> None:
+    here, there = beside(threading.current_thread, threading.current_thread)
+    assert here is threading.current_thread()
+    assert there is not here
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_failure_of_either_of_two_calls_is_raised(which: int) -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    calls = [lambda: None, lambda: None]
+    calls[which] = fail
+    with pytest.raises(ValueError, match="no"):
+        beside(*calls)

@@ -27,6 +27,9 @@ elif plan.get("says_when_stopped"):
 if plan.get("hang"):
     (folder / "hanging").write_text("")
     time.sleep(600)
+if "values" in plan and any(part.endswith("/values") for part in sys.argv):
+    sys.stdout.write("values: " + json.dumps(plan["values"]))
+    sys.exit(0)
 sys.stdout.write(plan.get("stdout", ""))
 sys.stderr.write(plan.get("stderr", ""))
 sys.exit(plan.get("code", 0))
@@ -54,7 +57,10 @@ class StubHelm:
         self.answer()
 
     def answer(self, **plan: Any) -> None:
-        """Say what the next calls do: stdout, stderr, code, hang, stubborn, says_when_stopped."""
+        """Say what the next calls do: stdout, stderr, code, hang, stubborn, says_when_stopped.
+
+        `values` is what comes of merging values, where a call does that; `stdout` is for the others.
+        """
         (self.folder / "plan.json").write_text(json.dumps(plan))
 
     def answer_release(self, **more: Any) -> None:

@@ -133,6 +133,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                     planned.waits.wait(20)
                 _answer(self, site, path, planned or Answer())
 
+        do_HEAD = do_GET  # noqa: N815 - the name that http.server asks for
+
     return Handler
 
 
@@ -150,6 +152,8 @@ def _answer(handler: BaseHTTPRequestHandler, site: Site, path: str, planned: Ans
     for name, value in headers.items():
         handler.send_header(name, value)
     handler.end_headers()
+    if handler.command == "HEAD":
+        return
     if planned.drips is not None:
         for byte in body:
             handler.wfile.write(bytes([byte]))

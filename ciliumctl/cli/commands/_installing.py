@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ciliumctl import installation, status
     from ciliumctl.cli.session import Session
-    from ciliumctl.clients.helm import SetKind
+    from ciliumctl.clients.helm import SetFlag, SetKind
     from ciliumctl.clients.kube import Resource
 
 _KINDS: tuple[SetKind, ...] = ("set", "set-string", "set-file", "set-json")
@@ -32,21 +32,26 @@ def wanted(
 ) -> installation.Wanted:
     """What the user asks for. `flags` are those of --set, --set-string, --set-file and --set-json, in this order."""
     from ciliumctl import charts, installation
-    from ciliumctl.clients.helm import SetFlag
 
-    set_flags = [
-        SetFlag(kind=kind, text=text) for kind, texts in zip(_KINDS, flags, strict=True) for text in texts or ()
-    ]
     return installation.Wanted(
         namespace=session.settings.namespace,
         release=session.settings.helm_release_name,
         chart=charts.Request(version=version, chart=chart, repository=repository),
         presets=tuple(presets or ()),
         files=tuple(values or ()),
-        flags=tuple(set_flags),
+        flags=set_flags(flags),
         detect=detect,
         translate=translate,
         take_over=take_over,
+    )
+
+
+def set_flags(flags: Sequence[Sequence[str] | None]) -> tuple[SetFlag, ...]:
+    """The texts of --set, --set-string, --set-file and --set-json, in this order, as flags for Helm."""
+    from ciliumctl.clients.helm import SetFlag
+
+    return tuple(
+        SetFlag(kind=kind, text=text) for kind, texts in zip(_KINDS, flags, strict=True) for text in texts or ()
     )
 
 

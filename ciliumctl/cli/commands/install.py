@@ -2,7 +2,8 @@
 
 What kind of cluster it is decides on some values; `ciliumctl detect` shows which and why. Yours always win, in Helm's
 order: presets, --values files, --set-json, --set, --set-string, --set-file.
-A cluster that has Cilium as asked for is left alone; one that has another CNI is refused.
+A cluster that has Cilium as asked for is left alone; one that has another CNI is refused. Before anything is changed
+the checks of `ciliumctl preflight` run: what they find is told, and what would break is refused.
 
 Examples:
   ciliumctl install --version 1.15.6 --wait
@@ -23,7 +24,7 @@ import typer
 
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
-from ciliumctl.cli.commands import _exporting, _installing
+from ciliumctl.cli.commands import _checking, _exporting, _installing
 from ciliumctl.cli.commands.status import show as show_status
 from ciliumctl.cli.options import (
     Chart,
@@ -104,8 +105,12 @@ def command(
         bool, option("--autodetect/--no-autodetect", help="Let the kind of cluster decide on values (default: yes)")
     ] = True,
     translate_values: Annotated[
-        bool, option("--translate-values", help="Translate values of charts before 1.9 instead of refusing them")
+        bool, option("--translate-values", help="Translate values of older charts instead of refusing them")
     ] = False,
+    skip_preflight: Annotated[
+        list[str] | None,
+        option("--skip-preflight", metavar="ID", help="Go on although this check fails, or `all`; repeatable"),
+    ] = None,
     take_ownership: Annotated[
         bool,
         option("--take-ownership", help="Make a Cilium that `kubectl apply` made part of the Helm release"),
@@ -117,6 +122,7 @@ def command(
 
     session = session_of(ctx)
     session.allow()
+    checks = _checking.choice(session, skip=skip_preflight)
     if take_ownership and atomic:
         raise UsageError(
             "`--atomic` would remove the Cilium that `--take-ownership` takes over", hint="leave one of them out"
@@ -161,6 +167,7 @@ def command(
             where=_installing.where(session),
             wait=wait,
             atomic=atomic,
+            gate=_checking.gate(session, checks),
         )
         result = installation.install(plan, session.kube, means, how)
     late = installation.late(result, deadline)

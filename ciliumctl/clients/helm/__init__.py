@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from ciliumctl.clients.helm.storage import Release, Revision, decode, release_of, revision_of, unpack_chart
+from ciliumctl import machine
+from ciliumctl.clients.helm.storage import Release, Revision, decode, release_of, restated, revision_of, unpack_chart
 from ciliumctl.errors import HelmFailed, Missing
 from ciliumctl.wait import Deadline
 
@@ -28,6 +29,7 @@ __all__ = [
     "SetKind",
     "Values",
     "decode",
+    "restated",
     "revision_of",
     "unpack_chart",
 ]
@@ -103,6 +105,7 @@ class Helm:
         # Which cluster, whom to act as and where: ours alone to say, or helm would change another cluster than the
         # one that was looked at.
         self._environ = {name: value for name, value in given.items() if not name.startswith(_ADDRESSING)}
+        self._environ[machine.VARIABLE] = machine.here()
         #: When the command's time is up, and helm is stopped.
         self.deadline = deadline or Deadline()
         #: Told of each command line.
@@ -154,12 +157,18 @@ class Helm:
         namespace: str,
         description: str = "",
         history_max: int = 10,
+        dry_run: bool = False,
         take_ownership: bool = False,
     ) -> Release:
-        """Upgrade a release to exactly these values, without waiting for its pods; `take_ownership` as in `install`."""
+        """Upgrade a release to exactly these values, without waiting for its pods; `take_ownership` as in `install`.
+
+        With `dry_run` nothing is changed: the answer is the release as it would be, rendered against the cluster.
+        """
         argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds()))}s", "--history-max", str(history_max)]
         if description:
             argv += ["--description", description]
+        if dry_run:
+            argv.append("--dry-run=server")
         if take_ownership:
             argv += self._taking_over()
         body = self._run(lambda command: command.upgrade(name, chart, argv, inputs.generated, namespace))
@@ -212,6 +221,19 @@ class Helm:
             )
         merged: dict[str, Any] = json.loads(text.split("values: ", 1)[1])
         return merged
+
+    def rollback(
+        self, name: str, revision: int, *, namespace: str, history_max: int = 10, force_conflicts: bool = False
+    ) -> None:
+        """Go back to a revision, as a new one, without waiting for its pods. Works on a pending release too.
+
+        `force_conflicts` takes fields back that somebody else set; Helm 3 does not know of such, and has no flag.
+        """
+        argv = ["rollback", name, str(revision), "--namespace", namespace]
+        argv += ["--timeout", f"{max(1, int(self._seconds()))}s", "--history-max", str(history_max)]
+        if force_conflicts and self.version().split(".")[0] != "3":
+            argv.append("--force-conflicts")
+        self._run(lambda command: command.run(argv))
 
     def uninstall(self, name: str, *, namespace: str) -> None:
         """Remove a release. Raises `ReleaseNotFound`."""

@@ -58,21 +58,21 @@ def _schema(_match: re.Match[str], text: str) -> CiliumctlError:
     listed = "; ".join(problems) or "see the detail"
     return ValuesInvalid(
         f"the chart does not accept these values: {listed}",
-        hint="mend the value in the file or flag that sets it; `ciliumctl values` shows where each one comes from",
+        hint="mend the value in the file or flag that sets it; `ciliumctl values show` shows where each one comes from",
     )
 
 
 def _refused(match: re.Match[str], _text: str) -> CiliumctlError:
     return ChartRefused(
         f"the chart refuses these values: {match['why'].strip()}",
-        hint="change the value that the chart names; `ciliumctl values` shows where each one comes from",
+        hint="change the value that the chart names; `ciliumctl values show` shows where each one comes from",
     )
 
 
 def _template(match: re.Match[str], _text: str) -> CiliumctlError:
     return ChartRefused(
         f"the chart's template `{match['file']}` cannot be rendered with these values: {match['why'].strip()}",
-        hint="check the type of the value it names; `ciliumctl values` shows where each one comes from",
+        hint="check the type of the value it names; `ciliumctl values show` shows where each one comes from",
     )
 
 

@@ -50,6 +50,10 @@ class Release(Revision):
     defaults: Mapping[str, Any] = field(repr=False)
     manifest: str = field(repr=False)
     stored_chart: Mapping[str, Any] = field(repr=False)
+    #: How Helm 4 changed the cluster: `ssa`, `csa`, or empty as Helm 3 leaves it.
+    apply_method: str = ""
+    #: On which of Helm's events hooks of the chart run, such as `post-upgrade`.
+    hooks: tuple[str, ...] = ()
 
 
 def revision_of(stored: Mapping[str, Any]) -> Revision | None:
@@ -100,7 +104,27 @@ def release_of(body: Mapping[str, Any]) -> Release:
         defaults=body["chart"].get("values") or {},
         manifest=str(body.get("manifest", "")),
         stored_chart=body["chart"],
+        apply_method=str(body.get("apply_method") or ""),
+        hooks=tuple(sorted({str(event) for hook in body.get("hooks") or [] for event in hook.get("events") or []})),
     )
+
+
+def restated(stored: Mapping[str, Any], status: str, description: str, now: float) -> dict[str, Any]:
+    """A stored revision with another status, in its labels and in what it holds, as Helm itself writes it.
+
+    All else stays as it is, so that a replacement fails where somebody changed it meanwhile.
+    """
+    data = str((stored.get("data") or {})["release"]).encode()
+    secret = stored.get("kind", "Secret") != "ConfigMap"
+    packed = base64.b64decode(base64.b64decode(data) if secret else data)
+    body = json.loads(gzip.decompress(packed) if packed[:3] == _GZIP else packed)
+    body["info"] = {**body["info"], "status": status, "description": description}
+    written = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    encoded = base64.b64encode(gzip.compress(written, 9))
+    text = (base64.b64encode(encoded) if secret else encoded).decode()
+    metadata = dict(stored["metadata"])
+    metadata["labels"] = {**metadata["labels"], "status": status, "modifiedAt": str(int(now))}
+    return {**stored, "metadata": metadata, "data": {**stored["data"], "release": text}}
 
 
 def unpack_chart(release: Release, folder: Path) -> Path:

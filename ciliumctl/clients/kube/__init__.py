@@ -161,6 +161,11 @@ class Kube:
         return self._transport.context.cluster_name
 
     @property
+    def user(self) -> str:
+        """Whom we act as: the user that is impersonated, else the kubeconfig's name for ours; empty inside a pod."""
+        return self._transport.context.as_user or self._transport.context.user_name
+
+    @property
     def requests(self) -> int:
         """How many requests were made so far."""
         return self._transport.requests
@@ -358,9 +363,10 @@ class Kube:
         *,
         force: bool = False,
         dry_run: bool = False,
+        manager: str = FIELD_MANAGER,
     ) -> Manifest:
         """Server-side apply. Raises `Conflict` when another manager owns a field and `force` is off."""
-        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
+        query = {"fieldManager": manager, "force": str(force).lower()}
         if dry_run:
             query["dryRun"] = "All"
         body: Manifest = self._transport.request(
@@ -372,12 +378,17 @@ class Kube:
         ).json()
         return body
 
-    def replace(self, resource: Resource, manifest: Manifest, namespace: str = "") -> Manifest:
-        """Put an object in place of the one with the same name. Raises `Conflict` when that one changed meanwhile."""
+    def replace(
+        self, resource: Resource, manifest: Manifest, namespace: str = "", *, dry_run: bool = False
+    ) -> Manifest:
+        """Put an object in place of the one with the same name; with `dry_run` only learn what it would become.
+
+        Raises `Conflict` when the one that is there changed meanwhile.
+        """
         body: Manifest = self._transport.request(
             "PUT",
             resource.path(namespace=namespace, name=name_of(manifest)),
-            query={"fieldManager": FIELD_MANAGER},
+            query={"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {}),
             body=manifest,
         ).json()
         return body

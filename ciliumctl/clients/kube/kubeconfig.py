@@ -51,6 +51,7 @@ class Context:
     namespace: str
     cluster: Mapping[str, Any]
     user: Mapping[str, Any]
+    user_name: str = ""
     as_user: str = ""
     as_groups: tuple[str, ...] = ()
     as_uid: str = ""
@@ -151,6 +152,7 @@ def _from_files(paths: list[Path], wanted: str) -> Context:
         namespace=str(context.get("namespace") or "default"),
         cluster=entries["clusters"].get(cluster_name, {}),
         user=user,
+        user_name=user_name,
         as_user=str(user.get("as") or ""),
         as_groups=tuple(user.get("as-groups") or ()),
         as_uid=str(user.get("as-uid") or ""),

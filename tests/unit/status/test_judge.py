@@ -181,6 +181,18 @@ def test_a_rollout_under_way_is_not_healthy_yet(changes: dict[str, object], said
     assert said in errors(status)[0]
 
 
+@pytest.mark.parametrize("ready", [2, 1])
+def test_paused_updates_are_told_with_the_ways_on_and_back(ready: int) -> None:
+    status = judge(with_workload("agent", updated=1, waits=True, ready=ready), {})
+    assert not status.ok
+    (problem,) = [found for found in status.problems if "paused" in found.message]
+    assert problem.message == "1 of 2 agents still run the old version, updates are paused"
+    assert "`ciliumctl upgrade --batch 10%` goes on" in problem.hint
+    assert "`ciliumctl rollback`" in problem.hint
+    assert len(errors(status)) == 3 - ready
+    assert judge(with_workload("agent", waits=True), {}).ok
+
+
 def test_many_restarts_are_a_warning() -> None:
     pods = {"agent": (pod("cilium-aaaaa", "one", restarts=7), pod("cilium-bbbbb", "two"))}
     status = judge(replace(HEALTHY, pods=pods), {})

@@ -1,1 +1,1 @@
-"""Show where the values of options come from."""
+"""Show, compare and change Cilium's settings; `explain` shows where ciliumctl's own options come from."""

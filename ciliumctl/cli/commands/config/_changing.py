@@ -1,0 +1,97 @@
+"""What setting and unsetting have in common."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ciliumctl.cli.commands import _installing, _planning
+from ciliumctl.cli.commands._upgrading import show_change as render
+from ciliumctl.cli.output import Writer, wants_color
+
+if TYPE_CHECKING:
+    from ciliumctl import change as changes
+    from ciliumctl.change.configure import Translation, Wish
+    from ciliumctl.change.impact import Impact
+    from ciliumctl.cli.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What was said on the command line."""
+
+    dry_run: bool
+    wait: bool
+    confirm: str
+    seconds: float
+
+
+def change(session: Session, wishes: Sequence[Wish], operation: str, answers: Answers) -> None:
+    """Do it and end."""
+    from ciliumctl import change as changes
+    from ciliumctl.change import configure, impact
+
+    session.allow()
+    deadline = session.deadline(answers.seconds)
+    where = _installing.where(session)
+    with _installing.scratch() as folder:
+        found = changes.installed(session.kube, where, "change values")
+        bench = configure.Bench(
+            kube=session.kube, helm=session.helm, found=found, scratch=folder, report=session.report
+        )
+        target, translated = configure.aimed(bench, wishes)
+        if answers.dry_run:
+            _say(session, translated)
+            session.finish(changes.plan(session.kube, target, session.report), _planning.show_plan)
+        _offer(session, translated, operation)
+        effects = impact.of(target)
+        if not target.unchanged:
+            _show(session, effects)
+            _planning.consent(session, effects, confirm=answers.confirm, what=f"`ciliumctl {operation}`")
+        how = changes.How(
+            helm=session.helm,
+            holder=session.holder(operation),
+            where=where,
+            deadline=deadline,
+            report=session.report,
+            operation=f"{operation}: {', '.join(target.changed)}",
+            wait=answers.wait,
+        )
+        result = changes.perform(session.kube, target, how)
+    _end(session, result, changes.late(result, deadline), wait=answers.wait)
+
+
+def _end(session: Session, result: changes.Changed, late: Exception | None, *, wait: bool) -> None:
+    from ciliumctl.errors import CiliumctlError
+
+    if isinstance(late, CiliumctlError):
+        session.fail(late, result, render)
+    session.finish(result, render, then="" if wait else "status --wait")
+
+
+def _say(session: Session, translated: Sequence[Translation]) -> None:
+    for item in translated:
+        session.report.note(f"`{item.key}` is the Helm value `{item.wish.key}`")
+
+
+def _offer(session: Session, translated: Sequence[Translation], operation: str) -> None:
+    """A key of `cilium-config` is never set by itself: the value behind it is offered."""
+    for item in translated:
+        value = f"={item.wish.value}" if item.wish.value is not None else ""
+        session.confirm(
+            f"`{item.key}` comes from the Helm value `{item.wish.key}`. Use `{item.wish.key}{value}`?",
+            refusal=f"`{item.key}` comes from the Helm value `{item.wish.key}`",
+            hint=f"`ciliumctl {operation} {item.wish.key}{value}`, or add `--yes`",
+        )
+
+
+def _show(session: Session, effects: Impact) -> None:
+    if session.settings.quiet:
+        return
+    out = Writer(sys.stderr, color=wants_color(session.settings.color, sys.stderr, session.environ))
+    _planning.show_values(out, effects.values)
+    _planning.show_restarts(out, effects.restarts)
+    _planning.show_effects(out, effects.effects)
+    out.line()

@@ -1,0 +1,110 @@
+"""Find what is there to be removed, changing nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from ciliumctl import flavour, nodework, owners, permissions, release
+from ciliumctl.clients.helm import Release
+from ciliumctl.clients.kube import NAMESPACES, NODES, Kube, Manifest, Resource, name_of
+from ciliumctl.errors import Missing
+from ciliumctl.nodework import choosing
+from ciliumctl.parallel import together
+from ciliumctl.removal import crds, marks, objects, pods
+from ciliumctl.removal.model import Preview, Removed, Wanted
+from ciliumctl.removal.nodes import RESIDUE
+
+
+def find(kube: Kube, wanted: Wanted, storage: Resource) -> Release | None:
+    """The release to remove; `None` when there is no Cilium at all.
+
+    Raises:
+        ForeignOwner: there is one, and something else manages it.
+    """
+    found, owner = together(
+        partial(release.current, kube, wanted.release, wanted.namespace, storage),
+        partial(owners.of_cilium, kube, namespace=wanted.namespace, release_name=wanted.release),
+    )
+    if owner is not None:
+        raise owners.foreign(owner, "uninstall")
+    return found
+
+
+def leftovers(kube: Kube, wanted: Wanted) -> bool:
+    """Whether an uninstallation that stopped half-way, or kept what is asked for now, has left work to do."""
+    return (
+        wanted.clean_nodes
+        or bool(flavour.applied_changes(kube))
+        or bool(marks.count(list(kube.objects(NODES))))
+        or (wanted.purge_crds and bool(crds.names(kube)))
+        or (wanted.purge and bool(objects.beside(kube, wanted.namespace, ())))
+        or (wanted.delete_namespace and kube.find(NAMESPACES, wanted.namespace) is not None)
+    )
+
+
+def nothing(kube: Kube, wanted: Wanted) -> Removed:
+    """The result where there is no Cilium."""
+    return Removed(context=kube.context, namespace=wanted.namespace, release=wanted.release, steps=(), kept=())
+
+
+def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
+    """Look at what would go, without a release the leftovers. A dozen requests, in parallel.
+
+    Raises:
+        Missing: nodes are to be cleaned, and no image for that is known.
+    """
+    items = permissions.documents(found.manifest) if found is not None else []
+    taken = namespaces(items)
+    (counted, policies), nodes, (networked, restarts, without_proxy), (beside, lost, peers), changes = together(
+        lambda: (crds.counted(kube), crds.policies(kube)),
+        lambda: list(kube.objects(NODES)),
+        lambda: (pods.networked(kube), pods.restarts(kube), pods.without_kube_proxy(kube, wanted.namespace)),
+        lambda: (
+            objects.beside(kube, wanted.namespace, items),
+            objects.lost_secrets(kube, taken, items),
+            objects.peers(kube, wanted.namespace),
+        ),
+        lambda: tuple(change.info.title for change in flavour.applied_changes(kube)),
+    )
+    choice = choosing.choose(nodes) if wanted.clean_nodes else None
+    return Preview(
+        context=kube.context,
+        namespace=wanted.namespace,
+        release=found.name if found is not None else "",
+        version=found.chart_version if found is not None else "",
+        pending=found.status if found is not None and found.pending else "",
+        removes=dict(Counter(str(item.get("kind")) for item in items)),
+        namespaces=taken,
+        crds=tuple(sorted(counted)),
+        objects={name: count for name, count in counted.items() if count},
+        policy_names=policies,
+        changes=changes,
+        marks=marks.count(nodes),
+        beside=beside,
+        lost_secrets=lost,
+        peers=peers,
+        residue=RESIDUE,
+        nodes=len(choice.names) if choice is not None else 0,
+        skipped_nodes=tuple(f"{one.node}: {one.detail}" for one in choice.others) if choice is not None else (),
+        node_image=image(kube, found, wanted).image if choice is not None and choice.names else "",
+        # Without a release, they run under another CNI by now, or have none already.
+        networked_pods=networked if found is not None else 0,
+        restarts=restarts if found is not None else (),
+        without_kube_proxy=without_proxy,
+    )
+
+
+def image(kube: Kube, found: Release | None, wanted: Wanted) -> nodework.NodeImage:
+    """The image that cleans the nodes. Raises `Missing`."""
+    items = permissions.documents(found.manifest) if found is not None else []
+    try:
+        return nodework.image_of(kube, wanted.namespace, wanted=wanted.node_image, manifests=items)
+    except Missing as error:
+        raise Missing(error.message.replace("look at", "clean"), hint=error.hint) from None
+
+
+def namespaces(items: Sequence[Manifest]) -> tuple[str, ...]:
+    """The namespaces among a release's objects: they go with all that is in them."""
+    return tuple(name_of(item) for item in items if item.get("kind") == "Namespace")

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Command
+from tests.world import objects
+from tests.world.cluster import FakeCluster
+from tests.world.helm import StubHelm
+from tests.world.nodework import nodes_answer
+from tests.world.run import Ran
+
+MANIFEST = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: cilium-secrets}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: cilium, namespace: kube-system}
+spec: {template: {spec: {containers: [{name: cilium-agent, image: "quay.io/cilium/cilium:v1.15.6"}]}}}
+"""
+
+
+@pytest.fixture
+def uninstall(cluster: FakeCluster, command: Command, stub_helm: StubHelm) -> Any:
+    """Cilium is on two nodes; helm says that it took it away."""
+    cluster.add(*(item for item in objects.healthy_cilium() if item["kind"] != "Secret"))
+    cluster.add(objects.release(manifest=MANIFEST), objects.namespace("cilium-secrets"))
+    stub_helm.answer(stdout="v3.22.0")
+
+    def call(*arguments: str) -> Ran:
+        return command("uninstall", "--helm", str(stub_helm.path), *arguments)
+
+    return call
+
+
+def secret(name: str, place: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": place}}
+
+
+def test_the_preview_tells_of_everything_that_stays(cluster: FakeCluster, uninstall: Any) -> None:
+    cluster.add(secret("cilium-ipsec-keys", "kube-system"))
+    cluster.add(objects.node("marked", annotations={"io.cilium.network.x": "1"}))
+    ran = uninstall("--dry-run")
+    assert ran.code == 0, ran.err
+    assert "marks on Node objects: annotations on 1" in ran.out
+    assert "beside the release (unless `--purge`): Secret/kube-system/cilium-ipsec-keys" in ran.out
+    assert "on every node: CNI configuration" in ran.out
+    assert "namespace cilium-secrets with all that is in it" in ran.out
+
+
+def test_the_preview_of_clean_nodes_names_nodes_and_image(cluster: FakeCluster, uninstall: Any) -> None:
+    cluster.add(objects.node("cloud", labels={"type": "virtual-kubelet"}))
+    ran = uninstall("--dry-run", "--clean-nodes")
+    assert "with `--clean-nodes`, on 2 nodes, by a pod of quay.io/cilium/cilium:v1.15.6" in ran.out
+    assert "not on cloud: a virtual node" in ran.out
+    assert not [seen for seen in cluster.seen if seen.method != "GET"]
+
+
+@pytest.mark.parametrize("flag", ["--clean-nodes", "--purge", "--purge-crds"])
+def test_what_cannot_be_undone_wants_the_contexts_name(uninstall: Any, cluster: FakeCluster, flag: str) -> None:
+    ran = uninstall("--yes", flag)
+    assert ran.code == 3
+    assert "--confirm prod" in ran.err
+    assert f"`{flag}`" in ran.err
+    assert uninstall("--yes", flag, "--confirm", "other").code == 3
+    assert not [seen for seen in cluster.seen if seen.method in {"DELETE", "PATCH"}]
+
+
+def test_secrets_of_others_in_a_namespace_that_goes_are_a_refusal(cluster: FakeCluster, uninstall: Any) -> None:
+    cluster.add(secret("mine", "cilium-secrets"))
+    ran = uninstall("--yes", "-o", "json")
+    assert ran.code == 3
+    assert ran.json["error"]["code"] == "refused"
+    assert "`cilium-secrets/mine`" in ran.err
+    assert "kubectl get secrets -n cilium-secrets -o yaml" in ran.err
+
+
+def test_a_cluster_mesh_is_a_refusal(cluster: FakeCluster, uninstall: Any) -> None:
+    cluster.add({**secret("cilium-clustermesh", "kube-system"), "data": {"east": "e30="}})
+    ran = uninstall("--yes")
+    assert ran.code == 3
+    assert "Cluster Mesh with `east`" in ran.err
+
+
+def test_nodes_are_cleaned_with_a_report_each_and_a_rest_is_exit_7(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    stub_helm.answer(stdout="v3.22.0")
+    cluster.add(
+        objects.node("one"), objects.node("two"), objects.node("three", annotations={"kwok.x-k8s.io/node": "fake"})
+    )
+    nodes_answer(
+        cluster,
+        {"one": {"removed": "link cilium_host\n/sys/fs/bpf/cilium", "left": ""}, "two": {"left": "link cilium_net"}},
+    )
+    arguments = ("uninstall", "--helm", str(stub_helm.path), "--yes", "--clean-nodes", "--confirm", "prod")
+    ran = command(*arguments, "--node-image", "example.org/cilium:v1", "-o", "json")
+    assert ran.code == 7, ran.err
+    found = {node["node"]: node for node in ran.json["data"]["nodes"]}
+    assert found["one"]["removed"] == ["link cilium_host", "/sys/fs/bpf/cilium"]
+    assert found["two"]["left"] == ["link cilium_net"]
+    assert (found["three"]["outcome"], found["three"]["reason"]) == ("skipped", "simulated")
+    assert cluster.all("namespaces") == []
+
+    nodes_answer(cluster, {"one": {}, "two": {"removed": "link cilium_net"}})
+    ran = command(*arguments, "--node-image", "example.org/cilium:v1")
+    assert ran.code == 0, ran.err
+    assert "node two: clean, 1 things removed" in ran.out
+    assert "node three: skipped" in ran.out
+    assert "left: on every node" not in ran.out
+
+
+def test_without_an_image_nodes_are_not_touched(cluster: FakeCluster, command: Command) -> None:
+    cluster.add(objects.node("one"))
+    ran = command("uninstall", "--yes", "--clean-nodes", "--confirm", "prod")
+    assert ran.code == 8
+    assert "--node-image" in ran.err
+
+
+def test_marks_that_a_killed_run_left_are_work_for_the_next(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    stub_helm.answer(stdout="v3.22.0")
+    cluster.add(objects.node("one", annotations={"network.cilium.io/x": "1"}))
+    ran = command("uninstall", "--helm", str(stub_helm.path), "--yes")
+    assert ran.code == 0, ran.err
+    node = cluster.get("nodes", "one")
+    assert node is not None
+    assert node["metadata"]["annotations"] == {}
+    assert "nothing to remove" in command("uninstall", "--yes").out
+
+
+def test_the_selector_that_retired_aws_node_goes_whoever_set_it(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    stub_helm.answer(stdout="v3.22.0")
+    retired = objects.daemon_set("aws-node", labels={})
+    retired["spec"]["template"]["spec"]["nodeSelector"] = {"io.cilium/aws-node-enabled": "true"}
+    cluster.add(retired)
+    ran = command("uninstall", "--helm", str(stub_helm.path), "--yes")
+    assert ran.code == 0, ran.err
+    found = cluster.get("daemonsets", "aws-node", "kube-system")
+    assert found is not None
+    assert found["spec"]["template"]["spec"]["nodeSelector"] == {}
