@@ -167,7 +167,19 @@ class Tour:
         """The flags for the chart: the one named, Cilium's repository, the charts beside the checkout, our own."""
         if named:
             return ["--chart", named]
-        tried = [sys.executable, "-m", "ciliumctl", "values", "show", "--version", VERSION, "--offline", "-q", "-o", "json"]
+        tried = [
+            sys.executable,
+            "-m",
+            "ciliumctl",
+            "values",
+            "show",
+            "--version",
+            VERSION,
+            "--offline",
+            "-q",
+            "-o",
+            "json",
+        ]
         asked = subprocess.run(tried, env=self.environ, capture_output=True, check=False)
         if asked.returncode != REPOSITORY_GONE:
             return []

@@ -30,7 +30,7 @@ class Match:
 
 def matches(values: Mapping[str, Any], version: str, facts: Facts | None, merged: Mapping[str, Any]) -> Iterator[Match]:
     """The rules about the values that are set, for the chart of a version. `merged` is what all layers set."""
-    for rule in (*rules.legacy(), *rules.keys()):
+    for rule in (*rules.legacy(), *rules.modern()):
         value = rule.found(values)
         if value is MISSING:
             continue
