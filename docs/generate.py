@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs.generating import commands, connectivity, environment, exit_codes, presets, results
+from docs.generating import commands, connectivity, environment, exit_codes, presets, results, value_codes
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -47,6 +47,7 @@ def pages() -> dict[str, str]:
         "json.md": results.page(),
         "presets.md": presets.page(),
         "environment.md": environment.page(),
+        "values-lint.md": value_codes.page(),
         **{f"schemas/{kind}.json": json.dumps(schema, indent=2) + "\n" for kind, schema in results.schemas().items()},
     }
 

@@ -339,7 +339,7 @@ def test_a_changed_default_is_in_the_charts_before_and_after(rule: dict[str, Any
     assert not [finding for finding in result.findings if finding.key == rule["key"] and finding.code == "CV401"]
 
 
-COMPUTED = {
+COMPUTED: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "envoy.enabled": ("1.15.19", "1.16.19", {}, "name: cilium-envoy\n"),
     "envoy.xdsMode": ("1.19.6", "1.20.0", {}, "ads"),
 }

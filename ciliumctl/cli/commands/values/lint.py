@@ -57,7 +57,14 @@ def command(
     chart: Chart = "",
     repository: Repository = defaults.REPOSITORY,
     coming_from: Annotated[
-        str, option("--from", metavar="VERSION|CHART", help="Also tell the defaults that change on the way from there")
+        str,
+        # `from` alone could not be set in a configuration file: it is no name in Python.
+        option(
+            "--from",
+            "--coming-from",
+            metavar="VERSION|CHART",
+            help="Also tell the defaults that change on the way from there",
+        ),
     ] = "",
     set: Set = None,
     set_string: SetString = None,
