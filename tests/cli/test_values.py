@@ -235,3 +235,13 @@ def test_what_became_of_an_old_value_is_explained(here: Path) -> None:
     ran = call(here, "explain", "tunnel", "--no-render")
     assert ran.code == 0
     assert "chart 1.15.6 ignores it with `disabled`" in ran.out
+
+
+def test_reports_are_written_when_nothing_could_be_checked(here: Path) -> None:
+    reports = ("--report", "sarif=out.sarif", "--report", "junit=out.xml", "--report", "json=out.json")
+    ran = call(here, "lint", "-", "--no-render", "--version", "1.20.0", *reports, stdin="a: 1\n")
+    assert ran.code == 2
+    assert json.loads((here / "out.json").read_text())["error"]["code"] == "usage"
+    invocation = json.loads((here / "out.sarif").read_text())["runs"][0]["invocations"][0]
+    assert invocation["executionSuccessful"] is False
+    assert ET.parse(here / "out.xml").getroot().get("errors") == "1"  # noqa: S314 - written by us

@@ -41,10 +41,12 @@ from ciliumctl.cli.options import (
     option,
 )
 from ciliumctl.cli.output import emit, envelope
-from ciliumctl.errors import UsageError
+from ciliumctl.errors import CiliumctlError, Partial, UsageError
 
 if TYPE_CHECKING:
-    from ciliumctl.values.lint.model import FailOn
+    from ciliumctl.cli.session import Session
+    from ciliumctl.values.lint.model import FailOn, Lint
+    from ciliumctl.values.lint.running import Wanted
 
 KIND = "ValuesLint"
 
@@ -86,7 +88,6 @@ def command(
     """Check, translate, tell."""
     from ciliumctl.charts import Request
     from ciliumctl.values.lint import running
-    from ciliumctl.values.lint.reporting import TITLE, as_sarif, suites
 
     session = session_of(ctx)
     session.allow()
@@ -105,21 +106,32 @@ def command(
         fix=fix,
         write=write,
     )
-    result = running.run(wanted, means(session, render=render, needed=bool(flags)))
+    try:
+        result = running.run(wanted, means(session, render=render, needed=bool(flags)))
+    except CiliumctlError as error:
+        reporting.tell(session, _publish(session, reports, wanted, error))
+        raise
     if fix and not write and session.settings.output == "table":
         emit("".join(new.text for new in result.fixed))
         show = partial(showing.beside, session)
     else:
         show = partial(showing.findings, verbose=session.settings.verbose > 0)
-    lost = reporting.publish(
-        reports,
-        TITLE,
-        suites(result, tuple(name for name, _content in wanted.sources)),
-        envelope(KIND, result),
-        session.environ,
-        more={"sarif": lambda: as_sarif(result, Path.cwd())},
-    )
-    reporting.end(session, result, show, None, lost)
+    reporting.end(session, result, show, None, _publish(session, reports, wanted, result))
+
+
+def _publish(
+    session: Session, reports: list[tuple[str, Path]], wanted: Wanted, outcome: Lint | CiliumctlError
+) -> Partial | None:
+    """Write the reports of a run, or of one that came to nothing; returns what is to be told of those that failed."""
+    from ciliumctl.values.lint import reporting as made
+
+    if isinstance(outcome, CiliumctlError):
+        suites, data = made.not_begun(outcome), envelope(KIND, None, outcome)
+    else:
+        names = tuple(name for name, _content in wanted.sources)
+        suites, data = made.suites(outcome, names), envelope(KIND, outcome)
+    more = {"sarif": lambda: made.as_sarif(outcome, Path.cwd())}
+    return reporting.publish(reports, made.TITLE, suites, data, session.environ, more=more)
 
 
 def _sensible(names: list[str], *, fix: bool, write: bool, flags: bool, table: bool) -> None:
