@@ -11,7 +11,7 @@ Examples:
   ciliumctl values lint values.yaml --version 1.20.0
   ciliumctl values lint values.yaml --chart cilium-1.20.0.tgz --from 1.15.6
   ciliumctl values lint --fix --write values.yaml
-  helm get values cilium -n kube-system | ciliumctl values lint - --report sarif=values.sarif
+  helm get values cilium -n kube-system -o yaml | ciliumctl values lint - --report sarif=values.sarif
 """
 
 from __future__ import annotations
