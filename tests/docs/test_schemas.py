@@ -60,6 +60,8 @@ def check(ran: Ran, name: str) -> None:
         ("Status", ("status",)),
         ("Sysdump", ("sysdump", "--dry-run")),
         ("ToolsList", ("tools", "list")),
+        ("ValueExplanation", ("values", "explain", "operator", "--chart", str(CHART))),
+        ("ValuesLint", ("values", "lint", str(CHART / "values.yaml"), "--chart", str(CHART))),
         ("Version", ("version",)),
         ("Version", ("version", "--client")),
     ],
