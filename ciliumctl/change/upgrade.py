@@ -89,8 +89,8 @@ def carry_out(kube: Kube, way: Way, how: How, before: Before, so_far: Upgraded) 
         try:
             changed = perform(kube, one, mine)
         except CiliumctlError as error:
+            error.result = _with_failed(result, error.result)
             if number > 1:
-                error.result = error.result if isinstance(error.result, Upgraded) else result
                 how.report.warn(
                     f"step {number} of {len(way.targets)} failed; {number - 1} done: Cilium is at {result.version}",
                     "mend the cause and run the same command again: it goes on from there",
@@ -112,6 +112,19 @@ def carry_out(kube: Kube, way: Way, how: How, before: Before, so_far: Upgraded) 
                 )
             break
     return result
+
+
+def _with_failed(result: Upgraded, failed: object) -> Upgraded | None:
+    """What was reached when a step raised: with the step that was taken back, where one was."""
+    if isinstance(failed, Changed):
+        return replace(
+            result,
+            steps=(*result.steps, failed),
+            outcome="taken-back",
+            revision=failed.revision,
+            version=failed.from_version,
+        )
+    return result if result.steps else None
 
 
 def _first(kube: Kube, one: Target, how: How, before: Before, saved: list[str]) -> None:
