@@ -50,6 +50,8 @@ def revision(lab: Cluster) -> str:
     return str(lab.releases()[0]["revision"])
 
 
+# Ten changes of the whole network, one after the other.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("helm", ["helm", "helm4"])
 def test_each_minor_is_reached_from_the_one_before_and_left_again(
     lab: Cluster, programs: dict[str, Path], helm: str, tmp_path: Path
@@ -68,7 +70,7 @@ def test_each_minor_is_reached_from_the_one_before_and_left_again(
 
     folder = tmp_path / "saved"
     way = ("--version", "1.20", "--repository", str(CHARTS), "--via", "auto", "--allow-skip")
-    ran = lab.run("upgrade", *way, "--yes", "--backup-dir", str(folder), "-o", "json")
+    ran = lab.run("upgrade", *way, "--yes", "--backup-dir", str(folder), "-o", "json", timeout=600)
     assert ran.code == 0, ran.err
     data = ran.json["data"]
     assert (data["outcome"], data["version"], data["revision"]) == ("upgraded", "1.20.0", len(VERSIONS))
