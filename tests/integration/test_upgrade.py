@@ -167,7 +167,7 @@ def test_of_two_upgrades_at_once_the_second_is_told_who_is_at_work(lab: Cluster)
 def test_an_api_server_that_goes_away_in_the_middle_is_waited_for(make_cluster: MakeCluster) -> None:
     lab = make_cluster("away", "--nodes", "2")
     installed(lab, "1.15.6")
-    running = lab.start("upgrade", "--chart", str(chart("1.15.19")), "--no-backup", "--yes", "--set", f"{DELAY}=4s")
+    running = lab.start("upgrade", "--chart", str(chart("1.15.19")), "--no-backup", "--yes", "--set", f"{DELAY}=25s")
     assert running.stderr is not None
     # The first look is over: what follows is a wait.
     assert any("agent " in line and "operator " in line for line in running.stderr)
