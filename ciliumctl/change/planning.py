@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from ciliumctl.change import impact
-from ciliumctl.change.differences import Compared, Difference, Mode, Owner, of_cluster, of_manifests
+from ciliumctl.change.differences import Compared, Difference, Mode, of_cluster, of_manifests
+from ciliumctl.change.dry_runs import Owner
 from ciliumctl.change.impact import Effect, Restart, ValueChange
 from ciliumctl.change.masking import Masker, is_secret_path
 from ciliumctl.change.objects import parse

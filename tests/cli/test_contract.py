@@ -117,6 +117,7 @@ def test_an_unknown_command_is_exit_2(tmp_path: Path) -> None:
 
 def needs_a_cluster(words: tuple[str, ...]) -> bool:
     return words not in {("connectivity", "list"), ("values", "lint"), ("values", "explain")} and words[0] not in {
+        "apply",
         "ci",
         "completion",
         "config",
