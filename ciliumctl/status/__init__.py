@@ -20,6 +20,8 @@ from ciliumctl.wait import Deadline, overtime, poll
 
 __all__ = ["Component", "NodeLine", "Problem", "Status", "Where", "look", "summary", "unhealthy", "wait"]
 
+#: Says on a step how far Cilium is.
+Tell = Callable[[Step, Status], None]
 #: Seconds that a state such as CrashLoopBackOff may last before a wait gives up on it.
 GRACE = 30.0
 _INTERVAL = 2.0
@@ -85,7 +87,7 @@ def wait(
     report: Reporter,
     fail_fast: bool = True,
     deep: bool = False,
-    tell: Callable[[Step, Status], None] | None = None,
+    tell: Tell | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
