@@ -218,7 +218,7 @@ def _release_problems(snapshot: Snapshot) -> Iterable[Problem]:
             severity="warning",
             component="agent",
             message=f"Helm release `{revision.name}` is {revision.status}: an operation is at work, or was killed",
-            hint="wait for it; when nothing is at work, `helm rollback` or `helm uninstall` ends it",
+            hint="wait for it; when nobody is at work on it, `ciliumctl recover` shows what is applied and mends it",
         )
     else:
         yield Problem(

@@ -48,7 +48,7 @@ def command(
     ctx: typer.Context,
     *,
     dry_run: Annotated[bool, option("--dry-run", help="Only show what was found and what would be done")] = False,
-    direction: Annotated[
+    forward: Annotated[
         bool | None, option("--forward/--back", help="Complete the change, or take it back (default: what is safer)")
     ] = None,
     abandoned: Annotated[
@@ -70,7 +70,7 @@ def command(
     with session.report.step("Looking at the release"):
         found = recovery.look(session.kube, where, time.time())
     recovery.refuse_if_at_work(found, abandoned=abandoned)
-    ahead = recovery.propose(found, session.kube.context, {None: "", True: "forward", False: "back"}[direction])  # type: ignore[arg-type]
+    ahead = recovery.propose(found, session.kube.context, {None: "", True: "forward", False: "back"}[forward])  # type: ignore[arg-type]
     if dry_run or ahead.action == "none":
         session.finish(ahead, show_preview)
     if ahead.action == "uninstall":
@@ -120,7 +120,10 @@ def show_preview(out: Writer, ahead: Proposal) -> None:
     )
     if ahead.operation:
         moved = f" from {ahead.from_version} to {ahead.version}" if ahead.from_version else f" of {ahead.version}"
-        out.line("begun:   ", f"{ahead.operation}{moved} by {ahead.who}, {ahead.began[:19].replace('T', ' ')}")
+        out.line(
+            "begun:   " if bad else "made by: ",
+            f"{ahead.operation}{moved} by {ahead.who}, {ahead.began[:19].replace('T', ' ')}",
+        )
     elif bad:
         out.line("begun:   ", "by another tool than ciliumctl: ", ahead.description)
     if ahead.lock:
