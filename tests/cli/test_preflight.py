@@ -308,6 +308,19 @@ def test_a_check_that_is_skipped_by_name_lets_it_through(
     assert bool([seen for seen in ready.seen if seen.query.get("dryRun")]) is (named != "all")
 
 
+def test_a_cilium_that_is_taken_over_is_not_refused_for_being_somebody_elses(
+    ready: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    ready.add(objects.daemon_set(annotations=applied), objects.config_map("cilium-config", objects.CILIUM_CONFIG))
+    ready.version = "v1.10.0"
+    install = ("install", *CHART, "--helm", str(stub_helm.path), "--take-ownership", "--yes", "-o", "json")
+    ran = command(*install)
+    assert ran.json["error"]["code"] == "preflight", ran.err
+    assert "CIL-API-002" in ran.json["error"]["message"]
+    assert "CIL-REL" not in ran.json["error"]["message"]
+
+
 def test_an_unknown_check_cannot_be_skipped(ready: FakeCluster, command: Command) -> None:
     ran = command("install", *CHART, "--skip-preflight", "CIL-NOPE-001")
     assert ran.code == 2
