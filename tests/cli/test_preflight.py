@@ -186,7 +186,9 @@ def test_a_time_that_is_up_is_no_failed_check(
     ready.faults.append(Fault(pattern="GET .*/customresourcedefinitions$", delay=4.0))
     helm = ("--helm", str(stub_helm.path))
     ran = command(*command_line, *CHART, *helm, "--timeout", "3s", "-o", "json")
-    assert (ran.code, ran.json["error"]["code"]) == (4, "timeout"), ran.err
+    # On a slow machine it may be up while Helm works.
+    assert ran.code == 4, ran.err
+    assert ran.json["error"]["code"] in {"timeout", "helm-timeout"}
 
 
 def test_a_user_who_may_not_look_is_told_every_right_that_is_missing(ready: FakeCluster, preflight: Command) -> None:
