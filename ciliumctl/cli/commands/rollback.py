@@ -29,7 +29,7 @@ from ciliumctl.cli.output import Writer, wants_color
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
-    from ciliumctl.rollback import WayBack, RolledBack
+    from ciliumctl.rollback import RolledBack, WayBack
 
 KIND = "Rollback"
 _STYLE = {"destructive": "bad", "warning": "warn", "note": "dim"}
