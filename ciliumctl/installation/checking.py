@@ -97,8 +97,9 @@ def refuse_what_breaks(plan: Plan, kube: Kube, means: Means, gate: Gate, *, mani
     kind = plan.detection.flavour if plan.detection else flavour.detect(plan.survey.facts).flavour
     subject = _subject(plan.wanted, plan.survey, plan.chart, kind, gate.storage, inputs=plan.inputs, config=plan.config)
     subject = replace(subject, manifest=manifest, allowed=True)
-    # The values were looked through when they were merged.
-    choice = replace(gate.choice, skip=(*gate.choice.skip, "CIL-VAL-002"))
+    # The values were looked through when they were merged. What is taken over is somebody else's by its nature.
+    settled = ("CIL-VAL-002", "CIL-REL-001", "CIL-REL-003") if plan.taken_over else ("CIL-VAL-002",)
+    choice = replace(gate.choice, skip=(*gate.choice.skip, *settled))
     found = preflight.run(subject, kube, gate.using(means), choice)
     tell(found, means.report)
     return found

@@ -186,7 +186,9 @@ def test_a_time_that_is_up_is_no_failed_check(
     ready.faults.append(Fault(pattern="GET .*/customresourcedefinitions$", delay=4.0))
     helm = ("--helm", str(stub_helm.path))
     ran = command(*command_line, *CHART, *helm, "--timeout", "3s", "-o", "json")
-    assert (ran.code, ran.json["error"]["code"]) == (4, "timeout"), ran.err
+    # On a slow machine it may be up while Helm works.
+    assert ran.code == 4, ran.err
+    assert ran.json["error"]["code"] in {"timeout", "helm-timeout"}
 
 
 def test_a_user_who_may_not_look_is_told_every_right_that_is_missing(ready: FakeCluster, preflight: Command) -> None:
@@ -306,6 +308,19 @@ def test_a_check_that_is_skipped_by_name_lets_it_through(
     assert ran.code == 0, ran.err
     assert [call for call in stub_helm.calls if call.argv[0] == "install"]
     assert bool([seen for seen in ready.seen if seen.query.get("dryRun")]) is (named != "all")
+
+
+def test_a_cilium_that_is_taken_over_is_not_refused_for_being_somebody_elses(
+    ready: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    ready.add(objects.daemon_set(annotations=applied), objects.config_map("cilium-config", objects.CILIUM_CONFIG))
+    ready.version = "v1.10.0"
+    install = ("install", *CHART, "--helm", str(stub_helm.path), "--take-ownership", "--yes", "-o", "json")
+    ran = command(*install)
+    assert ran.json["error"]["code"] == "preflight", ran.err
+    assert "CIL-API-002" in ran.json["error"]["message"]
+    assert "CIL-REL" not in ran.json["error"]["message"]
 
 
 def test_an_unknown_check_cannot_be_skipped(ready: FakeCluster, command: Command) -> None:

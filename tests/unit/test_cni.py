@@ -74,3 +74,20 @@ def test_every_entry_of_the_list_can_be_seen_and_says_what_to_do() -> None:
     for entry in templates.load("cnis.yaml"):
         assert entry.get("daemonsets"), entry["name"]
         assert entry["advice"]
+
+
+def test_the_configuration_of_another_cni_is_found_beside_its_daemonset(cluster: FakeCluster, tmp_path: Path) -> None:
+    cluster.add(
+        objects.daemon_set("kube-flannel-ds", place="kube-flannel", desired=3),
+        objects.config_map("kube-flannel-cfg", {}, "kube-flannel"),
+    )
+    kube = connect(ConnectOptions(kubeconfig=str(cluster.kubeconfig(tmp_path))), {})
+    found = cni.in_charge(kube)
+    assert [(other.name, other.pods, other.running) for other in found] == [("Flannel", 3, True)]
+    assert cni.configurations(kube, found) == ("ConfigMap `kube-flannel/kube-flannel-cfg`",)
+
+
+def test_crds_alone_are_nothing_that_runs(cluster: FakeCluster, tmp_path: Path) -> None:
+    cluster.kinds.append(("crd.projectcalico.org", "v1", "ippools", "IPPool", False))
+    (found,) = in_charge(cluster, tmp_path)
+    assert (found.name, found.running, found.blocks) == ("Calico", False, False)

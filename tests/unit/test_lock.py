@@ -102,3 +102,13 @@ def test_a_lock_that_cannot_be_given_back_is_a_note_and_no_failure(cluster: Fake
     with lock.held(kube, ME, Reporter(events.append)):
         cluster.faults.append(Fault(r"DELETE .*leases", status=500, message="no"))
     assert any("runs out in" in str(event) for event in events)
+
+
+def test_who_holds_the_lock_or_left_it_can_be_asked(kube: Kube) -> None:
+    clock = Clock()
+    assert lock.told(kube) == ""
+    with lock.held(kube, OTHER, Reporter(lambda _event: None), now=clock):
+        clock.now += 20
+        assert "has been running `ciliumctl uninstall` on this cluster for 20 s" in lock.told(kube, now=clock.now)
+        clock.now += 120
+        assert lock.told(kube, now=clock.now) == f"{OTHER.who} left the lock behind; the next change takes it over"
