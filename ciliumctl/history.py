@@ -191,8 +191,8 @@ def last_good(found: Past) -> Release | None:
             continue
         if newest.status == "deployed" and isinstance(newest, Release) and same(item, newest):
             continue
-        if paused.of(item) is not None:
-            # Half of a staged restart: its updates wait for somebody to go on.
+        if item.status == "superseded" and paused.of(item) is not None:
+            # Half of a staged restart, whose updates wait for somebody: only where it is what is installed.
             continue
         return item
     return None

@@ -64,14 +64,6 @@ class Difference:
     rolls: bool = False
     diff: str = ""
     drift_diff: str = ""
-    _before: str = ""
-    _after: str = ""
-    _live: str = ""
-
-    @property
-    def live_digest(self) -> str:
-        """A mark of the object as it is, its secrets included."""
-        return self._live
 
     @property
     def ref(self) -> Ref:
@@ -83,16 +75,21 @@ class Difference:
         """Whether something would change, or has changed. A certificate that is made anew every time is neither."""
         return self.operation not in {"unchanged", "regenerated"} or bool(self.drift or self.refused)
 
-    @property
-    def sides(self) -> tuple[str, str]:
-        """Both sides as text, without secrets."""
-        return self._before, self._after
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """An object that differs, both sides of it as text without secrets, and a mark of it as it is, secrets included."""
+
+    difference: Difference
+    before: str = ""
+    after: str = ""
+    live_digest: str = ""
 
 
-def of_manifests(old: Objects, new: Objects) -> list[Difference]:
-    """The difference of two manifests, without asking the cluster."""
+def of_manifests(old: Objects, new: Objects) -> list[Compared]:
+    """The differences of two manifests, without asking the cluster."""
     masker = Masker()
-    found = []
+    found: list[Compared] = []
     for ref in _every(old, new):
         before, after = old.get(ref), new.get(ref)
         left = before.manifest if before else None
@@ -117,7 +114,7 @@ class Owner:
     server_side: bool = False
 
 
-def of_cluster(kube: Kube, old: Objects, new: Objects, owner: Owner) -> list[Difference]:
+def of_cluster(kube: Kube, old: Objects, new: Objects, owner: Owner) -> list[Compared]:
     """What would change in the cluster, and what has changed there since the release was made; only what differs.
 
     Three requests at first, then one for each object, and one more or two for those that are not as their manifest
@@ -130,7 +127,11 @@ def of_cluster(kube: Kube, old: Objects, new: Objects, owner: Owner) -> list[Dif
     ]
     masker = Masker()
     told = [_tell(seen, masker) for seen in gather_all(calls, limit=AT_ONCE)]
-    return [item for item in told if item.differs or item.rolls or item.operation == "regenerated"]
+    return [item for item in told if _worth_telling(item.difference)]
+
+
+def _worth_telling(item: Difference) -> bool:
+    return item.differs or item.rolls or item.operation == "regenerated"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +192,7 @@ def _would_be(
     if live is None or new is None:
         return None, ""
     old = place.old.manifest if place.old else {}
+    new = _marked(new, place.owner)
     merged = overlay(live, old, new, server_side=place.owner.server_side)
     if same(merged, live):
         return live, ""
@@ -205,20 +207,18 @@ def _would_be(
         return merged, error.detail or error.message
 
 
+def _marked(manifest: Manifest, owner: Owner) -> Manifest:
+    """The manifest with the marks that Helm adds to everything it applies."""
+    metadata: Mapping[str, Any] = dig(manifest, "metadata", default={})
+    labels = {**(metadata.get("labels") or {}), _MANAGED_BY: "Helm"}
+    annotations = {**(metadata.get("annotations") or {})}
+    annotations |= zip(_RELEASE, (owner.name, owner.namespace), strict=True)
+    return {**manifest, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
+
+
 def _applied(kube: Kube, resource: Resource, place: _Place, new: Manifest) -> tuple[Manifest, str]:
-    """What Helm 4 would make of it, with the marks that it adds itself."""
-    owner = place.owner
-    metadata: Mapping[str, Any] = dig(new, "metadata", default={})
-    marks = dict(zip(_RELEASE, (owner.name, owner.namespace), strict=True))
-    marked = {
-        **new,
-        "metadata": {
-            **metadata,
-            "labels": {**(metadata.get("labels") or {}), _MANAGED_BY: "Helm"},
-            "annotations": {**(metadata.get("annotations") or {}), **marks},
-        },
-    }
-    apply = partial(kube.apply, resource, marked, place.ref.namespace, dry_run=True, manager=_HELM)
+    """What Helm 4 would make of it."""
+    apply = partial(kube.apply, resource, new, place.ref.namespace, dry_run=True, manager=_HELM)
     try:
         return apply(), ""
     except Conflict as error:
@@ -258,7 +258,7 @@ def _foreign(live: Manifest, owner: Owner) -> str:
 # Telling
 
 
-def _tell(seen: _Seen, masker: Masker) -> Difference:
+def _tell(seen: _Seen, masker: Masker) -> Compared:
     ref, live = seen.place.ref, seen.live
     left, right = _clean(live), _clean(seen.becomes)
     if seen.place.new is None and live is not None and annotations_of(seen.place.manifest).get(_KEEP) == "keep":
@@ -266,16 +266,16 @@ def _tell(seen: _Seen, masker: Masker) -> Difference:
     rolls = live is not None and seen.becomes is not None and not same(pod_template(live), pod_template(seen.becomes))
     if same(_unmarked(left), _unmarked(right)):
         right = left
-    told = _told(ref, left, right, masker, names=("live", "after the change"))
-    told = replace(told, _live=_digest(left), rolls=rolls)
-    if made_anew(seen.place.manifest) and told.operation == "changed":
-        return replace(told, operation="regenerated", diff="", _after=told.sides[0])
+    told = replace(_told(ref, left, right, masker, names=("live", "after the change")), live_digest=_digest(left))
+    item = replace(told.difference, rolls=rolls)
+    if made_anew(seen.place.manifest) and item.operation == "changed":
+        return replace(told, difference=replace(item, operation="regenerated", diff=""), after=told.before)
     drift = (*_drift(seen, left), *_extra(seen))
     released = _clean(seen.released)
     drift_diff = ""
     if drift and released is not None and left is not None and not same(_unmarked(released), _unmarked(right)):
         drift_diff = _unified(ref, released, left, masker, names=("release", "live"))
-    return replace(told, refused=seen.refused, drift=drift, drift_diff=drift_diff)
+    return replace(told, difference=replace(item, refused=seen.refused, drift=drift, drift_diff=drift_diff))
 
 
 def _unmarked(item: Manifest | None) -> Manifest | None:
@@ -339,7 +339,7 @@ def _clean(item: Manifest | None) -> Manifest | None:
 
 def _told(
     ref: Ref, left: Manifest | None, right: Manifest | None, masker: Masker, *, names: tuple[str, str]
-) -> Difference:
+) -> Compared:
     operation: Operation = "changed"
     if left is None:
         operation = "unchanged" if right is None else "added"
@@ -349,9 +349,9 @@ def _told(
         operation = "unchanged"
     found = Difference(kind=ref.kind, namespace=ref.namespace, name=ref.name, operation=operation)
     if operation == "unchanged":
-        return found
+        return Compared(difference=found)
     diff = _unified(ref, left, right, masker, names=names)
-    return replace(found, diff=diff, _before=_text(left, masker), _after=_text(right, masker))
+    return Compared(difference=replace(found, diff=diff), before=_text(left, masker), after=_text(right, masker))
 
 
 def _text(item: Manifest | None, masker: Masker) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from ciliumctl import __version__, journal, lock, release, status
-from ciliumctl.change import paused, progress, rollout, staged, taking_back
+from ciliumctl.change import paused, progress, resuming, rollout, staged, taking_back
 from ciliumctl.change.batches import Stages
 from ciliumctl.change.taking_back import TakenBack
 from ciliumctl.change.target import Target
@@ -140,15 +140,15 @@ def _seconds_back(how: How) -> float:
 
 
 def _origin(run: _Run) -> Release:
-    """Where to go back to: where a staged restart that goes on had come from."""
-    before = run.target.before
-    pause = paused.of(before)
-    if pause is None:
+    """Where to go back to: what is deployed, or where a staged restart that goes on had come from."""
+    kube, before, where = run.kube, run.target.before, run.how.where
+    if paused.of(before) is not None:
+        return resuming.came_from(kube, before, where) or before
+    if before.status == "deployed":
         return before
-    known = release.revisions(run.kube, before.name, before.namespace, run.how.where.storage)
-    since = next((one for one in known if one.revision == pause.since), None)
-    stored = release.read(run.kube, since, run.how.where.storage) if since is not None else None
-    return stored or before
+    known = release.revisions(kube, before.name, before.namespace, where.storage)
+    good = next((one for one in reversed(known) if one.status == "deployed"), None)
+    return (release.read(kube, good, where.storage) if good is not None else None) or before
 
 
 def _left_something(run: _Run) -> bool:
@@ -201,7 +201,7 @@ _HALF_WAY = (
 def _at_once(run: _Run, result: Changed) -> Changed:
     """Let the workloads' own update strategies replace the pods."""
     kube, how, before = run.kube, run.how, run.target.before
-    restarts = staged.outstanding(kube, before, how.where) if paused.of(before) else None
+    restarts = resuming.outstanding(kube, before, how.where) if paused.of(before) else None
     how.report.resume = _HALF_WAY
     made = run.helm("Changing the Helm release", run.target.inputs, how.description)
     if restarts is None:
@@ -222,6 +222,7 @@ def _until_healthy(kube: Kube, how: How, result: Changed) -> Changed:
 def _in_stages(run: _Run, stages: Stages, result: Changed) -> Changed:
     """Pause the updates, replace the pods batch by batch, put the user's own update strategy back."""
     kube, how, target = run.kube, run.how, run.target
+    staged.check(kube, stages)
     revision, config, restarts = _paused(run)
     rollout.restart(kube, restarts, how.report)
     result = replace(result, outcome="paused", revision=revision, restarted=tuple(str(item) for item in restarts))
@@ -240,7 +241,7 @@ def _paused(run: _Run) -> tuple[int, Mapping[str, Any], tuple[rollout.Workload, 
     """The revision with paused updates, its values and the restarts that it needs: an earlier run's, or a new one."""
     before, how = run.target.before, run.how
     if paused.of(before) is not None:
-        return before.revision, before.config, staged.outstanding(run.kube, before, how.where)
+        return before.revision, before.config, resuming.outstanding(run.kube, before, how.where)
     how.report.resume = _HALF_WAY
     inputs = replace(run.target.inputs, flags=(*run.target.inputs.flags, *paused.FLAGS))
     mark = paused.mark(before.revision, run.target.config)

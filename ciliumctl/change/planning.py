@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from ciliumctl.change import impact
-from ciliumctl.change.differences import Difference, Mode, Owner, of_cluster, of_manifests
+from ciliumctl.change.differences import Compared, Difference, Mode, Owner, of_cluster, of_manifests
 from ciliumctl.change.impact import Effect, Restart, ValueChange
 from ciliumctl.change.masking import Masker, is_secret_path
 from ciliumctl.change.objects import parse
@@ -44,6 +44,12 @@ class Plan:
     confirmation: Confirmation
     requests: int
     saved: str = ""
+    _compared: tuple[Compared, ...] = ()
+
+    @property
+    def compared(self) -> tuple[Compared, ...]:
+        """The objects with both their sides; not printed."""
+        return self._compared
 
     @property
     def ok(self) -> bool:
@@ -72,6 +78,12 @@ class Differences:
     values: tuple[ValueChange, ...]
     objects: tuple[Difference, ...]
     requests: int
+    _compared: tuple[Compared, ...] = ()
+
+    @property
+    def compared(self) -> tuple[Compared, ...]:
+        """The objects with both their sides; not printed."""
+        return self._compared
 
     @property
     def ok(self) -> bool:
@@ -82,7 +94,8 @@ class Differences:
 def plan(kube: Kube, target: Target, report: Reporter) -> Plan:
     """What the change of an installed release would do. Changes nothing."""
     found = impact.of(target)
-    objects, requests = _compared(kube, target, report)
+    compared, requests = _compared(kube, target, report)
+    objects = [item.difference for item in compared]
     before = target.before
     return Plan(
         operation="change",
@@ -99,6 +112,7 @@ def plan(kube: Kube, target: Target, report: Reporter) -> Plan:
         worst=found.worst,
         confirmation=found.confirmation,
         requests=requests,
+        _compared=tuple(compared),
     )
 
 
@@ -121,7 +135,7 @@ def _more_restarts(known: Sequence[Restart], objects: Sequence[Difference]) -> l
     return more
 
 
-def _compared(kube: Kube, target: Target, report: Reporter) -> tuple[list[Difference], int]:
+def _compared(kube: Kube, target: Target, report: Reporter) -> tuple[list[Compared], int]:
     before = target.before
     start = kube.requests
     with report.step("Comparing with the cluster") as step:
@@ -131,7 +145,7 @@ def _compared(kube: Kube, target: Target, report: Reporter) -> tuple[list[Differ
             parse(target.manifest, before.namespace),
             Owner(name=before.name, namespace=before.namespace, server_side=target.server_side),
         )
-        differ = sum(item.differs for item in found)
+        differ = sum(item.difference.differs for item in found)
         step.finish(f"{differ} object{'' if differ == 1 else 's'} {'differs' if differ == 1 else 'differ'}")
     return found, kube.requests - start
 
@@ -151,13 +165,13 @@ def plan_installation(kube: Kube, fresh: Fresh, report: Reporter) -> Plan:
     """What an installation would make. Changes nothing."""
     start = kube.requests
     with report.step("Comparing with the cluster") as step:
-        objects = of_cluster(
+        compared = of_cluster(
             kube,
             {},
             parse(fresh.manifest, fresh.namespace),
             Owner(name=fresh.release, namespace=fresh.namespace),
         )
-        step.finish(f"{len(objects)} objects to create")
+        step.finish(f"{len(compared)} objects to create")
     return Plan(
         operation="install",
         context=kube.context,
@@ -167,7 +181,7 @@ def plan_installation(kube: Kube, fresh: Fresh, report: Reporter) -> Plan:
         from_version="",
         version=fresh.version,
         values=tuple(_given(fresh.values)),
-        objects=tuple(objects),
+        objects=tuple(item.difference for item in compared),
         effects=(),
         restarts=(),
         worst="none",
@@ -192,13 +206,13 @@ def _given(values: Mapping[str, Any]) -> list[ValueChange]:
 def compare(kube: Kube, target: Target, mode: Mode, report: Reporter) -> Differences:
     """What differs: live objects and the target, the release's manifest and the target, or only the values."""
     before = target.before
-    objects: Sequence[Difference] = ()
+    compared: Sequence[Compared] = ()
     values: Sequence[ValueChange] = ()
     requests = 0
     if mode == "live":
-        objects, requests = _compared(kube, target, report)
+        compared, requests = _compared(kube, target, report)
     elif mode == "release":
-        objects = of_manifests(parse(before.manifest, before.namespace), parse(target.manifest, before.namespace))
+        compared = of_manifests(parse(before.manifest, before.namespace), parse(target.manifest, before.namespace))
     else:
         values = _all_values(target)
     return Differences(
@@ -210,8 +224,9 @@ def compare(kube: Kube, target: Target, mode: Mode, report: Reporter) -> Differe
         from_version=before.chart_version,
         version=target.chart.version,
         values=tuple(values),
-        objects=tuple(objects),
+        objects=tuple(item.difference for item in compared),
         requests=requests,
+        _compared=tuple(compared),
     )
 
 

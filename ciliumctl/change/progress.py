@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ciliumctl.change import nodes
 from ciliumctl.change.batches import natural
@@ -10,13 +10,11 @@ from ciliumctl.change.nodes import View
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import ClusterError, TimedOut
 from ciliumctl.report import Step
-from ciliumctl.status import Status
+from ciliumctl.status import Status, Tell
 
 #: Up to so many nodes each gets a line of its own.
 SMALL = 20
 _TENTHS = 10
-
-Tell = Callable[[Step, Status], None]
 
 
 def following(kube: Kube, namespace: str) -> Tell:

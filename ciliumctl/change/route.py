@@ -28,10 +28,11 @@ Minor = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """What the user takes on: an older version, a minor left out."""
+    """What the user takes on: an older version, a minor left out, a start from a Cilium that is not well."""
 
     downgrade: bool = False
     skip: bool = False
+    unhealthy: bool = False
 
 
 def parse(version: str) -> semver.Version:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliumctl import __version__, charts, files
-from ciliumctl.change.differences import Difference
+from ciliumctl.change.differences import Compared
 from ciliumctl.change.objects import Objects, made_anew, parse
 from ciliumctl.change.planning import Plan
 from ciliumctl.change.target import Target
@@ -73,9 +73,9 @@ def digest_of_manifest(objects: Objects) -> str:
     return digest({str(ref): item.manifest for ref, item in objects.items() if not made_anew(item.manifest)})
 
 
-def digests_of_objects(found: Iterable[Difference]) -> dict[str, str]:
+def digests_of_objects(found: Iterable[Compared]) -> dict[str, str]:
     """A mark of each object that differs, as it is now."""
-    return {str(item.ref): item.live_digest for item in found}
+    return {str(item.difference.ref): item.live_digest for item in found}
 
 
 def delta(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[list[list[str]], list[list[Any]]]:
@@ -127,7 +127,7 @@ def of(
         values_digest=digest(before.config),
         result_digest=digest(target.config),
         manifest_digest=digest_of_manifest(parse(target.manifest, before.namespace)),
-        objects=digests_of_objects(made.objects),
+        objects=digests_of_objects(made.compared),
         unset=unset,
         put=put,
         worst=made.worst,
@@ -209,7 +209,7 @@ def check_chart(saved: Saved, chart: charts.Chart) -> None:
         raise _stale([f"the chart {chart.version} from {chart.source} is not the one that it was made with"])
 
 
-def check_target(saved: Saved, target: Target, found: Iterable[Difference]) -> None:
+def check_target(saved: Saved, target: Target, found: Iterable[Compared]) -> None:
     """Raises `StalePlan` when the same change would do something else now, naming what."""
     moved = []
     if digest(target.config) != saved.result_digest:

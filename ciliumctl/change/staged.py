@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from ciliumctl import release, status
-from ciliumctl.change import batches, nodes, paused, rollout
+from ciliumctl import status
+from ciliumctl.change import batches, nodes
 from ciliumctl.change.batches import Stages
 from ciliumctl.change.nodes import View
-from ciliumctl.clients.helm import Release
-from ciliumctl.clients.kube import NODES, PODS, Kube, Manifest, annotations_of, dig
-from ciliumctl.errors import ApiFailed, TimedOut, Unreachable
+from ciliumctl.clients.kube import NODES, PODS, Kube, Manifest
+from ciliumctl.errors import ApiFailed, Invalid, TimedOut, Unreachable, UsageError
 from ciliumctl.parallel import gather_all
 from ciliumctl.report import Reporter, Step
 from ciliumctl.status.collect import collect
 from ciliumctl.status.facts import Snapshot
+from ciliumctl.status.trouble import of_pods
 from ciliumctl.wait import Deadline, overtime, poll
 
 T = TypeVar("T")
@@ -66,28 +66,19 @@ class _Failed:
     late: bool
 
 
-def outstanding(kube: Kube, found: Release, where: status.Where) -> tuple[rollout.Workload, ...]:
-    """The restarts that a paused release still needs: its change of settings alone replaces no pod.
-
-    Those are left out that were restarted since its revision was made.
-    """
-    pause = paused.of(found)
-    known = release.revisions(kube, found.name, found.namespace, where.storage)
-    before = next((one for one in known if pause is not None and one.revision == pause.since), None)
-    stored = release.read(kube, before, where.storage) if before is not None else None
-    if stored is None:
-        return ()
-    return tuple(
-        workload
-        for workload in rollout.needed(stored.manifest, found.manifest, found.namespace)
-        if _restarted(kube, workload) < found.updated[:19]
-    )
-
-
-def _restarted(kube: Kube, workload: rollout.Workload) -> str:
-    item = kube.find(rollout.WORKLOADS[workload.kind], workload.name, workload.namespace)
-    annotations = annotations_of(dig(item, "spec", "template", default={}))
-    return annotations.get(rollout.RESTARTED, "")
+def check(kube: Kube, stages: Stages) -> None:
+    """Refuse a selector that means no node, before anything is changed. Raises `UsageError`."""
+    try:
+        found = _in_order(kube, stages)
+    except Invalid as error:
+        raise UsageError(
+            f"`--node-selector {stages.selector}` is no selector: {error.message}",
+            hint="write `--node-selector key=value`",
+        ) from error
+    if not found:
+        raise UsageError(
+            f"no node has the labels `{stages.selector}`", hint="see them with `kubectl get nodes --show-labels`"
+        )
 
 
 def roll(kube: Kube, work: Work) -> Rolled:
@@ -98,10 +89,12 @@ def roll(kube: Kube, work: Work) -> Rolled:
     views = _settled(kube, work)
     old = _outdated(views)
     mine = [name for name in _in_order(kube, work.stages) if name in old]
-    size = batches.number(work.stages.size, max(view.desired for view in views))
+    size = batches.number(work.stages.size, max((view.desired for view in views), default=0))
     parts = batches.split(mine, size)
     before = _unready(_snapshot(kube, work))
     for number, part in enumerate(parts, 1):
+        if work.deadline.passed:
+            return _stopped(kube, work, _Failed(status=_whole(kube, work), late=True))
         _tell_how_to_go_on(work.report, number, parts, len(old))
         failed = _one_batch(kube, work, part, before, f"Batch {number} of {len(parts)}")
         if failed is not None:
@@ -208,8 +201,7 @@ def _one_batch(
             step.glance(f"{len(told)} of {len(batch)} ready", [*_missing(views, batch), *elsewhere])
             if well(views, snapshot):
                 return True
-            troubles = status.troubles(kube, snapshot)
-            return giving_up(any(trouble.terminal for found in troubles.values() for trouble in found))
+            return giving_up(_hopeless(kube, snapshot, before))
 
         found = poll(_patiently(probe, step), done, deadline=deadline, interval=_INTERVAL)
         if found is not None and well(*found):
@@ -268,6 +260,17 @@ def _elsewhere(snapshot: Snapshot, batch: Sequence[str], before: frozenset[tuple
     """What is not ready on other nodes and was when the restart began."""
     new = _unready(snapshot) - before
     return sorted(f"{component} on {place} is not ready" for component, place in new if place not in batch)
+
+
+def _hopeless(kube: Kube, snapshot: Snapshot, before: frozenset[tuple[str, str]]) -> bool:
+    """Whether some pod that was well before will not come up by waiting."""
+    unready = [
+        pod
+        for component, pods in snapshot.pods.items()
+        for pod in pods
+        if not pod.ready and (component, pod.node or pod.name) not in before
+    ]
+    return any(trouble.terminal for trouble in of_pods(kube, snapshot.namespace, unready))
 
 
 def _stuck(found: status.Status, components: set[str]) -> bool:

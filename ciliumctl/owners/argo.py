@@ -119,7 +119,8 @@ def _change(app: _Application, name: str, what: str) -> str:
     if app.generator:
         return f"change the {what} in ApplicationSet `{app.place}/{app.generator}` or in what it reads"
     git = [source for source in app.sources if not source.get("chart")]
-    if git:
+    # Of a chart and a repository with its values, the chart's version is the Application's.
+    if git and (what == "values" or len(git) == len(app.sources)):
         return f"change the {what} in git: {', '.join(_source(source) for source in git)}"
     flags = {"version": "--revision VERSION", "values": "--helm-set KEY=VALUE"}.get(what, "--revision VERSION")
     return (

@@ -28,6 +28,14 @@ def config_map(data: dict[str, str]) -> objects.Object:
     return objects.config_map("cilium-config", data)
 
 
+def live(item: objects.Object) -> objects.Object:
+    """An object as Helm leaves it in the cluster, with its marks."""
+    metadata = item["metadata"]
+    labels = {**metadata.get("labels", {}), "app.kubernetes.io/managed-by": "Helm"}
+    annotations = {**metadata.get("annotations", {}), **objects.HELM_MARKS}
+    return {**item, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
+
+
 def agent(image: str = "quay.io/cilium/cilium:v1.15.6") -> objects.Object:
     item = objects.daemon_set(image=image, annotations=objects.HELM_MARKS)
     return {key: value for key, value in item.items() if key != "status"}
@@ -41,7 +49,7 @@ def manifest(*items: objects.Object) -> str:
 def installed(cluster: FakeCluster, stub_helm: StubHelm) -> FakeCluster:
     """Cilium as its release says. The stand-in for helm answers with the same again."""
     cluster.add(*objects.healthy_cilium(), objects.namespace("kube-system"))
-    cluster.add(config_map(CONFIG), objects.daemon_set(annotations=objects.HELM_MARKS))
+    cluster.add(live(config_map(CONFIG)), live(objects.daemon_set()))
     cluster.add(
         objects.release(manifest=manifest(config_map(CONFIG), agent()), defaults=DEFAULTS, templates=CHART, config={})
     )
@@ -101,7 +109,7 @@ def test_json_of_a_plan_has_it_all(command: Command, stub_helm: StubHelm) -> Non
 
 
 def test_drift_is_told_apart_from_the_change(installed: FakeCluster, command: Command, stub_helm: StubHelm) -> None:
-    installed.add(config_map(CONFIG | {"debug": "true", "mine": "1"}))
+    installed.add(live(config_map(CONFIG | {"debug": "true", "mine": "1"})))
     ran = command("plan", "--exit-code", "--helm", str(stub_helm.path))
     assert ran.code == 1, ran.err
     assert "drift: somebody changed it" in ran.out
@@ -156,7 +164,7 @@ def test_secrets_are_masked_and_certificates_that_are_made_anew_are_no_differenc
 
     old = [secret("hubble-server-certs", "b2xkb2xkb2xk"), secret("mine", "b2xkb2xkb2xk")]
     new = [secret("hubble-server-certs", "bmV3bmV3bmV3"), secret("mine", "bmV3bmV3bmV3")]
-    installed.add(*old)
+    installed.add(*map(live, old))
     installed.add(
         objects.release(manifest=manifest(config_map(CONFIG), agent(), *old), defaults=DEFAULTS, templates=CHART)
     )
@@ -186,11 +194,11 @@ def test_a_saved_plan_is_refused_when_the_release_or_an_object_moved_on(
     assert f"Saved in {path}." in ran.out
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text())["plan"]["put"] == [[["debug", "enabled"], True]]
-    installed.add(config_map(CONFIG | {"mtu": "9000"}))
+    installed.add(live(config_map(CONFIG | {"mtu": "9000"})))
     ran = command("apply", str(path), *helm)
     assert ran.code == 3
     assert "changed in the cluster meanwhile: `ConfigMap kube-system/cilium-config`" in ran.err
-    installed.add(config_map(CONFIG))
+    installed.add(live(config_map(CONFIG)))
     installed.add(objects.release(revision=2, manifest=manifest(config_map(CONFIG), agent()), defaults=DEFAULTS))
     ran = command("apply", str(path), *helm, "-o", "json")
     assert ran.code == 3
@@ -282,7 +290,7 @@ def test_config_diff_groups_the_agents_by_what_they_run_with(
 def test_config_diff_without_agents_compares_release_and_live(
     installed: FakeCluster, command: Command, stub_helm: StubHelm
 ) -> None:
-    installed.add(config_map(CONFIG | {"debug": "true"}))
+    installed.add(live(config_map(CONFIG | {"debug": "true"})))
     ran = command("config", "diff", "--no-agents", "-o", "json", "--helm", str(stub_helm.path))
     assert ran.code == 1, ran.err
     assert ran.json["data"]["keys"] == [

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,9 @@ def test_a_back_up_that_fails_stops_the_upgrade_before_anything_is_changed(
         (("--version", "1.16", "--via", "auto,1.15"), "finds all versions between by itself"),
         (("--version", "1.15.19", "--no-backup", "--backup-dir", "x"), "exclude each other"),
         (("--version", "1.15.19", "--order", "random"), "--order"),
+        (("--version", "1.15.19", "--batch", "1", "--no-wait"), "`--no-wait` does not wait"),
+        (("--version", "1.15.19", "--atomic", "--no-wait"), "`--no-wait` does not wait"),
+        (("--version", "1.16", "--via", "1.15", "--no-wait"), "`--no-wait` does not wait"),
         (("--version", "nonsense"), "is not a version"),
     ],
 )
@@ -237,6 +241,35 @@ def test_what_makes_no_sense_is_said_before_anything_is_asked(
     assert ran.code == 2, ran.err
     assert said in ran.err
     assert changes(stub_helm) == []
+
+
+def test_somebody_at_work_is_named_before_anything_is_fetched(
+    cluster: FakeCluster, upgrade: Command, stub_helm: StubHelm
+) -> None:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    cluster.add(
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": "ciliumctl",
+                "namespace": "kube-system",
+                "annotations": {"ciliumctl.io/command": "ciliumctl upgrade"},
+            },
+            "spec": {
+                "holderIdentity": "jane@far-away",
+                "renewTime": now,
+                "acquireTime": now,
+                "leaseDurationSeconds": 60,
+            },
+        }
+    )
+    ran = upgrade("--version", "1.15.19", "--yes", "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (3, "locked")
+    assert "jane@far-away has been running `ciliumctl upgrade`" in ran.json["error"]["message"]
+    assert "Finding the chart" not in ran.err
+    assert changes(stub_helm) == []
+    assert upgrade("--version", "1.15.19", "--dry-run").code == 0
 
 
 def test_agents_that_nobody_would_restart_are_not_waited_for(
@@ -286,3 +319,33 @@ def test_what_cannot_be_done_live_needs_the_contexts_name(
     assert changes(stub_helm) == []
     ran = upgrade("--version", "1.15.19", "--yes", "--skip-lint", "--confirm", "prod")
     assert ran.code == 0, ran.err
+
+
+def test_the_next_minor_is_not_begun_from_a_cilium_that_is_not_well(
+    cluster: FakeCluster, upgrade: Command, stub_helm: StubHelm
+) -> None:
+    cluster.add(objects.daemon_set(ready=1, annotations=objects.HELM_MARKS))
+    becomes(stub_helm, "1.16.19")
+    ran = upgrade("--version", "1.16.19", "--yes", "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (3, "upgrade-path")
+    assert "1 of 2 not ready" in ran.json["error"]["message"]
+    assert upgrade("--version", "1.16.19", "--dry-run", "--allow-unhealthy").code == 0
+    # A newer patch may be what mends it.
+    becomes(stub_helm, "1.15.19")
+    assert upgrade("--version", "1.15.19", "--dry-run").code == 0
+    assert changes(stub_helm) == []
+
+
+def test_after_a_revision_that_failed_the_way_begins_at_what_is_deployed(
+    cluster: FakeCluster, upgrade: Command, stub_helm: StubHelm
+) -> None:
+    kept, tried = {"debug": {"enabled": True}}, {"debug": {"enabled": True}, "bad": 1}
+    cluster.add(
+        objects.release(revision=2, version="1.15.19", config=kept),
+        objects.release(revision=3, version="1.16.19", config=tried, status="failed"),
+    )
+    becomes(stub_helm, "1.16.19", config=kept)
+    ran = upgrade("--version", "1.18", "--via", "1.16.19", "--allow-skip", "--dry-run", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert [one["version"] for one in ran.json["data"]["ahead"]] == ["1.16.19", "1.18.12"]
+    assert json.loads(stub_helm.calls[-1].stdin) == kept

@@ -48,14 +48,20 @@ def check(ran: Ran, name: str) -> None:
         ("Preset", ("preset", "show", "talos")),
         ("Pipeline", ("ci", "init", "github")),
         ("PresetList", ("preset", "list")),
+        ("History", ("history",)),
+        ("History", ("history", "--revision", "1")),
+        ("RecoveryPreview", ("recover",)),
         ("PreflightCheck", ("preflight", "--explain", "CIL-API-001")),
         ("PreflightChecks", ("preflight", "--list")),
         ("RemovalPreview", ("uninstall", "--dry-run")),
+        ("CiliumConfig", ("config", "view")),
         ("Settings", ("config", "explain")),
         ("Settings", ("config", "explain", "install")),
         ("Status", ("status",)),
         ("Sysdump", ("sysdump", "--dry-run")),
         ("ToolsList", ("tools", "list")),
+        ("ValueExplanation", ("values", "explain", "operator", "--chart", str(CHART))),
+        ("ValuesLint", ("values", "lint", str(CHART / "values.yaml"), "--chart", str(CHART))),
         ("Version", ("version",)),
         ("Version", ("version", "--client")),
     ],
@@ -68,6 +74,51 @@ def test_what_a_command_prints_fits_its_schema(
     ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
     assert ran.code == 0, ran.err
     check(ran, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("Plan", ("plan",)),
+        ("Differences", ("diff",)),
+        ("ConfigDrift", ("config", "diff", "--no-agents")),
+        ("Plan", ("config", "set", "debug.enabled=true", "--dry-run")),
+        ("Change", ("config", "set", "debug.enabled=true", "--no-wait")),
+    ],
+)
+def test_plans_differences_and_changes_fit_their_schemas(
+    cluster: FakeCluster, command: Command, kind: str, arguments: tuple[str, ...], stub_helm: Any
+) -> None:
+    defaults = {"debug": {"enabled": False}}
+    config = objects.config_map("cilium-config", {**objects.CILIUM_CONFIG, "debug": "true", "ipam": "kubernetes"})
+    cluster.add(*objects.healthy_cilium(), objects.namespace("kube-system"), objects.release(defaults=defaults))
+    cluster.add(objects.daemon_set(annotations=objects.HELM_MARKS))
+    stub_helm.answer_release(
+        version=2,
+        manifest=json.dumps(config),
+        config={"debug": {"enabled": True}},
+        chart={"metadata": {"name": "cilium", "version": "1.15.6"}, "values": defaults},
+    )
+    ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code in {0, 1}, ran.err
+    assert ran.json["error"] is None
+    check(ran, kind)
+
+
+def test_going_back_and_mending_fit_their_schemas(cluster: FakeCluster, command: Command, stub_helm: Any) -> None:
+    cluster.add(*objects.healthy_cilium())
+    cluster.add(objects.release(revision=1, status="superseded", manifest="# one"), objects.release(revision=2))
+    stub_helm.answer(stdout="v3.22.0")
+    ran = command("rollback", "--dry-run", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "RollbackPreview")
+    ran = command("rollback", "--yes", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "Rollback")
+    cluster.add(objects.release(revision=3, status="pending-upgrade", manifest="# one"))
+    ran = command("recover", "--forward", "--yes", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "Recovery")
 
 
 def test_a_run_of_the_checks_fits_its_schema_also_where_no_cluster_answers(

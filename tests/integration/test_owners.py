@@ -18,8 +18,6 @@ from tests.world.delivery import Delivery, deliver, take_back
 CHART = "1.15.6"
 RELAY = ("--set", "hubble.relay.enabled=true")
 APPLICATIONS = Resource("argoproj.io", "v1alpha1", "applications")
-HELM_RELEASES = Resource("helm.toolkit.fluxcd.io", "v2", "helmreleases")
-HELM_REPOSITORIES = Resource("source.toolkit.fluxcd.io", "v1", "helmrepositories")
 HELM_CHARTS = Resource("helm.cattle.io", "v1", "helmcharts")
 
 KUBECTL = Delivery(manager="kubectl-client-side-apply", server_side=False)
@@ -151,6 +149,8 @@ def test_without_a_helm_release_looking_works_and_changing_is_refused(
 def test_argo_cds_application_is_read_for_where_to_change_it(lab: Cluster, kinds: Kube) -> None:
     source = {"repoURL": "https://git.example/net.git", "path": "cilium", "targetRevision": "main"}
     app = {
+        "apiVersion": APPLICATIONS.api_version,
+        "kind": "Application",
         "metadata": {"name": "net"},
         "spec": {"project": "infra", "source": source, "destination": {"namespace": "kube-system"}},
     }
@@ -167,7 +167,13 @@ def test_argo_cds_application_is_read_for_where_to_change_it(lab: Cluster, kinds
 
 def test_a_release_that_k3s_made_from_a_helmchart_is_the_helmcharts(lab: Cluster, kinds: Kube) -> None:
     assert lab.run("install", "--chart", str(chart(CHART)), "--wait").code == 0
-    with made(kinds, HELM_CHARTS, {"metadata": {"name": "cilium"}, "spec": {"chart": "cilium"}}, "kube-system"):
+    item = {
+        "apiVersion": HELM_CHARTS.api_version,
+        "kind": "HelmChart",
+        "metadata": {"name": "cilium"},
+        "spec": {"chart": "cilium"},
+    }
+    with made(kinds, HELM_CHARTS, item, "kube-system"):
         assert lab.run("status", "-o", "json").json["data"]["revision"] == 1
         for command in (*CHANGING, ("install", "--chart", "CHART", "--set", "debug.enabled=true")):
             ran = said(lab, (*command, "-o", "json"))

@@ -132,6 +132,21 @@ def test_the_last_good_revision_is_one_that_is_not_known_to_have_failed(
     assert good(kube) == expected
 
 
+@pytest.mark.parametrize(("newest", "expected"), [("deployed", 1), ("pending-upgrade", 2)])
+def test_half_of_a_staged_restart_is_only_gone_back_to_where_it_is_what_is_installed(
+    cluster: FakeCluster, kube: Kube, newest: str, expected: int
+) -> None:
+    paused = "deployed" if newest != "deployed" else "superseded"
+    cluster.add(
+        objects.release(revision=1, status="superseded", manifest="old"),
+        objects.release(
+            revision=2, status=paused, manifest="new", description="upgrade [updates paused since revision 1]"
+        ),
+        objects.release(revision=3, status=newest, manifest="newer"),
+    )
+    assert good(kube) == expected
+
+
 def test_a_revision_that_is_the_same_as_the_installed_one_is_nothing_to_go_back_to(
     cluster: FakeCluster, kube: Kube
 ) -> None:

@@ -249,6 +249,7 @@ def test_an_application_with_two_sources_is_changed_where_its_values_are(cluster
     cluster.add(objects.daemon_set(annotations=TRACKED), application(sources=[chart, values]))
     found = sure(cluster, tmp_path)
     assert "`https://git.example/values.git` at `HEAD`" in found.hint_for("change values")
+    assert "`argocd app set net --revision VERSION`" in found.hint_for("upgrade")
 
 
 def test_an_application_of_an_applicationset_is_changed_there(cluster: FakeCluster, tmp_path: Path) -> None:

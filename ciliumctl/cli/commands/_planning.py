@@ -15,7 +15,7 @@ from ciliumctl.errors import Missing, NeedsConfirmation
 
 if TYPE_CHECKING:
     from ciliumctl.change import Plan
-    from ciliumctl.change.differences import Difference
+    from ciliumctl.change.differences import Compared, Difference
     from ciliumctl.change.impact import Effect, Impact, Restart, ValueChange
     from ciliumctl.cli.session import Session
 
@@ -191,7 +191,7 @@ def _show_diff(out: Writer, text: str) -> None:
         out.line((line, style))
 
 
-def external(objects: Sequence[Difference], program: str) -> str:
+def external(compared: Sequence[Compared], program: str) -> str:
     """What the program of `KUBECTL_EXTERNAL_DIFF` says of both sides, as files in two folders, without secrets.
 
     Raises `Missing` when it cannot be run, or fails: diff programs end with 1 for a difference, and more for a failure.
@@ -202,12 +202,12 @@ def external(objects: Sequence[Difference], program: str) -> str:
         left, right = Path(folder, "LIVE"), Path(folder, "MERGED")
         for side in (left, right):
             side.mkdir()
-        for item in objects:
-            if item.operation in {"unchanged", "regenerated"}:
+        for item in compared:
+            if item.difference.operation in {"unchanged", "regenerated"}:
                 continue
-            for side, text in zip((left, right), item.sides, strict=True):
+            for side, text in ((left, item.before), (right, item.after)):
                 if text:
-                    (side / file_name(item)).write_text(text, encoding="utf-8")
+                    (side / file_name(item.difference)).write_text(text, encoding="utf-8")
         argv = [*shlex.split(program), str(left), str(right)]
         try:
             done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False, env=os.environ)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +16,15 @@ from ciliumctl.cli.session import Session
 from ciliumctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from ciliumctl.change import Changed
+    from ciliumctl.change import Changed, How
     from ciliumctl.change.backup import Place
     from ciliumctl.change.batches import Order, Stages
     from ciliumctl.change.ready import Outlook, Ready
-    from ciliumctl.change.upgrade import Asked, Upgraded, Way
+    from ciliumctl.change.upgrade import Upgraded
+    from ciliumctl.change.ways import Asked, Way
     from ciliumctl.clients.helm import Release
     from ciliumctl.installation import Means, Wanted
+    from ciliumctl.wait import Deadline
 
 
 _NAMED = 5
@@ -49,15 +50,23 @@ class Manner:
     confirm: str
 
 
-def asked(wanted: Wanted, *, via: Sequence[str], reset: bool, allow_skip: bool, allow_downgrade: bool) -> Asked:
+def asked(
+    wanted: Wanted,
+    *,
+    via: Sequence[str],
+    reset: bool,
+    allow_skip: bool,
+    allow_downgrade: bool,
+    allow_unhealthy: bool,
+) -> Asked:
     """What the user asks for."""
-    from ciliumctl.change import route, upgrade
+    from ciliumctl.change import route, ways
 
-    return upgrade.Asked(
+    return ways.Asked(
         wanted=wanted,
         via=route.stops(via),
         reset=reset,
-        allowed=route.Allowed(downgrade=allow_downgrade, skip=allow_skip),
+        allowed=route.Allowed(downgrade=allow_downgrade, skip=allow_skip, unhealthy=allow_unhealthy),
     )
 
 
@@ -80,51 +89,85 @@ def _stages(manner: Manner) -> Stages | None:
 def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
     """Find the way, show what it does, ask, go it."""
     from ciliumctl import change
-    from ciliumctl.change import paused, ready, upgrade
+    from ciliumctl.change import upgrade
 
-    stages = _stages(manner)
-    if manner.backup_dir and not manner.backup:
-        raise UsageError("`--backup-dir` and `--no-backup` exclude each other", hint="leave one of them out")
-    # With several waits the time is for each; `--timeout` is for all of them.
-    stepwise = bool(asked.via) or stages is not None or manner.pull_images
-    deadline = session.deadline(None if stepwise else manner.gate)
-    means = _installing.means(session)
-    where = _installing.where(session)
+    _check_manner(asked, manner)
+    # `--wait-duration` is for each wait, `--timeout` for all there is.
+    deadline = session.deadline(None)
     with _installing.scratch() as folder:
-        found = change.installed(session.kube, where, "upgrade")
-        if asked.nothing and paused.of(found) is None:
-            asked = _proposed(session, found, asked, means)
-        way = upgrade.prepare(session.kube, found, asked, means, folder)
+        way = _way(session, asked, manner, folder)
         if way.unchanged:
             session.report.note("Cilium is as asked for: unchanged")
             session.finish(upgrade.nothing_done(session.kube, way), render)
-        _check_strategy(way, manner)
-        chart = upgrade.before_chart(way, folder)
-        gate = _checking.gate(session, _checking.choice(session, skip=manner.skip_preflight))
-        wishes = ready.Wishes(lint=manner.lint, gate=gate)
-        ahead = ready.ready(session.kube, way.targets, chart, means, wishes)
+        ahead = _ahead(session, way, manner, folder)
         if manner.dry_run:
             session.finish(upgrade.nothing_done(session.kube, way, ahead.outlooks, "dry-run"), render)
         _confirm(session, way, manner, ahead)
-        how = change.How(
-            helm=means.helm,
-            holder=session.holder("upgrade"),
-            where=where,
-            deadline=deadline,
-            report=session.report,
-            operation="upgrade",
-            wait=manner.wait,
-            atomic=manner.atomic,
-            stages=stages,
-            gate=manner.gate if stepwise else math.inf,
-        )
-        before = upgrade.Before(place=_place(manner), pull_images=manner.pull_images, storage=where.storage)
+        how = _how(session, manner, deadline)
+        before = upgrade.Before(place=_place(manner), pull_images=manner.pull_images, storage=how.where.storage)
         so_far = upgrade.nothing_done(session.kube, way, ahead.outlooks)
         result = upgrade.carry_out(session.kube, way, how, before, so_far)
     late = change.late(result.steps[-1], deadline) if result.steps else None
     if late is not None:
         session.fail(late, result, render)
     session.finish(result, render, then="" if manner.wait else "status --wait")
+
+
+def _way(session: Session, asked: Asked, manner: Manner, folder: Path) -> Way:
+    """From what is installed to where it is to go; asks where that is, when it was not said."""
+    from ciliumctl import change
+    from ciliumctl.change import paused, ways
+
+    means, where = _installing.means(session), _installing.where(session)
+    if not manner.dry_run:
+        ways.refuse_if_busy(session.kube)
+    found = change.installed(session.kube, where, "upgrade")
+    if asked.nothing and paused.of(found) is None:
+        asked = _proposed(session, found, asked, means)
+    found = ways.from_deployed(session.kube, found, where.storage)
+    way = ways.prepare(session.kube, where, found, asked, means, folder)
+    if not way.unchanged:
+        _check_strategy(way, manner)
+    return way
+
+
+def _ahead(session: Session, way: Way, manner: Manner, folder: Path) -> Ready:
+    from ciliumctl.change import ready, ways
+
+    gate = _checking.gate(session, _checking.choice(session, skip=manner.skip_preflight))
+    wishes = ready.Wishes(lint=manner.lint, gate=gate)
+    chart = ways.before_chart(way, folder)
+    return ready.ready(session.kube, way.targets, chart, _installing.means(session), wishes)
+
+
+def _how(session: Session, manner: Manner, deadline: Deadline) -> How:
+    from ciliumctl import change
+
+    return change.How(
+        helm=session.helm,
+        holder=session.holder("upgrade"),
+        where=_installing.where(session),
+        deadline=deadline,
+        report=session.report,
+        operation="upgrade",
+        wait=manner.wait,
+        atomic=manner.atomic,
+        stages=_stages(manner),
+        gate=manner.gate,
+    )
+
+
+def _check_manner(asked: Asked, manner: Manner) -> None:
+    """Refuse what contradicts itself. Raises `UsageError`."""
+    _stages(manner)
+    if manner.backup_dir and not manner.backup:
+        raise UsageError("`--backup-dir` and `--no-backup` exclude each other", hint="leave one of them out")
+    waits = {"--via": bool(asked.via), "--batch": bool(manner.batch), "--atomic": manner.atomic}
+    needed = next((flag for flag, given in waits.items() if given), "")
+    if needed and not manner.wait:
+        raise UsageError(
+            f"`{needed}` goes on when Cilium is healthy, `--no-wait` does not wait", hint="use one of them"
+        )
 
 
 def _place(manner: Manner) -> Place | None:
@@ -150,16 +193,16 @@ def _proposed(session: Session, found: Release, asked: Asked, means: Means) -> A
     """What is asked for once a proposal is accepted: nothing upgrades by itself."""
     from dataclasses import replace
 
-    from ciliumctl.change import upgrade
+    from ciliumctl.change import ways
     from ciliumctl.errors import NeedsConfirmation
 
-    offer = upgrade.propose(session.kube, found, asked, means)
+    offer = ways.propose(session.kube, found, asked, means)
     if not offer.version:
         session.report.note(f"nothing to upgrade to: {offer.why}")
         return asked
-    command = upgrade.command_for(asked, version=offer.version)
+    command = ways.command_for(asked, version=offer.version)
     what = f"Cilium {found.chart_version} → {offer.version}, {offer.why}"
-    if not session.interactive:
+    if session.settings.yes or not session.interactive:
         raise NeedsConfirmation(f"no version is named; the next one would be: {what}", hint=f"`{command}`")
     session.report.note(f"the next version: {what}")
     chart = replace(asked.wanted.chart, version=offer.version)

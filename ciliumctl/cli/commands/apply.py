@@ -97,9 +97,9 @@ def _checked(session: Session, plan: Saved, folder: Path) -> change.Target:
     with session.report.step("Rendering the change"):
         values = saved.with_delta(found.config, plan.unset, plan.put)
         target = change.aim(found, chart, Inputs(generated=values), means.helm)
-    objects = change.plan(kube, target, session.report).objects
-    saved.check_target(plan, target, objects)
-    refused = [f"{item.ref}: {item.refused}" for item in objects if item.refused]
+    again = change.plan(kube, target, session.report)
+    saved.check_target(plan, target, again.compared)
+    refused = [f"{item.ref}: {item.refused}" for item in again.objects if item.refused]
     if refused:
         raise Refused(f"the change would fail half-way: {'; '.join(refused)}", hint="mend that first, and plan anew")
     return target

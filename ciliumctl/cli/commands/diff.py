@@ -93,7 +93,7 @@ def command(
 
 
 def _by(program: str) -> _Render:
-    return lambda out, result: out.text(text) if (text := _planning.external(result.objects, program)) else None
+    return lambda out, result: out.text(text) if (text := _planning.external(result.compared, program)) else None
 
 
 def render(out: Writer, result: Differences) -> None:

@@ -57,6 +57,9 @@ def command(
     ] = None,
     allow_skip: Annotated[bool, option("--allow-skip", help="Leave a minor out, which nobody tests")] = False,
     allow_downgrade: Annotated[bool, option("--allow-downgrade", help="Let the version be an older one")] = False,
+    allow_unhealthy: Annotated[
+        bool, option("--allow-unhealthy", help="Go to the next minor although Cilium is not healthy")
+    ] = False,
     values: ValuesFiles = None,
     set: Set = None,
     set_string: SetString = None,
@@ -109,7 +112,7 @@ def command(
     wait: Annotated[bool, option("--wait/--no-wait", help="Wait until Cilium is healthy (default: yes)")] = True,
     wait_duration: Annotated[
         float,
-        duration("--wait-duration", help="Longest time for each step and batch (default: 5m); --timeout is for all"),
+        duration("--wait-duration", help="Longest wait for each step and batch (default: 5m); --timeout is for all"),
     ] = defaults.WAIT_SECONDS,
 ) -> None:
     """Find out what would change, ask, change it."""
@@ -131,6 +134,7 @@ def command(
         reset=reset_values,
         allow_skip=allow_skip,
         allow_downgrade=allow_downgrade,
+        allow_unhealthy=allow_unhealthy,
     )
     manner = _upgrading.Manner(
         batch=batch,

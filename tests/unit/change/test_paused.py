@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ciliumctl.change import paused
+from ciliumctl.change.resuming import moment
 from ciliumctl.clients.helm import Release
 from ciliumctl.values.paths import merge
 
@@ -60,3 +61,10 @@ def test_values_that_leave_every_restart_to_people_are_seen() -> None:
     assert paused.needs_hands(ON_DELETE)
     assert not paused.needs_hands({"updateStrategy": {"type": "RollingUpdate"}})
     assert not paused.needs_hands({"envoy": {"updateStrategy": {"type": "OnDelete"}}})
+
+
+def test_times_of_helm_and_kubernetes_compare_whatever_their_zone() -> None:
+    assert moment("2026-11-26T15:21:05.123456789+00:00") == moment("2026-11-26T15:21:05Z")
+    assert moment("2026-11-26T10:21:05.1-05:00") == moment("2026-11-26T15:21:05Z")
+    assert moment("") < moment("2026-01-01T00:00:00Z")
+    assert moment("yesterday") == moment("")
