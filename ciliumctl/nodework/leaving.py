@@ -14,12 +14,12 @@ from ciliumctl.wait import overtime, poll
 _SECONDS = 60.0
 
 
-def clean_up(kube: Kube, report: Reporter, *, alone: bool = False) -> tuple[str, ...]:
-    """Remove what killed runs left: what was not renewed, and with `alone` (no other run can be) everything.
+def clean_up(kube: Kube, report: Reporter, *, alone: str = "") -> tuple[str, ...]:
+    """Remove what killed runs left: what was not renewed, and all of the task `alone`, at which nobody else can be.
 
     Returns the namespaces that were removed.
     """
-    found = [one for one in kube.objects(NAMESPACES, labels=bed.TASK) if alone or expired(one)]
+    found = [one for one in kube.objects(NAMESPACES, labels=bed.TASK) if expired(one) or bed.of(one).task == alone]
     if not found:
         return ()
     owners = ", ".join(sorted({bed.of(one).owner for one in found}))

@@ -58,13 +58,13 @@ def run(
     """Run `work` on every node, or on those named in `only`.
 
     What one node does not do stops no other. Everything that is made is taken away, however it ends. `alone` says that
-    no other run can be at work: then what is left of others goes first, whatever its age.
+    no other run can be at this task: then what is left of it goes first, however young.
 
     Raises:
         Forbidden: this user may not make the namespace, the DaemonSet or what they need.
     """
     choice = choosing.choose(list(kube.objects(NODES)), only)
-    leaving.clean_up(kube, report, alone=alone)
+    leaving.clean_up(kube, report, alone=work.task if alone else "")
     if not choice.names:
         return _done(work, choice.others)
     session = bed.new(work.task, owner)

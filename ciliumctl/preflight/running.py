@@ -31,6 +31,7 @@ def run(subject: Subject, kube: Kube, using: Using, choice: Choice | None = None
     told = chosen(choice)
     asked = [check for check in told if not skips(choice, check.id, check.category)]
     if choice.nodes is not None and any("node_reports" in check.reads for check in asked):
+        using.report.note("a privileged pod is run on every node for a moment, in a namespace of its own")
         # Not in a thread: what it makes is taken away by whoever is interrupted.
         subject = replace(subject, node_reports=_node_reports(subject, kube, using, choice.nodes))
     with using.report.step("Checking") as step:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from ciliumctl import flavour, journal, lock, permissions
+from ciliumctl import flavour, journal, lock, nodework, permissions
 from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import NAMESPACES, PODS, Kube
 from ciliumctl.errors import CiliumctlError, NotFound, Partial, Refused, TimedOut
@@ -87,6 +87,7 @@ def remove(
     cleaned: tuple[NodeCleaned, ...] = ()
     report.resume = "`ciliumctl uninstall` goes on where it stopped"
     with lock.held(kube, holder, report), _told(kube, found, holder, report, steps):
+        nodework.clean_up(kube, report)
         if found is not None:
             steps.do("Removing the Helm release", lambda: _uninstall(helm, found))
         steps.do("Waiting until the pods are gone", lambda: _wait_gone(kube, found, wanted.namespace, deadline))

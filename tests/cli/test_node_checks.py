@@ -79,3 +79,18 @@ def test_who_may_not_make_the_pods_is_told_so(cluster: FakeCluster, preflight: C
     ran = preflight("--node-checks", "--node-image", "example.org/tools:1")
     assert ran.code == 1
     assert "✗ CIL-HOST-001" in ran.out
+
+
+def test_an_image_without_node_checks_makes_no_sense(preflight: Callable[..., Ran]) -> None:
+    ran = preflight("--node-image", "example.org/tools:1")
+    assert ran.code == 2
+    assert "add `--node-checks`" in ran.err
+
+
+def test_nothing_is_made_when_no_check_of_nodes_is_asked_for(
+    cluster: FakeCluster, preflight: Callable[..., Ran]
+) -> None:
+    ran = preflight("--node-checks", "--skip", "node-reports")
+    assert ran.code == 0, ran.err
+    assert made(cluster) == []
+    assert "privileged pod" not in ran.err

@@ -145,3 +145,17 @@ def test_the_selector_that_retired_aws_node_goes_whoever_set_it(
     found = cluster.get("daemonsets", "aws-node", "kube-system")
     assert found is not None
     assert found["spec"]["template"]["spec"]["nodeSelector"] == {}
+
+
+def test_an_image_without_anything_to_run_it_for_makes_no_sense(command: Command) -> None:
+    ran = command("uninstall", "--yes", "--node-image", "example.org/tools:1")
+    assert ran.code == 2
+    assert "add `--clean-nodes`" in ran.err
+
+
+def test_with_force_a_mesh_is_left_all_the_same(cluster: FakeCluster, uninstall: Any, stub_helm: StubHelm) -> None:
+    cluster.add({**secret("cilium-clustermesh", "kube-system"), "data": {"east": "e30="}})
+    ran = uninstall("--yes", "--force", "--timeout", "3s")
+    # The stand-in for helm takes nothing away: only that it was asked matters here.
+    assert ran.code == 7
+    assert any("uninstall" in call.argv for call in stub_helm.calls)

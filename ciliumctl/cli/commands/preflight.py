@@ -124,12 +124,17 @@ def command(
     from typing import cast
 
     from ciliumctl import installation, preflight
+    from ciliumctl.errors import UsageError
     from ciliumctl.preflight.result import FailOn
 
     session = session_of(ctx)
     session.allow("wide", "name")
     if explain:
         session.finish(preflight.explained(explain), show_explanation)
+    if node_image and not node_checks:
+        raise UsageError(
+            "`--node-image` says what `--node-checks` runs, which is not asked for", hint="add `--node-checks`"
+        )
     reports = reporting.wanted(report)
     wanted_checks = _checking.choice(
         session,
@@ -145,8 +150,6 @@ def command(
     if list:
         session.finish(preflight.listed(wanted_checks, session.environ), show_list)
     session.deadline(300.0 if node_checks else 120.0)
-    if node_checks:
-        session.report.note("a privileged pod is run on every node for a moment, in a namespace of its own")
     wanted = _installing.wanted(
         session,
         version=version,

@@ -64,9 +64,14 @@ def command(
 ) -> None:
     """Preview, ask, remove."""
     from ciliumctl import removal
+    from ciliumctl.errors import UsageError
 
     session = session_of(ctx)
     session.allow()
+    if node_image and not clean_nodes:
+        raise UsageError(
+            "`--node-image` says what `--clean-nodes` runs, which is not asked for", hint="add `--clean-nodes`"
+        )
     # A pod on every node takes its time.
     deadline = session.deadline(600.0 if clean_nodes else 300.0)
     wanted = removal.Wanted(

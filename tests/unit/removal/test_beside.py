@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ciliumctl import journal
 from ciliumctl.clients.kube import ConnectOptions, Kube, connect
 from ciliumctl.removal import Restart, crds, objects, pods
 from tests.world.cluster import POLICIES, FakeCluster, Fault
@@ -30,19 +31,21 @@ def test_what_is_cilium_s_by_name_and_not_the_release_s_is_beside_it(cluster: Fa
         thing("Secret", "hubble-server-certs"),
         thing("Secret", "hubble-relay-client-certs"),
         thing("Secret", "bootstrap-token"),
-        thing("ConfigMap", "ciliumctl-journal", labels={"app.kubernetes.io/managed-by": "ciliumctl"}),
+        thing("ConfigMap", "ciliumctl-notes", labels={"app.kubernetes.io/managed-by": "ciliumctl"}),
+        thing("ConfigMap", journal.NAME, labels={"app.kubernetes.io/managed-by": "ciliumctl"}),
         thing("ConfigMap", "coredns"),
     )
     owned = [{"kind": "Secret", "metadata": {"name": "hubble-server-certs"}}]
     assert objects.beside(kube, "kube-system", owned) == (
-        "ConfigMap/kube-system/ciliumctl-journal",
+        "ConfigMap/kube-system/ciliumctl-notes",
         "Lease/kube-system/cilium-operator-resource-lock",
         "Secret/kube-system/cilium-ipsec-keys",
         "Secret/kube-system/hubble-relay-client-certs",
     )
     objects.purge(kube, "kube-system")
     left = {item["metadata"]["name"] for plural in ("leases", "secrets", "configmaps") for item in cluster.all(plural)}
-    assert left == {"kube-scheduler", "bootstrap-token", "coredns"}
+    # The journal goes by itself, once nothing failed.
+    assert left == {"kube-scheduler", "bootstrap-token", "coredns", journal.NAME}
 
 
 def test_who_may_not_list_secrets_still_sees_the_rest(cluster: FakeCluster, kube: Kube) -> None:
