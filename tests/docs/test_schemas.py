@@ -97,6 +97,8 @@ def test_plans_differences_and_changes_fit_their_schemas(
     assert ran.code in {0, 1}, ran.err
     assert ran.json["error"] is None
     check(ran, kind)
+
+
 def test_a_run_of_the_checks_fits_its_schema_also_where_no_cluster_answers(
     cluster: FakeCluster, command: Command, stub_helm: Any
 ) -> None:
