@@ -17,6 +17,11 @@ def here(proc: Path = _PROC) -> str:
     return "/".join(parts) if all(parts) else ""
 
 
+def marked() -> dict[str, str]:
+    """The environment that tells the programs of this run from others."""
+    return {VARIABLE: here()}
+
+
 def gone(mark: str, proc: Path = _PROC) -> bool:
     """Whether the process behind a mark has certainly ended, and all that it started with it.
 

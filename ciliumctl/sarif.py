@@ -38,9 +38,19 @@ class Result:
 
 
 def document(
-    kinds: Sequence[Kind], results: Sequence[Result], *, tool: str, version: str, page: str, folder: PurePath
+    kinds: Sequence[Kind],
+    results: Sequence[Result],
+    *,
+    tool: str,
+    version: str,
+    page: str,
+    folder: PurePath,
+    failure: str = "",
 ) -> str:
-    """The log of one run. Files below `folder` are named relative to it, as those who read it want them."""
+    """The log of one run. Files below `folder` are named relative to it, as those who read it want them.
+
+    `failure` is why the run did not come to its end.
+    """
     used = [kind for kind in kinds if any(result.kind == kind.id for result in results)]
     numbers = {kind.id: number for number, kind in enumerate(used)}
     driver = {
@@ -57,8 +67,12 @@ def document(
             for kind in used
         ],
     }
+    invocation: dict[str, Any] = {"executionSuccessful": not failure}
+    if failure:
+        invocation["toolExecutionNotifications"] = [{"level": "error", "message": {"text": failure}}]
     run = {
         "tool": {"driver": driver},
+        "invocations": [invocation],
         "columnKind": "unicodeCodePoints",
         "results": _results(results, numbers, folder),
     }

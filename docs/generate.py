@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs.generating import checks, commands, connectivity, environment, exit_codes, presets, results
+from docs.generating import checks, commands, connectivity, environment, exit_codes, presets, results, value_codes
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -48,6 +48,7 @@ def pages() -> dict[str, str]:
         "preflight-checks.md": checks.page(),
         "presets.md": presets.page(),
         "environment.md": environment.page(),
+        "values-lint.md": value_codes.page(),
         **{f"schemas/{kind}.json": json.dumps(schema, indent=2) + "\n" for kind, schema in results.schemas().items()},
     }
 

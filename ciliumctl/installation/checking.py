@@ -50,17 +50,24 @@ def check(wanted: Wanted, kube: Kube, means: Means, scratch: Path, gate: Gate) -
     """
     before = kube.requests
     try:
-        seen = survey(wanted, kube, means.report, gate.storage)
-    except Forbidden as error:
-        name_all_rights(wanted, kube, means, scratch)
-        raise error from None
+        seen = _survey(wanted, kube, means, scratch, gate)
+        subject = subject_of(wanted, seen, means, scratch, gate.storage)
+        found = preflight.run(subject, kube, gate.using(means), gate.choice)
+    except Forbidden:
+        raise
     except ClusterError as error:
         return preflight.unreachable(
             error, context=kube.context, namespace=wanted.namespace, release=wanted.release, choice=gate.choice
         )
-    subject = subject_of(wanted, seen, means, scratch, gate.storage)
-    found = preflight.run(subject, kube, gate.using(means), gate.choice)
     return replace(found, requests=kube.requests - before)
+
+
+def _survey(wanted: Wanted, kube: Kube, means: Means, scratch: Path, gate: Gate) -> Survey:
+    try:
+        return survey(wanted, kube, means.report, gate.storage)
+    except Forbidden as error:
+        name_all_rights(wanted, kube, means, scratch)
+        raise error from None
 
 
 def subject_of(wanted: Wanted, seen: Survey, means: Means, scratch: Path, storage: Resource) -> Subject:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 #: `skipped` are nodes on which nothing runs, or that nobody asked for; they are no failure.
 Outcome = Literal["done", "failed", "timed-out", "skipped"]
@@ -44,8 +44,6 @@ class NodeRun:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkDone:
     """How it went on all nodes, in the order of their names."""
-
-    kind: ClassVar[str] = "NodeWork"
 
     task: str
     image: str

@@ -22,7 +22,7 @@ from ciliumctl.clients.kube import (
     Resource,
     dig,
 )
-from ciliumctl.errors import CiliumctlError, ClusterError, NotFound
+from ciliumctl.errors import ApiFailed, CiliumctlError, ClusterError, NotFound, Unreachable
 from ciliumctl.nodework import bed, choosing, leaving
 from ciliumctl.nodework.model import NodeRun, Work, WorkDone, answer_in, members
 from ciliumctl.parallel import gather
@@ -30,12 +30,13 @@ from ciliumctl.report import Reporter, Step
 from ciliumctl.status.collect import pods_of
 from ciliumctl.status.facts import Pod
 from ciliumctl.status.trouble import TERMINAL, Trouble, explain, last_event, last_log
-from ciliumctl.wait import Deadline, poll
+from ciliumctl.wait import Deadline, overtime, poll
 
 #: Seconds that a bad state must last: the first pull may fail once.
 GRACE = 12.0
 _BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
 _OPENSHIFT = "security.openshift.io"
+_LAST_LOOK = 10.0
 # Seconds between two renewals of the session's mark.
 _RENEWAL = 10.0
 # More lines than any report has: the kubelet counts the pieces of a long line.
@@ -70,9 +71,7 @@ def run(
     with report.step(work.title) as step:
         step(f"{len(choice.names)} nodes", done=0, total=len(choice.names))
         try:
-            watch = _start(kube, work, session, choice)
-            watch.report = report
-            ran = _watch(kube, watch, step)
+            ran = _watch(kube, _start(kube, work, session, choice), step)
         finally:
             leaving.take_away(kube, session.namespace, report)
         result = _done(work, (*choice.others, *ran))
@@ -100,7 +99,6 @@ class _Watch:
     renewed: float = field(default_factory=time.monotonic)
     started: float = field(default_factory=time.monotonic)
     clock: Callable[[], float] = time.monotonic
-    report: Reporter | None = None
 
 
 def _start(kube: Kube, work: Work, session: bed.Session, choice: choosing.Choice) -> _Watch:
@@ -137,10 +135,13 @@ def _watch(kube: Kube, watch: _Watch, step: Step) -> list[NodeRun]:
     total = len(watch.waiting)
 
     def look() -> bool:
-        _renew(kube, watch)
-        watch.pods = pods_of(kube.table(PODS, watch.session.namespace, cached=False))
-        _read_ready(kube, watch)
-        _give_up_on_bad(kube, watch)
+        try:
+            # The last look of all comes when the time is up: the reports that are there must not be lost.
+            with overtime(kube, seconds=_LAST_LOOK):
+                _look(kube, watch)
+        except (Unreachable, ApiFailed) as error:
+            # It may be away for a moment; the pods do their work meanwhile.
+            step.glance(error.message)
         step(f"{len(watch.ended)} of {total} nodes", done=len(watch.ended), total=total)
         return not watch.waiting
 
@@ -148,6 +149,13 @@ def _watch(kube: Kube, watch: _Watch, step: Step) -> list[NodeRun]:
     for node, ended in zip(sorted(watch.waiting), _late(watch), strict=True):
         watch.ended[node] = ended
     return list(watch.ended.values())
+
+
+def _look(kube: Kube, watch: _Watch) -> None:
+    _renew(kube, watch)
+    watch.pods = pods_of(kube.table(PODS, watch.session.namespace, cached=False))
+    _read_ready(kube, watch)
+    _give_up_on_bad(kube, watch)
 
 
 def _renew(kube: Kube, watch: _Watch) -> None:

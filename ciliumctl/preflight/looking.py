@@ -21,7 +21,15 @@ from ciliumctl.clients.helm import Helm, Inputs, Release
 from ciliumctl.clients.kube import SECRETS, Kube, Manifest, Resource
 from ciliumctl.clients.web import Web
 from ciliumctl.cni import OtherCni
-from ciliumctl.errors import CiliumctlError, HelmFailed
+from ciliumctl.errors import (
+    CiliumctlError,
+    HelmFailed,
+    HelmTimedOut,
+    TimedOut,
+    TlsFailed,
+    Unauthorized,
+    Unreachable,
+)
 from ciliumctl.nodefacts import NodeReports
 from ciliumctl.parallel import beside, gather
 from ciliumctl.preflight import parts
@@ -98,7 +106,12 @@ _MADE_OF: Mapping[str, tuple[str, ...]] = {
 
 
 def look(kube: Kube, subject: Subject, using: Using, checks: Iterable[Check], *, check_images: bool = False) -> Look:
-    """Read the parts that `checks` judge. A part that cannot be read is in the scene's failures."""
+    """Read the parts that `checks` judge. A part that cannot be read is in the scene's failures.
+
+    Raises:
+        TimedOut: the command's time is up.
+        ClusterError: the cluster no longer answers, or no longer knows this user.
+    """
     wanted = {name for check in checks for name in check.reads if name != "node_reports"}
     if subject.allowed:
         wanted.discard("missing_rights")
@@ -128,6 +141,10 @@ def _base(kube: Kube, subject: Subject) -> Scene:
     )
 
 
+#: With these there is nothing more to look at: the time is up, or nobody answers.
+_ENDS = (TimedOut, HelmTimedOut, Unreachable, TlsFailed, Unauthorized)
+
+
 class _Reader:
     """Reads parts in rounds, and keeps what each came to."""
 
@@ -148,6 +165,8 @@ class _Reader:
                 self._failures[name] = self._failures[broken[0]]
         names = [name for name in names if name not in self._failures]
         for name, result in self._results(names):
+            if isinstance(result, _ENDS):
+                raise result
             if isinstance(result, CiliumctlError):
                 self._failures[name] = result
             elif isinstance(result, Exception):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ciliumctl.recovery.findings import Findings, look, refuse_if_at_work
 from ciliumctl.recovery.perform import How, Recovered, late, perform
-from ciliumctl.recovery.proposal import Action, Preview, propose
+from ciliumctl.recovery.proposal import Action, Proposal, propose
 
 __all__ = [
     "Action",
     "Findings",
     "How",
-    "Preview",
+    "Proposal",
     "Recovered",
     "late",
     "look",

@@ -15,7 +15,7 @@ from ciliumctl.clients.helm import Helm, Inputs, Release, Revision, restated, un
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import Conflict, Exists, OutsideError, TimedOut
 from ciliumctl.recovery.findings import Findings, began, older_than
-from ciliumctl.recovery.proposal import Action, Preview
+from ciliumctl.recovery.proposal import Action, Proposal
 from ciliumctl.report import Reporter
 from ciliumctl.wait import Deadline
 
@@ -107,7 +107,7 @@ class _Work:
         ]
 
 
-def perform(kube: Kube, found: Findings, ahead: Preview, how: How) -> Recovered:
+def perform(kube: Kube, found: Findings, ahead: Proposal, how: How) -> Recovered:
     """Do what was proposed.
 
     Raises:
@@ -153,7 +153,7 @@ def _check_still_so(kube: Kube, found: Findings, how: How) -> None:
         )
 
 
-def _result(kube: Kube, found: Findings, ahead: Preview, there: Release, work: _Work) -> Recovered:
+def _result(kube: Kube, found: Findings, ahead: Proposal, there: Release, work: _Work) -> Recovered:
     return Recovered(
         context=kube.context,
         namespace=there.namespace,
@@ -256,7 +256,7 @@ def _restart_older(work: _Work, made: Release) -> None:
     work.restart(older_than(work.kube, candidates, began(found)))
 
 
-def _close_the_killed(work: _Work, ahead: Preview) -> None:
+def _close_the_killed(work: _Work, ahead: Proposal) -> None:
     for entry in work.found.killed:
         mine = work.found.entry is not None and entry.key == work.found.entry.key
         closed = replace(

@@ -16,7 +16,7 @@ AGENTS = "DaemonSet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
+class Proposal:
     """What was found, and what is proposed.
 
     `tidy` only takes away a dead run's marks; `restart` does what a run did not come to; `finish` writes down that all
@@ -53,7 +53,7 @@ class Preview:
         return self.action == "none"
 
 
-def propose(found: Findings, context: str, wish: Wish = "") -> Preview:
+def propose(found: Findings, context: str, wish: Wish = "") -> Proposal:
     """What to do. `wish` decides between the two directions where both are open.
 
     Raises:
@@ -62,7 +62,7 @@ def propose(found: Findings, context: str, wish: Wish = "") -> Preview:
     action, reason = _decide(found, wish)
     newest, entry, held = found.newest, found.entry, found.past.held
     agent = next((part for part in found.health.components if part.name == "agent"), None)
-    return Preview(
+    return Proposal(
         context=context,
         namespace=newest.namespace,
         release=newest.name,

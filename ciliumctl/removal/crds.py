@@ -7,9 +7,10 @@ from functools import partial
 from ciliumctl.clients.kube import CRDS, Kube, Manifest, Resource, dig, name_of, namespace_of
 from ciliumctl.errors import CiliumctlError, NotFound, TimedOut
 from ciliumctl.parallel import gather
-from ciliumctl.wait import Deadline, poll
+from ciliumctl.wait import Deadline, overtime, poll
 
 GROUP = "cilium.io"
+_LAST_LOOK = 10.0
 _POLICIES = ("ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies")
 
 
@@ -66,12 +67,16 @@ def purge(kube: Kube, deadline: Deadline) -> str:
         kube.delete(CRDS, name)
 
     def left() -> list[str]:
-        return [name for name in found if kube.find(CRDS, name) is not None]
+        # The last look of all comes when the time is up.
+        with overtime(kube, seconds=_LAST_LOOK):
+            return [name for name in found if kube.find(CRDS, name) is not None]
 
     still = poll(left, lambda still: not still, deadline=deadline, interval=1.0)
     if still:
+        with overtime(kube, seconds=_LAST_LOOK):
+            held = _holders(kube, still)
         raise TimedOut(
-            f"{len(still)} CRDs are still being deleted: {', '.join(still[:3])}{_holders(kube, still)}",
+            f"{len(still)} CRDs are still being deleted: {', '.join(still[:3])}{held}",
             hint="a finalizer is for a controller to take off; whoever put it there must run, or take it off by hand: "
             f"`kubectl edit crd {still[0]}`",
         )

@@ -15,8 +15,9 @@ from ciliumctl.removal import crds, looking, marks, nodes, objects
 from ciliumctl.removal.model import NodeCleaned, Preview, Removed, Step, Wanted
 from ciliumctl.report import Reporter
 from ciliumctl.status.collect import PART_OF
-from ciliumctl.wait import Deadline, poll
+from ciliumctl.wait import Deadline, overtime, poll
 
+_LAST_LOOK = 5.0
 _KUBERNETES_OWN = {"kube-system", "kube-public", "default"}
 
 
@@ -46,13 +47,13 @@ class _Steps:
     """The steps that were done so far."""
 
     def __init__(self, report: Reporter) -> None:
-        self._report = report
+        self.report = report
         self.done: list[Step] = []
 
     def do(self, title: str, work: Callable[[], str]) -> None:
         """Do one; a failure is kept."""
         try:
-            with self._report.step(title) as step:
+            with self.report.step(title) as step:
                 detail = work()
                 step.finish(detail)
             self.done.append(Step(title=title, outcome="done", detail=detail))
@@ -63,7 +64,7 @@ class _Steps:
 
     def failed(self, title: str, error: CiliumctlError) -> None:
         """Keep a failure, and tell of it."""
-        self._report.warn(f"{title}: {error.message}", error.hint)
+        self.report.warn(f"{title}: {error.message}", error.hint)
         self.done.append(Step(title=title, outcome="failed", detail=error.message))
 
 
@@ -82,7 +83,7 @@ def remove(
     steps = _Steps(report)
     kept = _kept(wanted, ahead)
     # Its pull secrets are known only while the release is there.
-    image = looking.image(kube, found, wanted) if ahead.nodes else None
+    image = looking.image(kube, found, wanted) if ahead.nodes else NodeImage(image="")
     cleaned: tuple[NodeCleaned, ...] = ()
     report.resume = "`ciliumctl uninstall` goes on where it stopped"
     with lock.held(kube, holder, report), _told(kube, found, holder, report, steps):
@@ -95,8 +96,8 @@ def remove(
             steps.do(f"Undoing: {change.info.title}", partial(_undo, kube, change))
         # The operator puts the taint back where an agent is missing: not before it is gone.
         steps.do("Removing Cilium's marks from the nodes", lambda: marks.remove(kube))
-        if image is not None:
-            cleaned = _clean(kube, image, found, wanted, holder=holder, report=report, steps=steps)
+        if wanted.clean_nodes:
+            cleaned = _clean(kube, image, found, wanted.namespace, holder.who, steps)
         if wanted.purge:
             steps.do("Deleting what is beside the release", lambda: objects.purge(kube, wanted.namespace))
         if wanted.purge_crds:
@@ -159,8 +160,10 @@ def _wait_gone(kube: Kube, found: Release | None, namespace: str, deadline: Dead
     namespaces = looking.namespaces(permissions.documents(found.manifest)) if found is not None else ()
 
     def left() -> Sequence[str]:
-        pods = kube.table(PODS, namespace, labels=PART_OF, cached=False).column("name")
-        there = [name for name in namespaces if kube.find(NAMESPACES, name) is not None]
+        # The last look of all comes when the time is up, and says what was still there.
+        with overtime(kube, seconds=_LAST_LOOK):
+            pods = kube.table(PODS, namespace, labels=PART_OF, cached=False).column("name")
+            there = [name for name in namespaces if kube.find(NAMESPACES, name) is not None]
         return [*(f"pod {name}" for name in pods), *(f"namespace {name}" for name in there)]
 
     names = poll(left, lambda names: not names, deadline=deadline, interval=0.5)
@@ -177,20 +180,13 @@ def _undo(kube: Kube, change: flavour.ClusterChange) -> str:
 
 
 def _clean(
-    kube: Kube,
-    image: NodeImage,
-    found: Release | None,
-    wanted: Wanted,
-    *,
-    holder: lock.Holder,
-    report: Reporter,
-    steps: _Steps,
+    kube: Kube, image: NodeImage, found: Release | None, namespace: str, owner: str, steps: _Steps
 ) -> tuple[NodeCleaned, ...]:
     """Clean the nodes: a step that reports its own progress."""
     title = "Cleaning the nodes"
     values = found.config if found is not None else {}
     try:
-        cleaned = nodes.clean(kube, image, namespace=wanted.namespace, values=values, owner=holder.who, report=report)
+        cleaned = nodes.clean(kube, image, namespace=namespace, values=values, owner=owner, report=steps.report)
     except CiliumctlError as error:
         steps.failed(title, error)
         return ()
@@ -198,7 +194,7 @@ def _clean(
     if bad:
         detail = f"{len(bad)} of {len(cleaned)} nodes are not clean: {', '.join(one.node for one in bad[:5])}"
         steps.done.append(Step(title=title, outcome="failed", detail=detail))
-        report.warn(detail, "the table says why; run it again when that is mended")
+        steps.report.warn(detail, "the table says why; run it again when that is mended")
     else:
         done = sum(one.outcome == "done" for one in cleaned)
         steps.done.append(Step(title=title, outcome="done", detail=f"{done} of {len(cleaned)} nodes"))

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from ciliumctl.rollback.hazards import Hazard
 from ciliumctl.rollback.perform import How, RolledBack, late, perform
-from ciliumctl.rollback.preview import Preview, choose, preview
+from ciliumctl.rollback.preview import WayBack, choose, preview
 
-__all__ = ["Hazard", "How", "Preview", "RolledBack", "choose", "late", "perform", "preview"]
+__all__ = ["Hazard", "How", "RolledBack", "WayBack", "choose", "late", "perform", "preview"]

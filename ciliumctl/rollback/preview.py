@@ -18,7 +18,7 @@ from ciliumctl.rollback.hazards import Hazard, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
+class WayBack:
     """What going back changes and breaks. `rolls` are the workloads whose pods are replaced, one after the other."""
 
     kind: ClassVar[str] = "RollbackPreview"
@@ -94,11 +94,11 @@ def _asked_for(found: Past, newest: Release, wanted: int) -> Release:
     return target
 
 
-def preview(kube: Kube, before: Release, after: Release, *, helm_major: int, now: datetime) -> Preview:
+def preview(kube: Kube, before: Release, after: Release, *, helm_major: int, now: datetime) -> WayBack:
     """Look at what going back changes and breaks."""
     way = Way.between(before, after)
     restarts = rollout.needed(before.manifest, after.manifest, after.namespace)
-    return Preview(
+    return WayBack(
         context=kube.context,
         namespace=after.namespace,
         release=after.name,

@@ -128,21 +128,28 @@ def wait(
 
         while True:
             poll(probe, done, deadline=deadline, interval=_INTERVAL, sleep=sleep)
-            if last is None:
-                with overtime(kube, seconds=_LAST_LOOK):
-                    last = look(kube, where, light=True)
+            last = last or _late_look(kube, where)
             if not last.ok:
                 break
             with overtime(kube, seconds=_LAST_LOOK):
                 full = look(kube, where, deep=deep)
-            if not full.ok and not deadline.passed and any(part.state == "unhealthy" for part in full.components):
-                # Between two looks a rollout took the next pod: it is not over.
+            if _rolls_on(full) and not deadline.passed:
                 continue
             step.finish("healthy" if full.ok else "unhealthy", outcome="done" if full.ok else "failed")
             return full
         step.finish(summary(last), outcome="failed")
     with overtime(kube, seconds=_LAST_LOOK):
         return with_logs(kube, _whole(kube, where, last))
+
+
+def _late_look(kube: Kube, where: Where) -> Status:
+    with overtime(kube, seconds=_LAST_LOOK):
+        return look(kube, where, light=True)
+
+
+def _rolls_on(full: Status) -> bool:
+    """Whether a rollout took the next pod between two looks."""
+    return not full.ok and any(part.state == "unhealthy" for part in full.components)
 
 
 def _whole(kube: Kube, where: Where, last: Status) -> Status:

@@ -154,7 +154,7 @@ def _told(path: Path, version: str) -> Iterator[str]:
         "deprecated": "deprecated",
         "works": "it works as ever",
     }
-    for rule in (*rules.legacy(), *rules.keys()):
+    for rule in (*rules.legacy(), *rules.modern()):
         effect = rule.effect(version)
         if rule.key != path or effect is None:
             continue

@@ -39,7 +39,6 @@ _ABOUT = {
     "_CILIUMCTL_COMPLETE": "Set by the completion scripts",
     "no_proxy, NO_PROXY": "Hosts, domains and networks that downloads reach without the proxy",
     "all_proxy, ALL_PROXY": "Proxy for downloads over both http and https",
-    "machine.VARIABLE": "",
     "{parts.scheme}_proxy": "",
     "{ENV_PREFIX}_OUTPUT": "",
     "self.mirror_variable": "",

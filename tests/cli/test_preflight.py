@@ -170,6 +170,25 @@ def test_a_cluster_that_does_not_answer_fails_the_first_check_and_skips_the_rest
     assert set(found.values()) == {"skipped"}
 
 
+def test_a_cluster_that_stops_answering_in_the_middle_is_no_cluster_that_is_ready(
+    ready: FakeCluster, preflight: Command
+) -> None:
+    ready.faults.append(Fault(pattern="GET .*/customresourcedefinitions$", status=401, message="who are you"))
+    ran = preflight(*CHART, "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (5, "unauthorized")
+    assert outcomes(ran)["CIL-API-001"] == "failed"
+
+
+@pytest.mark.parametrize("command_line", [("preflight",), ("install",)])
+def test_a_time_that_is_up_is_no_failed_check(
+    ready: FakeCluster, command: Command, stub_helm: StubHelm, command_line: tuple[str, ...]
+) -> None:
+    ready.faults.append(Fault(pattern="GET .*/customresourcedefinitions$", delay=4.0))
+    helm = ("--helm", str(stub_helm.path))
+    ran = command(*command_line, *CHART, *helm, "--timeout", "3s", "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (4, "timeout"), ran.err
+
+
 def test_a_user_who_may_not_look_is_told_every_right_that_is_missing(ready: FakeCluster, preflight: Command) -> None:
     ready.faults.append(Fault(pattern="GET .*/secrets$", status=403, message="not you"))
     ready.denied.add(("create", "daemonsets"))

@@ -21,6 +21,7 @@ from tests.docs.checker import violations
 from tests.world import objects
 from tests.world.cluster import FakeCluster, Fault
 from tests.world.execs import Answer
+from tests.world.nodework import nodes_answer
 from tests.world.pods import pod_cluster
 from tests.world.run import HERE, Ran, quiet_environ, run
 
@@ -47,6 +48,9 @@ def check(ran: Ran, name: str) -> None:
         ("Preset", ("preset", "show", "talos")),
         ("Pipeline", ("ci", "init", "github")),
         ("PresetList", ("preset", "list")),
+        ("History", ("history",)),
+        ("History", ("history", "--revision", "1")),
+        ("RecoveryPreview", ("recover",)),
         ("PreflightCheck", ("preflight", "--explain", "CIL-API-001")),
         ("PreflightChecks", ("preflight", "--list")),
         ("RemovalPreview", ("uninstall", "--dry-run")),
@@ -56,6 +60,8 @@ def check(ran: Ran, name: str) -> None:
         ("Status", ("status",)),
         ("Sysdump", ("sysdump", "--dry-run")),
         ("ToolsList", ("tools", "list")),
+        ("ValueExplanation", ("values", "explain", "operator", "--chart", str(CHART))),
+        ("ValuesLint", ("values", "lint", str(CHART / "values.yaml"), "--chart", str(CHART))),
         ("Version", ("version",)),
         ("Version", ("version", "--client")),
     ],
@@ -99,6 +105,22 @@ def test_plans_differences_and_changes_fit_their_schemas(
     check(ran, kind)
 
 
+def test_going_back_and_mending_fit_their_schemas(cluster: FakeCluster, command: Command, stub_helm: Any) -> None:
+    cluster.add(*objects.healthy_cilium())
+    cluster.add(objects.release(revision=1, status="superseded", manifest="# one"), objects.release(revision=2))
+    stub_helm.answer(stdout="v3.22.0")
+    ran = command("rollback", "--dry-run", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "RollbackPreview")
+    ran = command("rollback", "--yes", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "Rollback")
+    cluster.add(objects.release(revision=3, status="pending-upgrade", manifest="# one"))
+    ran = command("recover", "--forward", "--yes", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    check(ran, "Recovery")
+
+
 def test_a_run_of_the_checks_fits_its_schema_also_where_no_cluster_answers(
     cluster: FakeCluster, command: Command, stub_helm: Any
 ) -> None:
@@ -117,6 +139,17 @@ def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Comma
     assert not cluster.all("daemonsets")
     ran = command("uninstall", "--yes", "-o", "json")
     assert ran.code == 0, ran.err
+    check(ran, "Removal")
+
+
+def test_a_removal_that_cleaned_nodes_fits_its_schema(cluster: FakeCluster, command: Command, stub_helm: Any) -> None:
+    cluster.add(objects.node("one"), objects.node("two"))
+    stub_helm.answer(stdout="v3.22.0")
+    nodes_answer(cluster, {"one": {"removed": "link cilium_host"}, "two": {"left": "link cilium_net", "kept": "x"}})
+    options = ("--clean-nodes", "--node-image", "example.org/cilium:v1", "--confirm", "prod")
+    ran = command("uninstall", "--yes", *options, "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 7, ran.err
+    assert len(ran.json["data"]["nodes"]) == 2
     check(ran, "Removal")
 
 

@@ -132,8 +132,13 @@ def test_a_node_with_an_agent_is_left_alone(cluster: Nodes) -> None:
 def test_preflight_tells_what_the_nodes_say_and_leaves_nothing(planted: Nodes) -> None:
     arguments = ("--node-checks", "--only", "node-reports", "--chart", str(CHART), "-f", str(VALUES), "-o", "json")
     ran = planted.run("preflight", *arguments, "--node-image", PROBE)
-    assert ran.code == 0, ran.err
+    # The stand-ins answer for the agent, and are not it: a port of Cilium's that somebody else has.
+    assert ran.code == 1, ran.err
     checks = {check["id"]: check for check in ran.json["data"]["checks"]}
     assert checks["CIL-HOST-001"]["message"] == f"3 nodes by a pod of {PROBE}"
     assert checks["CIL-HOST-003"]["outcome"] == "passed"
+    assert [name for name, check in checks.items() if check["outcome"] == "failed"] == ["CIL-HOST-006"]
+    taken = [finding["text"] for finding in checks["CIL-HOST-006"]["findings"]]
+    assert "node-1: port 9879/tcp is taken by `socat`: Cilium needs it for the agent's health" in taken
+    assert not any(text.startswith("outside") for text in taken)
     assert sessions(planted) == []

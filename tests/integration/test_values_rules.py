@@ -10,12 +10,14 @@ import functools
 import json
 import os
 import re
-import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ciliumctl import charts, defaults, templates, tools
 from ciliumctl.clients.helm import Helm, HelmOptions, Inputs
@@ -102,7 +104,7 @@ def in_range(wanted: str) -> list[str]:
 
 
 def cases(effect: str) -> Iterator[Any]:
-    for rule in rules.keys():
+    for rule in rules.modern():
         if rule.data["source"] != "rendered":
             continue
         for wanted, found in rule.effects:
@@ -179,7 +181,7 @@ def test_a_value_that_still_works_is_taken_without_a_word(rule: Rule, version: s
 @pytest.mark.parametrize(("rule", "version"), list(cases("type")))
 def test_a_value_of_another_type_is_misread_and_its_translation_is_not(rule: Rule, version: str) -> None:
     _base, values = values_of(rule)
-    assert finding_of(rule, version, values).code in {"CV205"}
+    assert finding_of(rule, version, values).code == "CV205"
     new = translated(version, values)
     if new == values:
         assert render(version, values)[1] != ""
@@ -200,7 +202,7 @@ def test_a_value_with_another_meaning_does_something(rule: Rule, version: str) -
 
 
 def test_a_rule_that_no_chart_can_show_says_where_it_is_from() -> None:
-    for rule in rules.keys():
+    for rule in rules.modern():
         shown = any(rule.effect(version) for version in VERSIONS)
         assert shown or rule.data["source"] in {"documentation", "third-party"}, rule.id
 
@@ -291,7 +293,7 @@ def _table() -> list[dict[str, str]]:
 
 def test_every_row_of_the_table_of_old_values_is_a_rule_with_its_target() -> None:
     known = {rule.id: rule for rule in rules.legacy()}
-    newer = {".".join(rule.key): rule for rule in rules.keys()}
+    newer = {".".join(rule.key): rule for rule in rules.modern()}
     for row in _table():
         old, new = row["old"], row["new"]
         if old == new:
@@ -337,7 +339,7 @@ def test_a_changed_default_is_in_the_charts_before_and_after(rule: dict[str, Any
     assert not [finding for finding in result.findings if finding.key == rule["key"] and finding.code == "CV401"]
 
 
-COMPUTED = {
+COMPUTED: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "envoy.enabled": ("1.15.19", "1.16.19", {}, "name: cilium-envoy\n"),
     "envoy.xdsMode": ("1.19.6", "1.20.0", {}, "ads"),
 }
@@ -500,6 +502,41 @@ def test_a_value_that_only_the_templates_have_is_not_called_unknown(key: str) ->
 
 # The merge of values
 
+KEYS = st.sampled_from(["a", "b", "c", "enabled", "x.y"])
+SINGLE = st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["", "text", "true", "1.10", "null"])
+MAPS: st.SearchStrategy[dict[str, Any]] = st.recursive(
+    st.dictionaries(KEYS, SINGLE | st.lists(SINGLE, max_size=2), max_size=3),
+    lambda inner: st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=10,
+)
 
-def test_helm_is_there() -> None:
-    assert subprocess.run([helm()._options.executable, "version"], check=False, capture_output=True).returncode == 0
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(MAPS, MAPS, MAPS), min_size=8, max_size=8))
+def test_values_are_merged_as_helm_template_merges_them(examples: list[tuple[Any, Any, Any]]) -> None:
+    # Each example is below a key of its own: one helm for eight of them.
+    layers = [{f"e{number}": example[layer] for number, example in enumerate(examples)} for layer in range(3)]
+    defaults_, lower, upper = layers
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "upper.yaml"
+        file.write_text(json.dumps(upper))
+        inputs = Inputs(generated=lower, files=(file,))
+        assert helm().merge(inputs) == merge(lower, upper)
+        assert helm().merge(inputs, defaults_) == without_nulls(defaults_, merge(lower, upper))
+
+
+def without_nulls(chart_values: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's values over the chart's: a null takes a default away, and a map goes over a map."""
+    merged: dict[str, Any] = {}
+    for key in {**chart_values, **user}:
+        mine, theirs = user.get(key, _NOTHING), chart_values.get(key, _NOTHING)
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            merged[key] = without_nulls(theirs, mine)
+        elif mine is _NOTHING:
+            merged[key] = theirs
+        elif mine is not None or theirs is _NOTHING:
+            merged[key] = mine
+    return merged
+
+
+_NOTHING: Any = object()

@@ -29,7 +29,7 @@ from ciliumctl.cli.output import Writer, wants_color
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
-    from ciliumctl.recovery import Preview, Recovered
+    from ciliumctl.recovery import Proposal, Recovered
 
 KIND = "Recovery"
 _WORDS = {
@@ -95,7 +95,7 @@ def command(
     session.finish(result, render, then="" if wait else "status --wait")
 
 
-def _ask(session: Session, ahead: Preview) -> None:
+def _ask(session: Session, ahead: Proposal) -> None:
     if not session.settings.quiet:
         color = wants_color(session.settings.color, sys.stderr, session.environ)
         show_preview(Writer(sys.stderr, color=color, address=session.addressed), ahead)
@@ -106,11 +106,11 @@ def _ask(session: Session, ahead: Preview) -> None:
     )
 
 
-def _said(ahead: Preview) -> str:
+def _said(ahead: Proposal) -> str:
     return _WORDS[ahead.action].format(good=ahead.good_revision)
 
 
-def show_preview(out: Writer, ahead: Preview) -> None:
+def show_preview(out: Writer, ahead: Proposal) -> None:
     """What was found, and what is proposed."""
     bad = ahead.status not in {"deployed", "superseded"}
     out.line(

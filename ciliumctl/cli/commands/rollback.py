@@ -29,7 +29,7 @@ from ciliumctl.cli.output import Writer, wants_color
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
-    from ciliumctl.rollback import Preview, RolledBack
+    from ciliumctl.rollback import RolledBack, WayBack
 
 KIND = "Rollback"
 _STYLE = {"destructive": "bad", "warning": "warn", "note": "dim"}
@@ -83,7 +83,7 @@ def command(
     session.finish(result, render, then="" if wait else "status --wait")
 
 
-def _ask(session: Session, ahead: Preview, confirm: str) -> None:
+def _ask(session: Session, ahead: WayBack, confirm: str) -> None:
     from ciliumctl.errors import NeedsConfirmation
 
     if not session.settings.quiet:
@@ -101,7 +101,7 @@ def _ask(session: Session, ahead: Preview, confirm: str) -> None:
     )
 
 
-def show_preview(out: Writer, ahead: Preview) -> None:
+def show_preview(out: Writer, ahead: WayBack) -> None:
     """What changes and what breaks."""
     versions = f"{ahead.from_version} → {ahead.version}" if ahead.from_version != ahead.version else ahead.version
     out.line(

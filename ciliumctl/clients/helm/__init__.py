@@ -105,7 +105,7 @@ class Helm:
         # Which cluster, whom to act as and where: ours alone to say, or helm would change another cluster than the
         # one that was looked at.
         self._environ = {name: value for name, value in given.items() if not name.startswith(_ADDRESSING)}
-        self._environ[machine.VARIABLE] = machine.here()
+        self._environ |= machine.marked()
         #: When the command's time is up, and helm is stopped.
         self.deadline = deadline or Deadline()
         #: Told of each command line.

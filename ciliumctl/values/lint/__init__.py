@@ -58,8 +58,10 @@ def check(
     for layer in layers:
         merged = merge(merged, layer.values)
     found = list(problems)
+    # What other values come to once they are translated decides on some: `strict` is a yes, too.
+    meant = merge(merged, translate(merged, chart.version, facts=facts).values)
     for layer in layers:
-        found += layer_findings(layer, facts, merged)
+        found += layer_findings(layer, facts, meant)
     found += [_placed(finding, layers) for finding in changes.of_combinations(merged, chart)]
     if helm is not None:
         sound = _sound(merged, found, facts)

@@ -92,7 +92,7 @@ def _others(merged: Mapping[str, Any], chart: Chart, before: Chart) -> Iterator[
     """Every other default that both charts have and that differs, without images."""
     for path, new in leaves(chart.values):
         old = get(before.values, path, _MISSING)
-        empty = (None, "", [], {})
+        empty: tuple[Any, ...] = (None, "", [], {})
         if (
             old is _MISSING
             or old == new

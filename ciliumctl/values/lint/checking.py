@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ciliumctl.values.layers import Layer
-from ciliumctl.values.lint import rules, since
+from ciliumctl.values.lint import since
 from ciliumctl.values.lint.facts import Facts
 from ciliumctl.values.lint.model import Finding, Severity
 from ciliumctl.values.lint.rules import LEGACY_TOPS
-from ciliumctl.values.lint.translating import Match, matches
+from ciliumctl.values.lint.translating import Match, legacy_leftovers, matches
 from ciliumctl.values.paths import Path, join, merge, put, split
 
 _CODES = {
@@ -35,11 +35,10 @@ def layer_findings(layer: Layer, facts: Facts, merged: Mapping[str, Any]) -> lis
             continue
         taken.append(match.rule.key)
         found.append(_of_rule(match, layer, facts, merged))
-    for path, rule in rules.legacy_keys(layer.values):
-        if rule is None:
-            taken.append(path)
-            message = "charts since 1.9 ignore it, and none of today has it under another name"
-            found.append(_finding("CV301", "error", path, message, layer, fixable=True))
+    for path in legacy_leftovers(layer.values, version, facts):
+        taken.append(path)
+        message = "charts since 1.9 ignore it, and none of today has it under another name"
+        found.append(_finding("CV301", "error", path, message, layer, fixable=True))
     found += _walk(layer, facts, layer.values, (), taken)
     return found
 

@@ -30,7 +30,7 @@ def fix(document: Document, find: Callable[[Layer], Sequence[Finding]]) -> Fixed
     text, kept = document.text, True
     for _round in range(_ROUNDS):
         current = documents.read(text.encode(), document.name)
-        todo = [finding for finding in find(current.layer) if finding.fixable]
+        todo = sorted((finding for finding in find(current.layer) if finding.fixable), key=lambda found: found.line)
         if not todo:
             break
         values = _translated(current.layer.values, todo)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from ciliumctl import __version__, sarif, yaml_files
+from ciliumctl.errors import CiliumctlError
 from ciliumctl.reports import Case, Suite
 from ciliumctl.values.lint.model import CODES, Finding, Lint, reaches
 from ciliumctl.values.lint.running import STDIN
@@ -58,8 +59,15 @@ def _file(place: str) -> str:
     return "" if place == STDIN or place.startswith("--") else place
 
 
-def as_sarif(result: Lint, folder: PurePath) -> str:
-    """The findings as SARIF; `folder` is the one that files are named relative to."""
+def not_begun(error: CiliumctlError) -> tuple[Suite, ...]:
+    """What is reported where nothing could be checked."""
+    details = (error.hint,) if error.hint else ()
+    case = Case(name="values", about="the values are checked", outcome="error", message=error.message, details=details)
+    return (Suite(name="setup", cases=(case,)),)
+
+
+def as_sarif(result: Lint | CiliumctlError, folder: PurePath) -> str:
+    """The findings, or why there are none, as SARIF; `folder` is the one that files are named relative to."""
     kinds = [
         sarif.Kind(id=code, name=name, about=about, help=f"{_PAGE}reference/values-lint/#{code.lower()}")
         for code, (name, about) in CODES.items()
@@ -73,9 +81,12 @@ def as_sarif(result: Lint, folder: PurePath) -> str:
             file=_file(finding.file),
             line=finding.line,
         )
-        for finding in result.findings
+        for finding in (result.findings if isinstance(result, Lint) else ())
     ]
-    return sarif.document(kinds, results, tool="ciliumctl", version=__version__, page=_PAGE, folder=folder)
+    failure = "" if isinstance(result, Lint) else result.message
+    return sarif.document(
+        kinds, results, tool="ciliumctl", version=__version__, page=_PAGE, folder=folder, failure=failure
+    )
 
 
 def _sentence(finding: Finding) -> str:

@@ -125,7 +125,7 @@ def legacy() -> tuple[Rule, ...]:
 
 
 @cache
-def keys() -> tuple[Rule, ...]:
+def modern() -> tuple[Rule, ...]:
     """The rules about values of charts from 1.9 on."""
     return tuple(
         Rule(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ciliumctl.values.lint import rules
+from ciliumctl.values.lint import ranges, rules
 from ciliumctl.values.lint.facts import Facts
 from ciliumctl.values.lint.model import Translation
 from ciliumctl.values.lint.rules import LEGACY_TOPS, MISSING, Effect, Rule
@@ -30,7 +30,7 @@ class Match:
 
 def matches(values: Mapping[str, Any], version: str, facts: Facts | None, merged: Mapping[str, Any]) -> Iterator[Match]:
     """The rules about the values that are set, for the chart of a version. `merged` is what all layers set."""
-    for rule in (*rules.legacy(), *rules.keys()):
+    for rule in (*rules.legacy(), *rules.modern()):
         value = rule.found(values)
         if value is MISSING:
             continue
@@ -47,8 +47,12 @@ def matches(values: Mapping[str, Any], version: str, facts: Facts | None, merged
 
 def _effect(rule: Rule, version: str, facts: Facts | None) -> Effect | None:
     effect = rule.effect(version)
-    if effect is None or facts is None or effect in {"legacy", "works"}:
+    if effect is None or facts is None or effect == "works":
         return effect
+    if effect == "legacy":
+        # A chart to come may have a `global` of its own again.
+        taken = rule.key[0] in LEGACY_TOPS and facts.state(rule.key) != "unknown"
+        return None if taken else effect
     if effect == "ignored" and not rule.data.get("read"):
         state = facts.state(rule.key)
         guarded = state == "read" and any(rule.key in refusal.keys for refusal in facts.reads.refusals)
@@ -95,7 +99,7 @@ def translate(
         ]
         if not _once(rest, todo, log):
             break
-    for path, _rule in list(rules.legacy_keys(rest)):
+    for path in legacy_leftovers(rest, target_version, facts):
         log.lost.append((join(path), "no chart of today knows it"))
         remove(rest, path)
     for top in LEGACY_TOPS:
@@ -103,6 +107,14 @@ def translate(
             del rest[top]
     notes = tuple(dict.fromkeys(log.notes))
     return Translation(values=rest, moved=tuple(log.moved), lost=tuple(log.lost), notes=notes)
+
+
+def legacy_leftovers(values: Mapping[str, Any], version: str, facts: Facts | None) -> list[Path]:
+    """Values of the umbrella charts that no rule knows, and no chart of today."""
+    if ranges.older(version, "1.9"):
+        return []
+    paths = [path for path, rule in rules.legacy_keys(values) if rule is None]
+    return [path for path in paths if facts is None or facts.state(path) == "unknown"]
 
 
 @dataclass(slots=True)

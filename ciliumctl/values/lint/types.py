@@ -58,11 +58,12 @@ def named(value: Any) -> str:
 
 def below(schema: Mapping[str, Any], path: Path) -> Mapping[str, Any] | None:
     """The part of a schema for one path; None where the schema says nothing about it."""
-    node: Any = schema
+    node = schema
     for key in path:
-        node = (node.get("properties") or {}).get(key) if isinstance(node, Mapping) else None
-        if not isinstance(node, Mapping):
+        found = (node.get("properties") or {}).get(key)
+        if not isinstance(found, Mapping):
             return None
+        node = found
     return node
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ciliumctl.nodework import bed
 from ciliumctl.nodework.leaving import expired
@@ -13,9 +14,9 @@ def work(**more: object) -> Work:
     return Work(task="collect", title="Looking", image="example.org/cilium:v1", **more)  # type: ignore[arg-type]
 
 
-def pod(of: Work) -> dict[str, object]:
+def pod(of: Work) -> dict[str, Any]:
     manifest = bed.daemon_set(bed.new("collect", "somebody"), of, {}, 1000.0)
-    found: dict[str, object] = manifest["spec"]["template"]["spec"]
+    found: dict[str, Any] = manifest["spec"]["template"]["spec"]
     return found
 
 
@@ -45,7 +46,7 @@ def test_pods_need_no_cni_and_take_every_node() -> None:
 
 def test_only_work_that_writes_may_write() -> None:
     def read_only(of: Work) -> object:
-        (container,) = pod(of)["initContainers"]  # type: ignore[misc]
+        (container,) = pod(of)["initContainers"]
         return next(mount["readOnly"] for mount in container["volumeMounts"] if mount["name"] == "host")
 
     assert read_only(work()) is True
@@ -53,7 +54,7 @@ def test_only_work_that_writes_may_write() -> None:
 
 
 def test_a_pod_that_is_forgotten_knows_when_its_time_is_over() -> None:
-    (container,) = pod(work(seconds=100.0))["initContainers"]  # type: ignore[misc]
+    (container,) = pod(work(seconds=100.0))["initContainers"]
     told = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert told["EXPIRES"] == "1700"
 

@@ -170,3 +170,24 @@ def test_only_the_named_nodes_are_asked(cluster: FakeCluster, kube: Kube) -> Non
     cluster.add(objects.node("one"), objects.node("two"))
     nodes_answer(cluster, {"two": {}})
     assert [one.node for one in run(kube, only=("two",)).nodes] == ["two"]
+
+
+def test_an_api_server_that_is_away_for_a_moment_loses_no_report(cluster: FakeCluster, kube: Kube) -> None:
+    cluster.add(objects.node("one"))
+    nodes_answer(cluster, {"one": {}})
+    cluster.faults.append(Fault(pattern="GET .*/pods$", status=500, message="etcd leader changed", times=8))
+    assert run(kube).ok
+    assert left(cluster) == []
+
+
+def test_openshift_lets_the_pods_be_privileged_by_a_binding_of_their_own(cluster: FakeCluster, kube: Kube) -> None:
+    cluster.kinds += [
+        ("security.openshift.io", "v1", "securitycontextconstraints", "SecurityContextConstraints", False),
+        ("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", True),
+    ]
+    cluster.add(objects.node("one"))
+    nodes_answer(cluster, {"one": {}})
+    assert run(kube).ok
+    (bound,) = [seen.body for seen in cluster.seen if seen.method == "POST" and seen.path.endswith("/rolebindings")]
+    assert bound["roleRef"]["name"] == "system:openshift:scc:privileged"
+    assert bound["subjects"][0]["name"] == bed.NAME

@@ -8,7 +8,7 @@ import pytest
 
 from ciliumctl.clients.kube import NODES, ConnectOptions, Kube, connect
 from ciliumctl.errors import ClusterError
-from ciliumctl.removal import marks
+from ciliumctl.removal import Marks, marks
 from tests.world import objects
 from tests.world.cluster import FakeCluster, Fault
 
@@ -38,7 +38,7 @@ def marked(name: str) -> dict[str, Any]:
 
 def test_all_of_cilium_s_marks_go_and_nothing_else(cluster: FakeCluster, kube: Kube) -> None:
     cluster.add(marked("one"), objects.node("two"))
-    assert marks.count(list(kube.objects(NODES))) == marks.Marks(annotations=1, taints=1, conditions=1)
+    assert marks.count(list(kube.objects(NODES))) == Marks(annotations=1, taints=1, conditions=1)
     assert marks.remove(kube) == "1 nodes"
     node = kube.get(NODES, "one")
     assert set(node["metadata"]["annotations"]) == {"cilium.io/bgp-virtual-router.64512", "example.org/mine"}

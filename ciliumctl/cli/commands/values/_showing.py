@@ -70,7 +70,7 @@ def _fixed(out: Writer, fixed: Fixed) -> None:
 
 
 def _sum(result: Lint) -> str:
-    counted = Counter(finding.severity for finding in result.findings)
+    counted: Counter[str] = Counter(finding.severity for finding in result.findings)
     words = [
         f"{counted[severity]} {noun if counted[severity] == 1 else plural}"
         for severity, noun, plural in (("error", "error", "errors"), ("warning", "warning", "warnings"))

@@ -90,9 +90,9 @@ def show(out: Writer, result: Explained) -> None:
     out.line((result.key, "head"))
     if result.about:
         out.line("  ", result.about)
-    rows = [("type", result.type or "any"), ("default", json.dumps(result.default)), ("since", _since(result))]
-    rows += [("note", note) for note in result.notes]
-    out.table(("", ""), [row for row in rows if row[1]], indent="  ")
+    known = [("type", result.type or "any"), ("default", json.dumps(result.default)), ("since", _since(result))]
+    known += [("note", note) for note in result.notes]
+    out.table(("", ""), [row for row in known if row[1]], indent="  ")
     if result.effect is not None:
         _effect(out, result.effect)
 

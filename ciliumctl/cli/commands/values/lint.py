@@ -11,7 +11,7 @@ Examples:
   ciliumctl values lint values.yaml --version 1.20.0
   ciliumctl values lint values.yaml --chart cilium-1.20.0.tgz --from 1.15.6
   ciliumctl values lint --fix --write values.yaml
-  helm get values cilium -n kube-system | ciliumctl values lint - --report sarif=values.sarif
+  helm get values cilium -n kube-system -o yaml | ciliumctl values lint - --report sarif=values.sarif
 """
 
 from __future__ import annotations
@@ -41,10 +41,12 @@ from ciliumctl.cli.options import (
     option,
 )
 from ciliumctl.cli.output import emit, envelope
-from ciliumctl.errors import UsageError
+from ciliumctl.errors import CiliumctlError, Partial, UsageError
 
 if TYPE_CHECKING:
-    from ciliumctl.values.lint.model import FailOn
+    from ciliumctl.cli.session import Session
+    from ciliumctl.values.lint.model import FailOn, Lint
+    from ciliumctl.values.lint.running import Wanted
 
 KIND = "ValuesLint"
 
@@ -57,7 +59,14 @@ def command(
     chart: Chart = "",
     repository: Repository = defaults.REPOSITORY,
     coming_from: Annotated[
-        str, option("--from", metavar="VERSION|CHART", help="Also tell the defaults that change on the way from there")
+        str,
+        # `from` alone could not be set in a configuration file: it is no name in Python.
+        option(
+            "--from",
+            "--coming-from",
+            metavar="VERSION|CHART",
+            help="Also tell the defaults that change on the way from there",
+        ),
     ] = "",
     set: Set = None,
     set_string: SetString = None,
@@ -79,7 +88,6 @@ def command(
     """Check, translate, tell."""
     from ciliumctl.charts import Request
     from ciliumctl.values.lint import running
-    from ciliumctl.values.lint.reporting import TITLE, as_sarif, suites
 
     session = session_of(ctx)
     session.allow()
@@ -98,21 +106,32 @@ def command(
         fix=fix,
         write=write,
     )
-    result = running.run(wanted, means(session, render=render, needed=bool(flags)))
+    try:
+        result = running.run(wanted, means(session, render=render, needed=bool(flags)))
+    except CiliumctlError as error:
+        reporting.tell(session, _publish(session, reports, wanted, error))
+        raise
     if fix and not write and session.settings.output == "table":
         emit("".join(new.text for new in result.fixed))
         show = partial(showing.beside, session)
     else:
         show = partial(showing.findings, verbose=session.settings.verbose > 0)
-    lost = reporting.publish(
-        reports,
-        TITLE,
-        suites(result, tuple(name for name, _content in wanted.sources)),
-        envelope(KIND, result),
-        session.environ,
-        more={"sarif": lambda: as_sarif(result, Path.cwd())},
-    )
-    reporting.end(session, result, show, None, lost)
+    reporting.end(session, result, show, None, _publish(session, reports, wanted, result))
+
+
+def _publish(
+    session: Session, reports: list[tuple[str, Path]], wanted: Wanted, outcome: Lint | CiliumctlError
+) -> Partial | None:
+    """Write the reports of a run, or of one that came to nothing; returns what is to be told of those that failed."""
+    from ciliumctl.values.lint import reporting as made
+
+    if isinstance(outcome, CiliumctlError):
+        suites, data = made.not_begun(outcome), envelope(KIND, None, outcome)
+    else:
+        names = tuple(name for name, _content in wanted.sources)
+        suites, data = made.suites(outcome, names), envelope(KIND, outcome)
+    more = {"sarif": lambda: made.as_sarif(outcome, Path.cwd())}
+    return reporting.publish(reports, made.TITLE, suites, data, session.environ, more=more)
 
 
 def _sensible(names: list[str], *, fix: bool, write: bool, flags: bool, table: bool) -> None:

@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.values.lint.charts import chart
 
 from ciliumctl.values import lint
 from ciliumctl.values.lint import rules
 from ciliumctl.values.paths import get, join, put
+from tests.unit.values.lint.charts import chart
 
 NEWEST = "1.20.0"
 TUTORIAL = {"global": {"hubble": {"enabled": True, "ui": {"enabled": True}}}}
