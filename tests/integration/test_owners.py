@@ -35,13 +35,15 @@ LOOKING = (
     ("version", "-o", "json"),
     ("hubble", "status", "-o", "json"),
     ("values", "show", "-o", "json", "--chart", "CHART"),
+    ("config", "view", "-o", "json"),
     ("connectivity", "list", "-o", "json"),
     ("sysdump", "--dry-run", "-o", "json"),
 )
 CHANGING = (
     ("install", "--chart", "CHART"),
+    ("upgrade", "--chart", "CHART", "--yes"),
+    ("rollback", "--yes"),
     ("uninstall", "--yes"),
-    ("hubble", "enable"),
     ("hubble", "disable"),
 )
 
