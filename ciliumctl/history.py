@@ -110,10 +110,11 @@ class Past:
         return not (mine and self.held is not None and self.held.alive(now))
 
 
-def past(kube: Kube, where: status.Where) -> Past:
+def past(kube: Kube, where: status.Where, *, changing: bool = False) -> Past:
     """Look back. Five requests in parallel; who may not read ConfigMaps or Leases sees Helm's part of it.
 
     Raises:
+        ForeignOwner: it is to be changed (`changing`), and is somebody else's without any release.
         NotFound: Helm keeps nothing of this release.
     """
     revisions, entries, held, owner = together(
@@ -124,6 +125,8 @@ def past(kube: Kube, where: status.Where) -> Past:
     )
     if not revisions:
         message = f"Helm keeps no release `{where.release}` in namespace `{where.namespace}`"
+        if owner is not None and changing:
+            raise owners.foreign(owner, "rollback")
         if owner is not None:
             raise NotFound(
                 f"{message}: Cilium belongs to {owner.tool}, which keeps its own history",

@@ -58,7 +58,7 @@ def look(kube: Kube, where: status.Where, now: float) -> Findings:
     Raises:
         NotFound: there is no release; ForeignOwner: something else manages Cilium; Refused: its record is damaged.
     """
-    past, health = together(partial(history.past, kube, where), partial(status.look, kube, where))
+    past, health = together(partial(history.past, kube, where, changing=True), partial(status.look, kube, where))
     if past.owner is not None:
         raise ForeignOwner(
             f"Cilium belongs to {past.owner.tool} ({'; '.join(past.owner.evidence)}): mend it there",

@@ -18,7 +18,17 @@ FLUX = {"helm.toolkit.fluxcd.io/name": "cilium", "helm.toolkit.fluxcd.io/namespa
 
 
 @pytest.mark.parametrize(
-    "arguments", [("install",), ("install", "--dry-run"), ("uninstall", "--yes"), ("hubble", "enable")]
+    "arguments",
+    [
+        ("install",),
+        ("install", "--dry-run"),
+        ("upgrade", "--version", "1.16.19", "--yes"),
+        ("rollback", "--yes"),
+        ("recover", "--yes"),
+        ("config", "set", "debug.enabled=true", "--yes"),
+        ("uninstall", "--yes"),
+        ("hubble", "enable"),
+    ],
 )
 @pytest.mark.parametrize(
     ("marks", "owner", "words"),
