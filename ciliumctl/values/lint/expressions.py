@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -62,8 +63,9 @@ class _Token:
     spaced: bool
 
 
+@cache
 def parse(text: str) -> Expression | None:
-    """The expression of an action, without an assignment; None for an empty one."""
+    """The expression of an action, without an assignment; None for an empty one. Charts repeat most of theirs."""
     tokens = list(_tokens(text))
     found, _rest = _pipeline(tokens, 0)
     return found

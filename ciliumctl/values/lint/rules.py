@@ -93,7 +93,7 @@ def _of_kind(value: Any, only: Any) -> bool:
         return value not in (False, 0, "", [], {})
     if isinstance(only, list):
         if isinstance(value, Mapping):
-            return any(key in value for key in only)
+            return any(value.get(key) not in (None, "") for key in only)
         return any(type(value) is type(item) and value == item for item in only)
     kinds: dict[str, type | tuple[type, ...]] = {"text": str, "boolean": bool, "list": list, "map": Mapping}
     if only == "filled":

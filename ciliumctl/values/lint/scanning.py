@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from ciliumctl.values.lint.expressions import Call, Expression, Literal, parse
 from ciliumctl.values.lint.expressions import Field as FieldOf
 from ciliumctl.values.lint.expressions import Variable as VariableOf
+from ciliumctl.values.lint.trees import NAME, Node, split_else, tree
 from ciliumctl.values.paths import Path
 
-_ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
-_BLOCK = re.compile(r"(if|with|range|define|block|else|end|template|break|continue)\b\s*(.*)", re.DOTALL)
-_NAME = re.compile(r'"([^"]*)"\s*(.*)', re.DOTALL)
 _ASSIGN = re.compile(r"\$(\w*)\s*(?:,\s*\$(\w+)\s*)?:?=(?!=)\s*(.*)", re.DOTALL)
 # Helpers that call each other: no chart nests them deeper.
 _DEEPEST = 24
@@ -71,58 +69,26 @@ class Reads:
     refusals: list[Refusal] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Node:
-    """An action, with the ones inside of it."""
-
-    word: str
-    text: str
-    inside: list[_Node] = field(default_factory=list)
-
-
 def scan(files: Mapping[str, bytes]) -> Reads:
     """What the templates of a chart read. `files` are the chart's, by name."""
     trees = {}
-    helpers: dict[str, list[_Node]] = {}
+    helpers: dict[str, list[Node]] = {}
     for name, content in files.items():
         if b"{{" not in content or not name.startswith(("templates/", "files/")):
             continue
         if b"Values" not in content and b"define" not in content:
             continue
-        trees[name] = _tree(content.decode("utf-8", "replace"), helpers)
+        trees[name] = tree(content.decode("utf-8", "replace"), helpers)
     walk = _Walk(helpers)
-    for tree in trees.values():
-        walk.run(tree, frozenset([Top()]))
+    for actions in trees.values():
+        walk.run(actions, frozenset([Top()]))
     return walk.reads
-
-
-def _tree(text: str, helpers: dict[str, list[_Node]]) -> list[_Node]:
-    """The actions of a template, nested; what it defines goes into `helpers`."""
-    root: list[_Node] = []
-    stack = [root]
-    for match in _ACTION.finditer(text):
-        action = match[1]
-        if action.startswith("/*"):
-            continue
-        block = _BLOCK.match(action)
-        word, rest = (block[1], block[2]) if block else ("", action)
-        if word == "end":
-            stack = stack[:-1] or [root]
-            continue
-        node = _Node(word, rest)
-        if word == "define" and (named := _NAME.match(rest)):
-            helpers[named[1]] = node.inside
-        else:
-            stack[-1].append(node)
-        if word in {"if", "with", "range", "define", "block"}:
-            stack.append(node.inside)
-    return root
 
 
 class _Walk:
     """Follows the actions of templates and writes down what they read."""
 
-    def __init__(self, helpers: Mapping[str, list[_Node]]) -> None:
+    def __init__(self, helpers: Mapping[str, list[Node]]) -> None:
         self._helpers = helpers
         self._done: dict[tuple[str, Things], Things] = {}
         self._conditions: list[tuple[Path, ...]] = []
@@ -130,11 +96,11 @@ class _Walk:
         self._depth = 0
         self.reads = Reads()
 
-    def run(self, nodes: Iterable[_Node], dot: Things) -> None:
+    def run(self, nodes: Iterable[Node], dot: Things) -> None:
         """One template, or one helper, with its dot."""
         self._body(nodes, dot, {"": dot})
 
-    def _body(self, nodes: Iterable[_Node], dot: Things, variables: dict[str, Things]) -> None:
+    def _body(self, nodes: Iterable[Node], dot: Things, variables: dict[str, Things]) -> None:
         outer = len(self._conditions)
         here = dot
         for node in nodes:
@@ -145,17 +111,17 @@ class _Walk:
                 word, _space, rest = node.text.partition(" ")
                 if word in {"if", "with"}:
                     self._condition(rest, here, variables)
-            elif node.word in {"template", "block"} and (named := _NAME.match(node.text)):
+            elif node.word in {"template", "block"} and (named := NAME.match(node.text)):
                 self._call(named[1], self._value(named[2], here, variables))
                 self._body(node.inside, here, variables)
             elif not node.word:
                 self._action(node.text, here, variables)
         del self._conditions[outer:]
 
-    def _block(self, node: _Node, dot: Things, variables: dict[str, Things]) -> None:
+    def _block(self, node: Node, dot: Things, variables: dict[str, Things]) -> None:
         outer = len(self._conditions)
         found = self._condition(node.text, dot, variables)
-        inside, other = _split_else(node.inside)
+        inside, other = split_else(node.inside)
         if node.word == "if":
             inner = dot
         elif node.word == "with":
@@ -325,14 +291,6 @@ def _literals(arguments: Iterable[Expression]) -> Iterable[str]:
             yield argument.value
         elif isinstance(argument, Call):
             yield from _literals(argument.arguments)
-
-
-def _split_else(nodes: list[_Node]) -> tuple[list[_Node], list[_Node]]:
-    """What is before the first `else`, and all from there."""
-    for number, node in enumerate(nodes):
-        if node.word == "else":
-            return nodes[:number], nodes[number:]
-    return nodes, []
 
 
 #: Functions whose result is one of their arguments.

@@ -22,7 +22,8 @@ from ciliumctl.cli.options import Chart, Repository, Version, argument, option
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
-    from ciliumctl.values.explaining import Effect, Explained, ObjectChange
+    from ciliumctl.values.effects import Effect, ObjectChange
+    from ciliumctl.values.explaining import Explained
 
 KIND = "ValueExplanation"
 
