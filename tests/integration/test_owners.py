@@ -158,7 +158,8 @@ def test_argo_cds_application_is_read_for_where_to_change_it(lab: Cluster, kinds
     }
     with made(kinds, APPLICATIONS, app, "argocd"), brought(lab, ARGO):
         assert lab.run("status").code == 0
-        is_refused(lab, "Argo CD's application `net`", "argocd app sync net", "argocd app delete net")
+        words = ("argocd app sync net", "argocd app rollback net ID", "argocd app delete net")
+        is_refused(lab, "Argo CD's application `net`", *words)
         hint = lab.run("hubble", "enable", "-o", "json").json["error"]["hint"]
         assert "`https://git.example/net.git` path `cilium` at `main`" in hint
         # However it is asked for: what Argo CD would put back is not taken over.
