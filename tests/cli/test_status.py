@@ -111,7 +111,7 @@ def test_without_a_helm_release_the_version_comes_from_the_images(cluster: FakeC
     assert ran.code == 0
     assert ran.json["data"]["version"] == "1.15.6"
     assert ran.json["data"]["release"] == ""
-    assert "installed by another tool" in ran.json["data"]["notes"][0]
+    assert "Cilium belongs to" in ran.json["data"]["notes"][0]
 
 
 def test_pods_without_a_cilium_endpoint_are_counted_and_named(cluster: FakeCluster, command: Command) -> None:
