@@ -234,7 +234,7 @@ def _shown(key: str, values: Mapping[str, Any]) -> Any:
 def _line(found: Past, number: int, good: Release | None, now: float) -> Line:
     revision = found.revisions[number]
     entry = found.entry_of(revision)
-    line = _attempt(found, entry, now) if entry is not None else Line(revision=0, when="", operation="")
+    line = _attempt(found, entry, now) if entry is not None else _on_the_way(found, revision.revision)
     line = replace(line, revision=revision.revision, status=revision.status)
     if not isinstance(revision, Release):
         return replace(line, message="what Helm stored of it is damaged")
@@ -253,6 +253,13 @@ def _line(found: Past, number: int, good: Release | None, now: float) -> Line:
         running=installed is not None and revision.revision == installed.revision,
         last_good=good is not None and revision.revision == good.revision,
     )
+
+
+def _on_the_way(found: Past, revision: int) -> Line:
+    """What is known of a revision that an operation made besides its own; its health is told by that one."""
+    by = next((entry for entry in found.entries if revision in entry.others), None)
+    who, program = (by.who, by.ciliumctl) if by is not None else ("", "")
+    return Line(revision=0, when="", operation="", who=who, ciliumctl=program)
 
 
 def _attempt(found: Past, entry: Entry, now: float) -> Line:

@@ -47,6 +47,7 @@ class Entry:
     """One operation. `values` are the dotted paths that it changed: never what they were set to.
 
     `running` is what an operation leaves that was killed; `done` is one that did not wait for Cilium to be healthy.
+    `others` are the revisions that it made besides: with updates paused, or when it took its own back.
     """
 
     operation: str
@@ -59,6 +60,7 @@ class Entry:
     ciliumctl: str = __version__
     from_revision: int = 0
     revision: int = 0
+    others: tuple[int, ...] = ()
     from_version: str = ""
     version: str = ""
     values: tuple[str, ...] = ()
@@ -87,7 +89,13 @@ class Record:
 
     def made(self, revision: int) -> None:
         """Say which revision Helm made, before anything is known of its health."""
+        if self.entry.revision:
+            self.also(self.entry.revision)
         self.entry = replace(self.entry, revision=revision)
+
+    def also(self, revision: int) -> None:
+        """Say which revision was made on the way, or back."""
+        self.entry = replace(self.entry, others=(*self.entry.others, revision))
 
 
 def entry(
@@ -223,6 +231,7 @@ def _entry(key: str, text: str) -> Entry | None:
         body = json.loads(text)
         known = {field.name: body[field.name] for field in fields(Entry) if field.name in body}
         known["values"] = tuple(str(value) for value in known.get("values", ()))
+        known["others"] = tuple(int(number) for number in known.get("others", ()))
         found = Entry(**{**known, "key": key})
     except (ValueError, TypeError):
         return None
@@ -233,7 +242,7 @@ def _entry(key: str, text: str) -> Entry | None:
 _TYPES: dict[str, type[Any]] = {
     **dict.fromkeys((field.name for field in fields(Entry)), str),
     **dict.fromkeys(("from_revision", "revision"), int),
-    "values": tuple,
+    **dict.fromkeys(("values", "others"), tuple),
 }
 
 

@@ -236,7 +236,7 @@ def _of_object(ref: Ref, old: Rendered, new: Rendered, sides: Sides) -> Iterator
         if readers and not read_while_running(ref):
             why = f"{listed(readers)} read it when they start"
             yield Effect(level="agents-restart", subject=str(ref), why=why)
-    elif is_authority(new.manifest):
+    elif is_authority(new.manifest) and not same(old.manifest.get("data"), new.manifest.get("data")):
         why = (
             "certificates are signed by another authority; their holders trust each other again when all have new ones"
         )

@@ -123,6 +123,7 @@ def _or_back(run: _Run, result: Changed) -> Changed:
     except CiliumctlError as error:
         if _left_something(run):
             back = taking_back.take_back(kube, before, work)
+            run.record.also(back.revision)
             run.record.ended("taken-back", error.message)
             well = "healthy" if back.status.ok else f"not healthy: {status.summary(back.status)}"
             error.hint = f"taken back to Cilium {before.chart_version} as revision {back.revision}, which is {well}"
@@ -131,6 +132,7 @@ def _or_back(run: _Run, result: Changed) -> Changed:
     if result.ok:
         return result
     back = taking_back.take_back(kube, before, work)
+    run.record.also(back.revision)
     return replace(result, outcome="taken-back", revision=back.revision, taken_back=back)
 
 

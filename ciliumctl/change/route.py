@@ -132,7 +132,7 @@ def check(before: str, after: str, allowed: Allowed) -> None:
         raise UpgradePath(
             f"{before} to {after} leaves out {', '.join(named(minor) for minor in missed)}: "
             "only one minor at a time is tested",
-            hint="`--via` goes through others; `--allow-skip` leaves them out on your own risk",
+            hint="`--via` goes through others; `--allow-skip` leaves them out at your own risk",
         )
 
 

@@ -149,15 +149,15 @@ def _around(before: str, after: str, asked: Asked) -> str:
     if not asked.via:
         return (
             f"go through them: `{command_for(asked, f'--via {missed}')}`; "
-            "`--allow-skip` leaves them out on your own risk"
+            "`--allow-skip` leaves them out at your own risk"
         )
     given = ",".join(asked.via)
     skipping = f"`{command_for(asked, f'--via {given} --allow-skip')}`"
     if asked.via == (route.AUTO,):
         return (
-            f"the repository has no {missed}: bring the chart and name it, or leave it out on your own risk: {skipping}"
+            f"the repository has no {missed}: bring the chart and name it, or leave it out at your own risk: {skipping}"
         )
-    return f"add {missed} to `--via`, or leave it out on your own risk: {skipping}"
+    return f"add {missed} to `--via`, or leave it out at your own risk: {skipping}"
 
 
 def _only_from_health(kube: Kube, where: status.Where, found: Release, first: charts.Chart, asked: Asked) -> None:

@@ -179,6 +179,16 @@ def test_secrets_among_the_values_are_hidden_and_the_rest_is_shown() -> None:
     assert f'["clustermesh.apiserver.password", null, "{history.HIDDEN}"]' in text
 
 
+def test_who_made_a_revision_on_the_way_or_back_is_known_too(cluster: FakeCluster, kube: Kube) -> None:
+    journal_of_it = told(entry(1, revision=2, result="taken-back", others=[3]))
+    cluster.add(journal_of_it, *revisions("superseded", "superseded", "deployed"))
+    assert [(line.who, line.result) for line in history.look(kube, WHERE).lines] == [
+        ("", ""),
+        ("jane", "taken-back"),
+        ("jane", ""),
+    ]
+
+
 def test_a_damaged_revision_does_not_hide_the_others(cluster: FakeCluster, kube: Kube) -> None:
     broken = objects.release(revision=1, status="superseded")
     broken["data"]["release"] = "AAAA"

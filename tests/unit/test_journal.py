@@ -82,6 +82,16 @@ def test_an_operation_that_raises_is_told_as_what_it_was(
     assert (found.result, found.message, found.revision) == (result, message, 4)
 
 
+def test_revisions_made_on_the_way_and_back_belong_to_the_operation(kube: Kube, report: Reporter) -> None:
+    with journal.keeping(kube, PLACE, entry(), report) as record:
+        record.made(3)
+        record.made(4)
+        record.also(5)
+        record.ended("taken-back")
+    (found,) = read(kube)
+    assert (found.revision, found.others) == (4, (3, 5))
+
+
 def test_what_was_said_before_an_error_stays(kube: Kube, report: Reporter) -> None:
     with pytest.raises(HelmFailed), journal.keeping(kube, PLACE, entry(), report) as record:  # noqa: PT012
         record.ended("taken-back", "it did not get healthy")
