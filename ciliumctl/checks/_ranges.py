@@ -71,11 +71,13 @@ def of_pods(values: Mapping[str, Any], nodes: tuple[Node, ...]) -> Pods:
         listed = []
     if dig(values, "ipv6", "enabled") is True:
         listed += _listed(operator.get("clusterPoolIPv6PodCIDRList") or operator.get("clusterPoolIPv6PodCIDR"))
+    found = networks(listed)
+    nothing = f"`{', '.join(listed)}` is no range of addresses" if listed else "no pool of addresses is in the values"
     return Pods(
-        ranges=networks(listed),
+        ranges=found,
         block4=_size(operator.get("clusterPoolIPv4MaskSize"), 24),
         block6=_size(operator.get("clusterPoolIPv6MaskSize"), 120),
-        unknown="" if listed else "no pool of addresses is in the values",
+        unknown="" if found else nothing,
     )
 
 

@@ -90,6 +90,11 @@ def test_the_pool_must_have_a_share_for_each_of_three_nodes(values: dict[str, An
     assert judge("CIL-NET-003", scene(values=values, nodes=there)).outcome == outcome
 
 
+def test_a_pool_that_is_no_range_is_told_as_what_it_is() -> None:
+    found = judge("CIL-NET-003", scene(values=pool("ten"), nodes=(node("a"),)))
+    assert (found.outcome, found.message) == ("failed", "`ten` is no range of addresses")
+
+
 def test_two_families_each_need_shares() -> None:
     values = pool("10.0.0.0/8")
     values["ipv6"] = {"enabled": True}
