@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from ciliumctl.clients.helm import Release, unpack_chart
 from ciliumctl.clients.kube import Kube, Resource
 from ciliumctl.defaults import REPOSITORY
 from ciliumctl.errors import CiliumctlError, Forbidden, UpgradePath, UsageError
-from ciliumctl.installation import Means, Wanted, chart_for
+from ciliumctl.installation import Means, Wanted, chart_for, spelled
 from ciliumctl.values.paths import difference
 
 #: Seconds for a look-up that is only worth a warning.
@@ -82,18 +81,8 @@ def propose(kube: Kube, found: Release, asked: Asked, means: Means) -> Proposal:
 
 def command_for(asked: Asked, *more: str, version: str = "") -> str:
     """The command line that asks for the same again, with more."""
-    chart = asked.wanted.chart
-    words = ["ciliumctl", "upgrade"]
-    if chart.chart:
-        words += ["--chart", chart.chart]
-    elif version or chart.version:
-        words += ["--version", version or chart.version]
-    if chart.repository != REPOSITORY:
-        words += ["--repository", chart.repository]
-    words += [part for file in asked.wanted.files for part in ("-f", file)]
-    words += [part for flag in asked.wanted.flags for part in (f"--{flag.kind}", flag.text)]
-    words += [part for name in asked.wanted.presets for part in ("--preset", name)]
-    return " ".join([shlex.join(words), *(["--reset-values"] if asked.reset else []), *more])
+    words = spelled(asked.wanted, "upgrade", version=version)
+    return " ".join([words, *(["--reset-values"] if asked.reset else []), *more])
 
 
 def refuse_if_busy(kube: Kube) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ciliumctl.installation.checking import Gate, check
 from ciliumctl.installation.guards import stuck, unchanged
-from ciliumctl.installation.plan import Installed, Means, Plan, Wanted
+from ciliumctl.installation.plan import Installed, Means, Plan, Wanted, spelled
 from ciliumctl.installation.prepare import chart_for, offline, prepare, user_inputs, values_of
 from ciliumctl.installation.rendering import render
 from ciliumctl.installation.steps import How, dry_run, install, late
@@ -24,6 +24,7 @@ __all__ = [
     "offline",
     "prepare",
     "render",
+    "spelled",
     "stuck",
     "unchanged",
     "user_inputs",

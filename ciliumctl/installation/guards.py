@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from ciliumctl import cni, owners
 from ciliumctl.clients.helm import Release
 from ciliumctl.errors import AnotherCni, Exists, ReleaseStuck
-from ciliumctl.installation.plan import Plan, Wanted
+from ciliumctl.installation.plan import Plan, Wanted, spelled
 from ciliumctl.values.paths import difference
 
 
@@ -71,24 +70,8 @@ def unchanged(plan: Plan) -> bool:
     if changed:
         listed = ", ".join(f"`{key}`" for key in changed[:5]) + (" …" if len(changed) > 5 else "")
         ways.append(f"{len(changed)} value{' differs' if len(changed) == 1 else 's differ'}: {listed}")
-    command = shlex.join(_upgrade(plan, there, same_chart=same_chart))
+    command = spelled(plan.wanted, "upgrade", version="" if same_chart else plan.chart.version)
     raise Exists(
         f"Cilium is installed already, and differs: {'; '.join(ways)}",
-        hint=f"see the values with `ciliumctl values show` and `helm get values {there.name} -n {there.namespace}`; "
-        f"change it with `{command}`",
+        hint=f"`ciliumctl plan` shows what a change would do; change it with `{command}`",
     )
-
-
-def _upgrade(plan: Plan, there: Release, *, same_chart: bool) -> list[str]:
-    """Helm's own command for what was asked for: with the user's chart and values, not with our scratch files."""
-    asked = plan.wanted.chart
-    if asked.chart:
-        chart = [asked.chart]
-    elif same_chart:
-        chart = ["cilium", "--repo", asked.repository, "--version", there.chart_version]
-    else:
-        chart = ["cilium", "--repo", asked.repository, "--version", plan.chart.version]
-    values = [part for file in plan.wanted.files for part in ("-f", file)]
-    values += [part for flag in plan.wanted.flags for part in (f"--{flag.kind}", flag.text)]
-    reuse = "--reuse-values" if same_chart else "--reset-then-reuse-values"
-    return ["helm", "upgrade", there.name, *chart, "-n", there.namespace, reuse, *values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from ciliumctl import charts, cni, flavour, owners, status
 from ciliumctl.clients.helm import Helm, Inputs, Release, SetFlag
 from ciliumctl.clients.kube import Kube
 from ciliumctl.clients.web import Web
+from ciliumctl.defaults import REPOSITORY
 from ciliumctl.report import Reporter
 
 Outcome = Literal["installed", "unchanged", "continued", "dry-run", "taken-back"]
@@ -29,6 +31,22 @@ class Wanted:
     detect: bool = True
     translate: bool = False
     take_over: bool = False
+
+
+def spelled(wanted: Wanted, verb: str, *, version: str = "") -> str:
+    """The command line that asks `verb` for the same chart and values, with another version when given."""
+    chart = wanted.chart
+    words = ["ciliumctl", verb]
+    if chart.chart:
+        words += ["--chart", chart.chart]
+    elif version or chart.version:
+        words += ["--version", version or chart.version]
+    if chart.repository != REPOSITORY:
+        words += ["--repository", chart.repository]
+    words += [part for file in wanted.files for part in ("-f", file)]
+    words += [part for flag in wanted.flags for part in (f"--{flag.kind}", flag.text)]
+    words += [part for name in wanted.presets for part in ("--preset", name)]
+    return shlex.join(words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
