@@ -60,7 +60,7 @@ def test_the_namespace_of_the_exercise_is_made_when_it_is_not_there(lab: Cluster
 
 def test_an_installation_that_does_not_get_healthy_is_taken_back_with_atomic(lab: Cluster) -> None:
     crash = "podAnnotations.lab\\.ciliumctl\\.io/behaviour=crash"
-    ran = lab.run("install", "--chart", str(chart(CHART)), "--set", crash, "--atomic", "--timeout", "6s")
+    ran = lab.run("install", "--chart", str(chart(CHART)), "--set", crash, "--atomic", "--timeout", "25s")
     assert ran.code == 4, ran.err
     assert "was taken back" in ran.out
     assert "everything was taken back" in ran.err
@@ -72,7 +72,7 @@ def test_an_installation_that_does_not_get_healthy_is_taken_back_with_atomic(lab
 
 def test_without_atomic_it_stays_to_be_looked_at(lab: Cluster) -> None:
     crash = "podAnnotations.lab\\.ciliumctl\\.io/behaviour=crash"
-    ran = lab.run("install", "--chart", str(chart(CHART)), "--set", crash, "--wait", "--timeout", "5s", "-o", "json")
+    ran = lab.run("install", "--chart", str(chart(CHART)), "--set", crash, "--wait", "--timeout", "25s", "-o", "json")
     assert ran.code == 4, ran.err
     assert ran.json["error"]["code"] == "timeout"
     (problem,) = [found for found in ran.json["data"]["status"]["problems"] if found["severity"] == "error"]
