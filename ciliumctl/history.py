@@ -176,6 +176,19 @@ def current(found: Past) -> Release | None:
     return deployed[-1] if deployed else None
 
 
+def replaced(found: Past) -> Release | None:
+    """The revision that the agents ran with before the newest one, whatever is known of their health then.
+
+    It is the one that Helm calls deployed; Helm killed at its last step has called it superseded already.
+    """
+    earlier = [item for item in found.revisions[:-1] if isinstance(item, Release)]
+    for state in ("deployed", "superseded"):
+        fitting = [item for item in earlier if item.status == state]
+        if fitting:
+            return fitting[-1]
+    return None
+
+
 def last_good(found: Past) -> Release | None:
     """The newest revision to go back to: applied whole, not known to have failed, and not the same as what is there.
 

@@ -260,3 +260,38 @@ def test_what_something_else_manages_is_left_to_it(cluster: FakeCluster, command
     cluster.add(objects.daemon_set(annotations=marks), objects.release(status="pending-install"))
     ran = command("recover", "--yes", "-o", "json")
     assert (ran.code, ran.json["error"]["code"]) == (3, "foreign-owner")
+
+
+def test_what_is_installed_is_gone_back_to_whatever_the_journal_says_of_its_health(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    installed = manifest(config("mine"), objects.daemon_set(image="quay.io/cilium/cilium:v1.15.6"))
+    ours = told(from_revision=2)
+    ours["data"]["earlier"] = told(revision=2, from_revision=1, result="unhealthy")["data"]["key"]
+    cluster.add(
+        objects.daemon_set(image="quay.io/cilium/cilium:v1.15.6", annotations=objects.HELM_MARKS),
+        config("mine"),
+        objects.release(revision=1, status="superseded", manifest=OLD),
+        objects.release(revision=2, manifest=installed),
+        objects.release(revision=3, status="pending-upgrade", version="1.16.0", manifest=NEW),
+        ours,
+    )
+    data = command("recover", "--dry-run", "-o", "json").json["data"]
+    assert (data["action"], data["good_revision"]) == ("back", 2)
+    assert data["reason"] == (
+        "nothing of it is applied: the running Cilium is left as it is (revision 2 was unhealthy too, says the journal)"
+    )
+    stub_helm.answer(stdout="")
+    command("recover", "--yes", "--no-wait", "--helm", str(stub_helm.path))
+    assert stub_helm.calls[-1].argv[:3] == ["rollback", "cilium", "2"]
+
+
+def test_a_change_of_the_only_revision_is_no_first_installation_where_that_was_unhealthy(
+    cluster: FakeCluster, command: Command
+) -> None:
+    stuck(cluster, "pending-upgrade", agent="1.15.6", debug="old")
+    first = told(revision=1, from_revision=0, result="unhealthy")["data"]["key"]
+    cluster.add(objects.config_map(journal.NAME, {"a": first, "b": told()["data"]["key"]}))
+    data = command("recover", "--dry-run", "-o", "json").json["data"]
+    assert (data["action"], data["good_revision"]) == ("back", 1)
