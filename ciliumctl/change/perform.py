@@ -159,7 +159,7 @@ def _left_something(run: _Run) -> bool:
 
 
 def _entry(target: Target, how: How) -> journal.Entry:
-    return journal.entry(
+    begun = journal.entry(
         how.holder,
         how.operation,
         target.before.name,
@@ -168,6 +168,12 @@ def _entry(target: Target, how: How) -> journal.Entry:
         version=target.chart.version,
         values=target.changed,
     )
+    return replace(begun, paused=_mark(target) if how.stages is not None else "")
+
+
+def _mark(target: Target) -> str:
+    """The mark of the pause that a staged restart begins with; empty where an earlier run has made it."""
+    return paused.mark(target.before.revision, target.config) if paused.of(target.before) is None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,8 +252,8 @@ def _paused(run: _Run) -> tuple[int, Mapping[str, Any], tuple[rollout.Workload, 
         return before.revision, before.config, resuming.outstanding(run.kube, before, how.where)
     how.report.resume = _HALF_WAY
     inputs = replace(run.target.inputs, flags=(*run.target.inputs.flags, *paused.FLAGS))
-    mark = paused.mark(before.revision, run.target.config)
-    made = run.helm("Changing the Helm release, updates paused", inputs, f"{how.description} {mark}")
+    description = f"{how.description} {_mark(run.target)}"
+    made = run.helm("Changing the Helm release, updates paused", inputs, description)
     return made.revision, made.config, rollout.needed(before.manifest, made.manifest, before.namespace)
 
 

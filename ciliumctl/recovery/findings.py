@@ -28,7 +28,8 @@ HALF_WAY = frozenset({"pending-install", "pending-upgrade", "pending-rollback", 
 class Findings:
     """All that a proposal is made of. `before` is the revision that was there, and the one to go back to.
 
-    Where the newest revision is whole, `before` is the last good one.
+    Where the newest revision is whole, `before` is the last good one. `pause` is the mark of the pause of updates that
+    the newest revision is in, or was to be in when it was killed.
     """
 
     past: Past
@@ -39,6 +40,7 @@ class Findings:
     applied: Applied
     health: status.Status
     stale: tuple[rollout.Workload, ...] = ()
+    pause: str = ""
     now: float = field(default=0.0)
 
     @property
@@ -96,8 +98,17 @@ def look(kube: Kube, where: status.Where, now: float) -> Findings:
         applied=applied,
         health=health,
         stale=stale,
+        pause=_pause(newest, entry),
         now=now,
     )
+
+
+def _pause(newest: Release, entry: Entry | None) -> str:
+    """The mark: in the description, or in the journal where Helm did not come to write that."""
+    marked = paused.marked(newest.description)
+    if marked or entry is None or not paused.laid_over(newest.config):
+        return marked
+    return paused.marked(entry.paused)
 
 
 def not_restarted(kube: Kube, past: Past, made: Release, entry: Entry) -> tuple[rollout.Workload, ...]:

@@ -138,7 +138,8 @@ def _half_way(found: Findings, wish: Wish) -> tuple[Action, str]:
         return "finish", "every object is applied; Helm only did not come to write it down"
     if applied.none:
         return "back", "nothing of it is applied: the running Cilium is left as it is"
-    if applied.state_of(_agents(found)) in {"new", "neither"}:
+    # With updates paused, a changed DaemonSet replaces nothing.
+    if not found.pause and applied.state_of(_agents(found)) in {"new", "neither"}:
         return "forward", f"{_count(found)}, and the agents are being replaced: going back would replace them twice"
     return "back", f"{_count(found)}, and the agents are untouched: going back restarts none of them"
 

@@ -92,7 +92,7 @@ def command(
     late = recovery.late(result, deadline)
     if late is not None:
         session.fail(late, result, render)
-    session.finish(result, render, then="" if wait else "status --wait")
+    session.finish(result, render, then="" if wait or result.paused else "status --wait")
 
 
 def _ask(session: Session, ahead: Proposal) -> None:
@@ -156,6 +156,9 @@ def render(out: Writer, result: Recovered) -> None:
     out.line(f"{before}; now revision {result.revision}, Cilium {result.version}")
     for step in result.steps:
         out.line("- ", step.title, f": {step.detail}" if step.detail else "")
+    if result.paused:
+        goes_on = out.address("`ciliumctl upgrade --batch SIZE` goes on, `ciliumctl rollback` goes back")
+        out.line(("updates are paused: ", "warn"), goes_on)
     if result.status is not None:
         out.line()
         show_status(out, result.status)
