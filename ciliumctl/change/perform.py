@@ -15,7 +15,7 @@ from ciliumctl.change.target import Target
 from ciliumctl.clients.helm import Helm, Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.defaults import WAIT_SECONDS
-from ciliumctl.errors import CiliumctlError, Exists, TimedOut
+from ciliumctl.errors import CiliumctlError, Exists, Locked, TimedOut
 from ciliumctl.report import Reporter
 from ciliumctl.status import Status
 from ciliumctl.values.paths import difference
@@ -95,12 +95,12 @@ def perform(kube: Kube, target: Target, how: How) -> Changed:
     if target.unchanged and not how.mend:
         how.report.note("Cilium is as asked for: unchanged")
         return result
-    with lock.held(kube, how.holder, how.report):
+    with lock.held(kube, how.holder, how.report) as mine:
         check_still_so(kube, target, how.where)
         with journal.keeping(kube, how.where.namespace, _entry(target, how), how.report) as record:
             if how.first is not None:
                 how.first()
-            run = _Run(kube=kube, target=target, how=how, record=record)
+            run = _Run(kube=kube, target=target, how=how, record=record, lock=mine)
             result = _or_back(run, result) if how.atomic else _change(run, result)
             if result.outcome == "taken-back":
                 record.ended("taken-back", status.summary(result.status) if result.status is not None else "")
@@ -120,7 +120,11 @@ def _or_back(run: _Run, result: Changed) -> Changed:
     work = taking_back.Work(helm=how.helm, where=how.where, report=how.report, seconds=_seconds_back(how))
     try:
         result = _change(run, result)
+    except Locked:
+        # Somebody else is at work: nothing more is changed, not even back.
+        raise
     except CiliumctlError as error:
+        run.lock.check()
         if _left_something(run):
             back = taking_back.take_back(kube, before, work)
             run.record.also(back.revision)
@@ -131,6 +135,7 @@ def _or_back(run: _Run, result: Changed) -> Changed:
         raise
     if result.ok:
         return result
+    run.lock.check()
     back = taking_back.take_back(kube, before, work)
     run.record.also(back.revision)
     return replace(result, outcome="taken-back", revision=back.revision, taken_back=back)
@@ -184,10 +189,12 @@ class _Run:
     target: Target
     how: How
     record: journal.Record
+    lock: lock.Held
 
     def helm(self, title: str, inputs: Inputs, description: str) -> Release:
         """Let Helm make a revision."""
         before = self.target.before
+        self.lock.check()
         with self.how.report.step(title) as step:
             made = self.how.helm.upgrade(
                 before.name,
@@ -234,7 +241,9 @@ def _in_stages(run: _Run, stages: Stages, result: Changed) -> Changed:
     revision, config, restarts = _paused(run)
     rollout.restart(kube, restarts, how.report)
     result = replace(result, outcome="paused", revision=revision, restarted=tuple(str(item) for item in restarts))
-    work = staged.Work(where=how.where, deadline=how.deadline, report=how.report, gate=how.gate, stages=stages)
+    work = staged.Work(
+        where=how.where, deadline=how.deadline, report=how.report, gate=how.gate, stages=stages, check=run.lock.check
+    )
     rolled = staged.roll(kube, work)
     if rolled.status is not None or rolled.left:
         return replace(result, left=rolled.left, status=rolled.status, late=rolled.late)

@@ -74,15 +74,17 @@ class Recovered:
 class _Work:
     """One recovery on its way: what it works with, and the steps that it took."""
 
-    def __init__(self, kube: Kube, found: Findings, how: How) -> None:
+    def __init__(self, kube: Kube, found: Findings, how: How, mine: lock.Held) -> None:
         self.kube = kube
+        self.lock = mine
         self.found = found
         self.how = how
         self.steps: list[Step] = []
         self.restarted: tuple[rollout.Workload, ...] = ()
 
     def do(self, title: str, work: Callable[[], str]) -> None:
-        """Take a step."""
+        """Take a step. Raises `Locked` when somebody else may be at work by now."""
+        self.lock.check()
         with self.how.report.step(title) as step:
             detail = work()
             step.finish(detail)
@@ -104,6 +106,7 @@ class _Work:
 
     def restart(self, workloads: tuple[rollout.Workload, ...]) -> None:
         """Restart what must be, rolling."""
+        self.lock.check()
         rollout.restart(self.kube, workloads, self.how.report)
         self.restarted = workloads
         self.steps += [
@@ -118,9 +121,9 @@ def perform(kube: Kube, found: Findings, ahead: Proposal, how: How) -> Recovered
         Locked: somebody is at work by now; Exists: the release was changed meanwhile; CiliumctlError: a step failed,
             and running it again goes on.
     """
-    work = _Work(kube, found, how)
     how.report.resume = "run `ciliumctl recover` again: it looks anew and goes on"
-    with lock.held(kube, how.holder, how.report):
+    with lock.held(kube, how.holder, how.report) as mine:
+        work = _Work(kube, found, how, mine)
         _check_still_so(kube, found, how)
         entry = journal.entry(
             how.holder,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ciliumctl import journal, yaml_files
+from ciliumctl import journal, machine, yaml_files
 from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import FakeCluster
@@ -39,7 +39,7 @@ def told(**more: Any) -> objects.Object:
     return objects.config_map(journal.NAME, {"key": json.dumps(entry)})
 
 
-def lease(*, renewed: datetime) -> objects.Object:
+def lease(*, renewed: datetime, process: str = "") -> objects.Object:
     moment = renewed.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {
         "apiVersion": "coordination.k8s.io/v1",
@@ -47,7 +47,7 @@ def lease(*, renewed: datetime) -> objects.Object:
         "metadata": {
             "name": "ciliumctl",
             "namespace": "kube-system",
-            "annotations": {"ciliumctl.io/command": "ciliumctl upgrade"},
+            "annotations": {"ciliumctl.io/command": "ciliumctl upgrade", "ciliumctl.io/process": process},
         },
         "spec": {
             "holderIdentity": "jane@laptop (process 7)",
@@ -219,7 +219,11 @@ def test_another_tool_s_operation_gets_its_time_unless_it_is_known_to_be_dead(
 
 def test_only_a_lock_that_was_left_is_taken_away(cluster: FakeCluster, command: Command) -> None:
     cluster.add(*objects.healthy_cilium())
-    cluster.add(lease(renewed=datetime.now(UTC) - timedelta(minutes=5)), told(from_revision=0, revision=1))
+    # A process of this machine that has ended: there is nothing to wait for.
+    ended = machine.here().rpartition("/")[0] + "/1"
+    cluster.add(
+        lease(renewed=datetime.now(UTC) - timedelta(minutes=5), process=ended), told(from_revision=0, revision=1)
+    )
     ran = command("recover", "--yes", "-o", "json")
     assert ran.code == 0, ran.err
     assert ran.json["data"]["action"] == "tidy"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from ciliumctl.change.batches import Stages
 from ciliumctl.change.perform import How, perform
 from ciliumctl.change.target import Target
 from ciliumctl.clients.helm import Helm, HelmOptions, Inputs
-from ciliumctl.clients.kube import SECRETS, ConnectOptions, Kube, connect
-from ciliumctl.errors import HelmFailed
+from ciliumctl.clients.kube import LEASES, SECRETS, ConnectOptions, Kube, connect
+from ciliumctl.errors import HelmFailed, Locked
 from ciliumctl.report import Reporter
 from ciliumctl.wait import Deadline
 from tests.world import objects
@@ -67,3 +68,18 @@ def test_the_journal_has_the_mark_of_a_pause_before_helm_is_asked(
     with pytest.raises(HelmFailed):
         perform(kube, wanted, how(stub_helm, stages=stages, first=first))
     assert seen == [mark]
+
+
+@pytest.mark.parametrize("more", [{}, {"atomic": True}])
+def test_a_run_that_has_lost_its_lock_asks_helm_for_nothing_more(
+    kube: Kube, stub_helm: StubHelm, monkeypatch: pytest.MonkeyPatch, more: dict[str, bool]
+) -> None:
+    monkeypatch.setattr(lock, "RENEWED_EVERY", 0.01)
+
+    def first() -> None:
+        kube.delete(LEASES, lock.NAME, lock.NAMESPACE)
+        time.sleep(1)
+
+    with pytest.raises(Locked):
+        perform(kube, target(kube, {"debug": {"enabled": True}}), how(stub_helm, first=first, **more))
+    assert [call.argv[0] for call in stub_helm.calls if call.argv[0] in {"upgrade", "rollback"}] == []
