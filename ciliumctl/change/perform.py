@@ -15,7 +15,7 @@ from ciliumctl.change.target import Target
 from ciliumctl.clients.helm import Helm, Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.defaults import WAIT_SECONDS
-from ciliumctl.errors import CiliumctlError, Exists, Locked, TimedOut
+from ciliumctl.errors import CiliumctlError, Locked, TimedOut
 from ciliumctl.report import Reporter
 from ciliumctl.status import Status
 from ciliumctl.values.paths import difference
@@ -96,7 +96,7 @@ def perform(kube: Kube, target: Target, how: How) -> Changed:
         how.report.note("Cilium is as asked for: unchanged")
         return result
     with lock.held(kube, how.holder, how.report) as mine:
-        check_still_so(kube, target, how.where)
+        release.check_still_so(kube, target.before, how.where.storage)
         with journal.keeping(kube, how.where.namespace, _entry(target, how), how.report) as record:
             if how.first is not None:
                 how.first()
@@ -279,18 +279,6 @@ def _result(kube: Kube, target: Target) -> Changed:
         version=target.chart.version,
         values=target.changed,
     )
-
-
-def check_still_so(kube: Kube, target: Target, where: status.Where) -> None:
-    """The target was made before the lock was held. Raises `Exists` when somebody was faster."""
-    there = release.current(kube, where.release, where.namespace, where.storage)
-    revision = there.revision if there is not None else 0
-    if revision != target.before.revision:
-        raise Exists(
-            f"Helm release `{where.release}` was changed meanwhile: it is at revision {revision}, "
-            f"not {target.before.revision}",
-            hint="look at it with `ciliumctl status`, then run the command again",
-        )
 
 
 def late(result: Changed, deadline: Deadline) -> TimedOut | None:

@@ -12,7 +12,7 @@ from ciliumctl.change.perform import How, perform
 from ciliumctl.change.target import Target
 from ciliumctl.clients.helm import Helm, HelmOptions, Inputs
 from ciliumctl.clients.kube import LEASES, SECRETS, ConnectOptions, Kube, connect
-from ciliumctl.errors import HelmFailed, Locked
+from ciliumctl.errors import Exists, HelmFailed, Locked
 from ciliumctl.report import Reporter
 from ciliumctl.wait import Deadline
 from tests.world import objects
@@ -83,3 +83,15 @@ def test_a_run_that_has_lost_its_lock_asks_helm_for_nothing_more(
     with pytest.raises(Locked):
         perform(kube, target(kube, {"debug": {"enabled": True}}), how(stub_helm, first=first, **more))
     assert [call.argv[0] for call in stub_helm.calls if call.argv[0] in {"upgrade", "rollback"}] == []
+
+
+@pytest.mark.parametrize("state", ["superseded", "failed"])
+def test_a_release_whose_status_changed_before_the_lock_was_held_is_left_alone(
+    cluster: FakeCluster, kube: Kube, stub_helm: StubHelm, state: str
+) -> None:
+    wanted = target(kube, {"debug": {"enabled": True}})
+    cluster.add(objects.release(revision=3, status=state))
+    with pytest.raises(Exists) as caught:
+        perform(kube, wanted, how(stub_helm))
+    assert f"it is at revision 3, {state}" in caught.value.message
+    assert stub_helm.calls == []
