@@ -397,3 +397,15 @@ def test_going_back_into_a_staged_restart_puts_its_mark_back(
     assert ran.code == 0, ran.err
     assert (ran.json["data"]["revision"], ran.json["data"]["paused"]) == (4, True)
     assert description(cluster, 4) == f"Rollback to 2 {MARK}"
+
+
+def test_a_change_of_values_alone_is_told_without_a_way_between_versions(
+    cluster: FakeCluster, command: Command
+) -> None:
+    stuck(cluster, "pending-upgrade", agent="1.15.6", debug="new")
+    cluster.add(
+        objects.release(revision=2, status="pending-upgrade", manifest=NEW),
+        told(operation="config set"),
+    )
+    ran = command("recover", "--dry-run")
+    assert "begun:   config set of 1.15.6 by jane@laptop" in ran.out

@@ -119,7 +119,8 @@ def show_preview(out: Writer, ahead: Proposal) -> None:
         f" since {_age(ahead.age_seconds)}",
     )
     if ahead.operation:
-        moved = f" from {ahead.from_version} to {ahead.version}" if ahead.from_version else f" of {ahead.version}"
+        moves = ahead.from_version not in {"", ahead.version}
+        moved = f" from {ahead.from_version} to {ahead.version}" if moves else f" of {ahead.version}"
         out.line(
             "begun:   " if bad else "made by: ",
             f"{ahead.operation}{moved} by {ahead.who}, {ahead.began[:19].replace('T', ' ')}",
