@@ -107,14 +107,14 @@ class Past:
 
     def entry_of(self, revision: Revision) -> Entry | None:
         """The newest entry about a revision; a run that was killed did not come to write its number."""
-        entries = self.about(revision)
+        made = revision.updated if isinstance(revision, Release) else ""
+        entries = [entry for entry in self.about(revision) if not made or not _over_before(entry, moment(made))]
         exact = [entry for entry in entries if entry.revision == revision.revision]
         if exact:
             return exact[-1]
         # What a killed run began with was the revision before, or one that was not kept.
         begun = [entry for entry in entries if not entry.revision and entry.from_revision == revision.revision - 1]
-        made = revision.updated if isinstance(revision, Release) else ""
-        return next((entry for entry in reversed(begun) if not made or entry.began[:19] <= made[:19]), None)
+        return next((entry for entry in reversed(begun) if not made or moment(entry.began) <= moment(made)), None)
 
     def killed(self, entry: Entry, now: float) -> bool:
         """Whether an operation that says nothing of its end is not at work any more."""
@@ -122,6 +122,11 @@ class Past:
             return False
         mine = self.held is not None and self.held.holder.process == entry.process and self.held.holder.who == entry.who
         return not (mine and self.held is not None and self.held.alive(now))
+
+
+def _over_before(entry: Entry, made: datetime) -> bool:
+    """Whether an operation had ended before a revision was made: it cannot have made it."""
+    return bool(entry.ended) and moment(entry.ended) - made < -_CLOCKS
 
 
 def _since(entry: Entry, first: datetime) -> bool:
@@ -169,18 +174,18 @@ def _if_allowed(call: Any, instead: Any) -> Any:
 def look(kube: Kube, where: status.Where, *, now: float | None = None) -> History:
     """The whole history."""
     found = past(kube, where)
-    moment = time.time() if now is None else now
+    at = time.time() if now is None else now
     good = last_good(found)
-    lines = [_line(found, number, good, moment) for number in range(len(found.revisions))]
+    lines = [_line(found, number, good, at) for number in range(len(found.revisions))]
     told = {entry.key for entry in map(found.entry_of, found.revisions) if entry is not None}
-    lines += [_attempt(found, entry, moment) for entry in found.entries if not entry.revision and entry.key not in told]
+    lines += [_attempt(found, entry, at) for entry in found.entries if not entry.revision and entry.key not in told]
     return History(
         context=kube.context,
         namespace=where.namespace,
         release=where.release,
         owner=found.owner.tool if found.owner is not None else "",
         journal=bool(found.entries),
-        lines=tuple(sorted(lines, key=lambda line: (line.when[:19], line.revision))),
+        lines=tuple(sorted(lines, key=lambda line: (moment(line.when), line.revision))),
     )
 
 

@@ -269,3 +269,22 @@ def test_where_helm_does_not_say_when_a_release_began_the_journal_is_believed(
 ) -> None:
     cluster.add(*revisions("deployed", first=first), told(entry(5, revision=1)))
     assert [line.who for line in history.look(kube, WHERE).lines] == ["jane"]
+
+
+@pytest.mark.parametrize(("ended", "who"), [("2025-12-31T23:58:00+00:00", ""), ("2026-01-01T00:00:30+00:00", "jane")])
+def test_an_attempt_that_had_failed_before_a_revision_was_made_did_not_make_it(
+    cluster: FakeCluster, kube: Kube, ended: str, who: str
+) -> None:
+    failed = entry(1, began="2025-12-31T23:57:00+00:00", ended=ended, from_revision=1, result="failed")
+    cluster.add(*revisions("superseded", "deployed"), told(failed))
+    (line,) = [line for line in history.look(kube, WHERE).lines if line.revision == 2]
+    assert line.who == who
+
+
+def test_helm_s_times_are_those_of_its_machine_s_zone(cluster: FakeCluster, kube: Kube) -> None:
+    cluster.add(
+        *revisions("superseded", "deployed", updated="2025-12-31T20:05:00.5-05:00"),
+        told(entry(1, from_revision=1)),
+    )
+    (line,) = [line for line in history.look(kube, WHERE).lines if line.revision == 2]
+    assert (line.who, line.result) == ("jane", "killed")

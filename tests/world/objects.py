@@ -154,6 +154,7 @@ def release(
     manifest: str = "",
     templates: dict[str, str] | None = None,
     first: str = "",
+    updated: str = "2026-01-01T00:00:00Z",
 ) -> Object:
     body = {
         "name": name,
@@ -164,7 +165,7 @@ def release(
         "info": {
             "status": status,
             "first_deployed": first,
-            "last_deployed": "2026-01-01T00:00:00Z",
+            "last_deployed": updated,
             "description": description,
         },
         "chart": {
