@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 
 from ciliumctl import journal, lock, owners, release, status
 from ciliumctl.change import paused
+from ciliumctl.change.resuming import moment
 from ciliumctl.clients.helm import Release, Revision
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import Forbidden, NotFound, UsageError
@@ -20,6 +22,10 @@ from ciliumctl.values.paths import difference as differing
 from ciliumctl.values.paths import get, split
 
 HIDDEN = "(hidden)"
+# How far the clocks of two machines may be apart.
+_CLOCKS = timedelta(minutes=1)
+# The longest that an installation works before it asks Helm.
+_PREPARING = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +98,23 @@ class Past:
         """The newest revision, whatever its state."""
         return self.revisions[-1]
 
+    def about(self, revision: Revision) -> tuple[Entry, ...]:
+        """The entries about the release that a revision is of, not about an earlier one of the same name."""
+        first = revision.first if isinstance(revision, Release) else ""
+        if not first:
+            return self.entries
+        return tuple(entry for entry in self.entries if _since(entry, moment(first)))
+
     def entry_of(self, revision: Revision) -> Entry | None:
         """The newest entry about a revision; a run that was killed did not come to write its number."""
-        exact = [entry for entry in self.entries if entry.revision == revision.revision]
+        made = revision.updated if isinstance(revision, Release) else ""
+        entries = [entry for entry in self.about(revision) if not made or not _over_before(entry, moment(made))]
+        exact = [entry for entry in entries if entry.revision == revision.revision]
         if exact:
             return exact[-1]
         # What a killed run began with was the revision before, or one that was not kept.
-        begun = [entry for entry in self.entries if not entry.revision and entry.from_revision == revision.revision - 1]
-        made = revision.updated if isinstance(revision, Release) else ""
-        return next((entry for entry in reversed(begun) if not made or entry.began[:19] <= made[:19]), None)
+        begun = [entry for entry in entries if not entry.revision and entry.from_revision == revision.revision - 1]
+        return next((entry for entry in reversed(begun) if not made or moment(entry.began) <= moment(made)), None)
 
     def killed(self, entry: Entry, now: float) -> bool:
         """Whether an operation that says nothing of its end is not at work any more."""
@@ -108,6 +122,20 @@ class Past:
             return False
         mine = self.held is not None and self.held.holder.process == entry.process and self.held.holder.who == entry.who
         return not (mine and self.held is not None and self.held.alive(now))
+
+
+def _over_before(entry: Entry, made: datetime) -> bool:
+    """Whether an operation had ended before a revision was made: it cannot have made it."""
+    return bool(entry.ended) and moment(entry.ended) - made < -_CLOCKS
+
+
+def _since(entry: Entry, first: datetime) -> bool:
+    """Whether an operation worked on the release that was installed at a moment, or installed it."""
+    if entry.ended:
+        return moment(entry.ended) - first >= -_CLOCKS
+    # It is at work, or was killed: only an installation begins before there is a release.
+    ahead = _CLOCKS if entry.from_revision else _PREPARING
+    return moment(entry.began) - first >= -ahead
 
 
 def past(kube: Kube, where: status.Where, *, changing: bool = False) -> Past:
@@ -146,18 +174,18 @@ def _if_allowed(call: Any, instead: Any) -> Any:
 def look(kube: Kube, where: status.Where, *, now: float | None = None) -> History:
     """The whole history."""
     found = past(kube, where)
-    moment = time.time() if now is None else now
+    at = time.time() if now is None else now
     good = last_good(found)
-    lines = [_line(found, number, good, moment) for number in range(len(found.revisions))]
+    lines = [_line(found, number, good, at) for number in range(len(found.revisions))]
     told = {entry.key for entry in map(found.entry_of, found.revisions) if entry is not None}
-    lines += [_attempt(found, entry, moment) for entry in found.entries if not entry.revision and entry.key not in told]
+    lines += [_attempt(found, entry, at) for entry in found.entries if not entry.revision and entry.key not in told]
     return History(
         context=kube.context,
         namespace=where.namespace,
         release=where.release,
         owner=found.owner.tool if found.owner is not None else "",
         journal=bool(found.entries),
-        lines=tuple(sorted(lines, key=lambda line: (line.when[:19], line.revision))),
+        lines=tuple(sorted(lines, key=lambda line: (moment(line.when), line.revision))),
     )
 
 
@@ -174,6 +202,19 @@ def current(found: Past) -> Release | None:
     """The revision that is installed: the newest one that Helm calls deployed."""
     deployed = [item for item in found.revisions if isinstance(item, Release) and item.status == "deployed"]
     return deployed[-1] if deployed else None
+
+
+def replaced(found: Past) -> Release | None:
+    """The revision that the agents ran with before the newest one, whatever is known of their health then.
+
+    It is the one that Helm calls deployed; Helm killed at its last step has called it superseded already.
+    """
+    earlier = [item for item in found.revisions[:-1] if isinstance(item, Release)]
+    for state in ("deployed", "superseded"):
+        fitting = [item for item in earlier if item.status == state]
+        if fitting:
+            return fitting[-1]
+    return None
 
 
 def last_good(found: Past) -> Release | None:
@@ -234,7 +275,7 @@ def _shown(key: str, values: Mapping[str, Any]) -> Any:
 def _line(found: Past, number: int, good: Release | None, now: float) -> Line:
     revision = found.revisions[number]
     entry = found.entry_of(revision)
-    line = _attempt(found, entry, now) if entry is not None else _on_the_way(found, revision.revision)
+    line = _attempt(found, entry, now) if entry is not None else _on_the_way(found, revision)
     line = replace(line, revision=revision.revision, status=revision.status)
     if not isinstance(revision, Release):
         return replace(line, message="what Helm stored of it is damaged")
@@ -255,9 +296,9 @@ def _line(found: Past, number: int, good: Release | None, now: float) -> Line:
     )
 
 
-def _on_the_way(found: Past, revision: int) -> Line:
+def _on_the_way(found: Past, revision: Revision) -> Line:
     """What is known of a revision that an operation made besides its own; its health is told by that one."""
-    by = next((entry for entry in found.entries if revision in entry.others), None)
+    by = next((entry for entry in found.about(revision) if revision.revision in entry.others), None)
     who, program = (by.who, by.ciliumctl) if by is not None else ("", "")
     return Line(revision=0, when="", operation="", who=who, ciliumctl=program)
 

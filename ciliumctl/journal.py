@@ -47,7 +47,8 @@ class Entry:
     """One operation. `values` are the dotted paths that it changed: never what they were set to.
 
     `running` is what an operation leaves that was killed; `done` is one that did not wait for Cilium to be healthy.
-    `others` are the revisions that it made besides: with updates paused, or when it took its own back.
+    `others` are the revisions that it made besides: with updates paused, or when it took its own back. `paused` is the
+    mark of a pause that it is about to make (`change.paused`): Helm writes its description only when it is done.
     """
 
     operation: str
@@ -66,6 +67,7 @@ class Entry:
     values: tuple[str, ...] = ()
     result: Result = "running"
     message: str = ""
+    paused: str = ""
     key: str = ""
 
 

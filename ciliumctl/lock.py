@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,10 @@ from ciliumctl.wait import overtime
 NAME = "ciliumctl"
 NAMESPACE = "kube-system"
 SECONDS = 60
+#: Seconds between two renewals.
+RENEWED_EVERY = SECONDS / 3
+# Seconds between two looks at a lock that has run out by our clock.
+_LOOK_EVERY = 5.0
 # Seconds for giving it back, when the time was up already.
 _TIDYING = 10.0
 _COMMAND = "ciliumctl.io/command"
@@ -42,6 +47,7 @@ class Lock:
     since: float
     lapses: float
     uid: str
+    renewed: str = ""
 
     def alive(self, now: float) -> bool:
         """Whether its holder may be at work: it is renewed, and its process is not known to have ended."""
@@ -97,7 +103,23 @@ def _lock(lease: Manifest) -> Lock:
         since=_seconds(dig(lease, "spec", "acquireTime", default="")),
         lapses=renewed + dig(lease, "spec", "leaseDurationSeconds", default=SECONDS),
         uid=dig(lease, "metadata", "uid", default=""),
+        renewed=dig(lease, "spec", "renewTime", default=""),
     )
+
+
+class Held:
+    """The lock that this run holds, or has lost."""
+
+    def __init__(self) -> None:
+        self.lost = threading.Event()
+
+    def check(self) -> None:
+        """Go on only with the lock. Raises `Locked` when it was taken away or over: somebody else may be at work."""
+        if self.lost.is_set():
+            raise Locked(
+                "this run has lost its lock on the cluster: somebody else may be at work",
+                hint="`ciliumctl status` shows how far it came, `ciliumctl history` who else is at work",
+            )
 
 
 @contextmanager
@@ -107,28 +129,33 @@ def held(
     report: Reporter,
     *,
     now: Callable[[], float] = time.time,
-    every: float = SECONDS / 3,
-) -> Iterator[None]:
-    """Hold the lock while the block runs, renewing it every `every` seconds.
+    every: float | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[Held]:
+    """Hold the lock while the block runs, renewing it. What it gives says when it was lost.
 
-    A lock that was not renewed for a minute, or whose process on this machine has ended, is taken over. A user who may
-    not use Leases goes on without, with a warning: Helm's own lock on the release still holds.
+    A lock is taken over whose process on this machine has ended, or that has run out and is not renewed for another
+    minute of ours: clocks of two machines differ. A user who may not use Leases goes on without, with a warning: Helm's
+    own lock on the release still holds.
 
     Raises:
         Locked: somebody else holds it.
     """
     try:
-        lease = _acquire(kube, holder, report, now())
+        lease = _acquire(kube, holder, report, now, pause)
     except Forbidden as error:
         report.warn(f"no lock can be held: {error.message}", "make sure that nobody else changes Cilium now")
-        yield
+        yield Held()
         return
+    mine = Held()
     uid = dig(lease, "metadata", "uid", default="")
     stopped = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(kube, uid, stopped, now, every), daemon=True)
+    keeper = threading.Thread(
+        target=_keep, args=(kube, uid, stopped, mine.lost, now, every or RENEWED_EVERY), daemon=True
+    )
     keeper.start()
     try:
-        yield
+        yield mine
     finally:
         stopped.set()
         try:
@@ -139,19 +166,47 @@ def held(
             report.note(f"the lock could not be given back; it runs out in {SECONDS} s")
 
 
-def _acquire(kube: Kube, holder: Holder, report: Reporter, now: float) -> Manifest:
-    manifest = _manifest(holder, now)
+def _acquire(
+    kube: Kube, holder: Holder, report: Reporter, now: Callable[[], float], pause: Callable[[float], None]
+) -> Manifest:
     for _attempt in range(3):
         try:
-            return kube.create(LEASES, manifest, NAMESPACE)
+            return kube.create(LEASES, _manifest(holder, now()), NAMESPACE)
         except Conflict:
             there = look(kube)
         if there is None:
             continue
-        refuse_if_alive(there, now)
+        refuse_if_alive(there, now())
+        if not machine.gone(there.holder.process) and not _abandoned(kube, there, report, now, pause):
+            continue
         report.note(f"taking over the lock of {there.holder.who}, who is gone")
         clear(kube, there)
     raise Locked("the lock changes hands too quickly", hint="try again in a moment")
+
+
+def _abandoned(
+    kube: Kube, there: Lock, report: Reporter, now: Callable[[], float], pause: Callable[[float], None]
+) -> bool:
+    """Whether nobody renews a lock that has run out by our clock; false when it is gone by itself.
+
+    Raises:
+        Locked: it is renewed: the clocks differ, and its holder is at work.
+    """
+    with report.step(f"Waiting whether {there.holder.who} still renews the lock") as step:
+        for _look in range(math.ceil(SECONDS / _LOOK_EVERY)):
+            pause(_LOOK_EVERY)
+            seen = look(kube)
+            if seen is None:
+                step.finish("it was given back")
+                return False
+            if (seen.uid, seen.renewed) != (there.uid, there.renewed):
+                since = max(0, int(now() - seen.since))
+                raise Locked(
+                    f"{seen.holder.who} has been running `{seen.holder.command}` on this cluster for {since} s",
+                    hint="wait for it; it renews its lock, and its machine's clock differs from this one's",
+                )
+        step.finish("nobody does")
+    return True
 
 
 def _manifest(holder: Holder, now: float) -> Manifest:
@@ -170,12 +225,17 @@ def _manifest(holder: Holder, now: float) -> Manifest:
     }
 
 
-def _keep(kube: Kube, uid: str, stopped: threading.Event, now: Callable[[], float], every: float) -> None:
+def _keep(
+    kube: Kube, uid: str, stopped: threading.Event, lost: threading.Event, now: Callable[[], float], every: float
+) -> None:
     while not stopped.wait(every):
         patch = {"metadata": {"uid": uid}, "spec": {"renewTime": _moment(now())}}
         try:
             kube.patch(LEASES, NAME, patch, NAMESPACE)
         except (NotFound, Conflict):
+            # Taken away, or over: a thread cannot stop the others, so they ask before each step.
+            if not stopped.is_set():
+                lost.set()
             return
         except (ClusterError, TimedOut):
             # The API server may be away for a while; the next round tries again.

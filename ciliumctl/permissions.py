@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import yaml
 
 from ciliumctl import yaml_files
-from ciliumctl.clients.kube import LEASES, NAMESPACES, SECRETS, Access, Kube, Manifest, Resource, namespace_of
+from ciliumctl.clients.kube import LEASES, NAMESPACES, SECRETS, Access, Kube, Manifest, Resource, name_of, namespace_of
 from ciliumctl.errors import Forbidden
 
 _VERBS = ("create", "get", "patch")
@@ -17,6 +17,11 @@ _EVERYTHING = Access(verb="*", resource=Resource("*", "*", "*"))
 def documents(manifest: str) -> list[Manifest]:
     """The objects in a rendered manifest. Raises `yaml.YAMLError` when it is no YAML."""
     return [document for document in yaml_files.parse_all(manifest) if isinstance(document, dict)]
+
+
+def keyed(manifest: str) -> dict[tuple[str, str, str], Manifest]:
+    """The objects in a rendered manifest by kind, namespace (empty where it names none) and name."""
+    return {(str(item.get("kind")), namespace_of(item), name_of(item)): item for item in documents(manifest)}
 
 
 def is_admin(kube: Kube) -> bool:

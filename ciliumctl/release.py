@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ciliumctl.clients.helm import Release, Revision, decode, revision_of
 from ciliumctl.clients.kube import CONFIG_MAPS, SECRETS, Kube, Resource
-from ciliumctl.errors import HelmFailed, Missing
+from ciliumctl.errors import Exists, HelmFailed, Missing
 
 # A list's items do not say what they are.
 _KINDS = {SECRETS: "Secret", CONFIG_MAPS: "ConfigMap"}
@@ -38,6 +38,23 @@ def current(kube: Kube, name: str, namespace: str, resource: Resource = SECRETS)
     """The release's newest revision; `None` when there is no such release. Two requests."""
     known = revisions(kube, name, namespace, resource)
     return read(kube, known[-1], resource) if known else None
+
+
+def check_still_so(kube: Kube, before: Revision, resource: Resource = SECRETS) -> None:
+    """Look, under the lock, whether what was looked at before it is still so. One request.
+
+    Raises:
+        Exists: somebody was faster.
+    """
+    known = revisions(kube, before.name, before.namespace, resource)
+    there = known[-1] if known else None
+    if there is None or (there.revision, there.status) != (before.revision, before.status):
+        now = f"at revision {there.revision}, {there.status}" if there is not None else "gone"
+        raise Exists(
+            f"Helm release `{before.name}` was changed meanwhile: it is {now}, "
+            f"and was at revision {before.revision}, {before.status}",
+            hint="look at it with `ciliumctl history`, then run the command again",
+        )
 
 
 def read(kube: Kube, revision: Revision, resource: Resource = SECRETS) -> Release | None:

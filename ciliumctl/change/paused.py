@@ -1,7 +1,8 @@
 """A staged restart that is under way: the release says `OnDelete`, so that no pod is replaced before its turn.
 
 The mark of it is in the description of the Helm revision: it names the revision before and what the user had set
-there, so that any later run can go on or put it back.
+there, so that any later run can go on or put it back. Helm writes a description only when it is done, so the mark is in
+the journal too, from before Helm is asked: there `recover` finds it when Helm was killed.
 """
 
 from __future__ import annotations
@@ -44,6 +45,17 @@ def of(release: Release) -> Pause | None:
         return None
     own = dict(item.split("=", 1) for item in (found["own"] or "").split())
     return Pause(since=int(found["revision"]), own={split(path): value for path, value in own.items()})
+
+
+def marked(description: str) -> str:
+    """The mark in a description; empty where there is none."""
+    found = _MARK.search(description)
+    return found[0] if found is not None else ""
+
+
+def laid_over(config: Mapping[str, Any]) -> bool:
+    """Whether values have all that a pause lays over them."""
+    return all(get(config, path) == ON_DELETE for path in STRATEGIES)
 
 
 def own_values(release: Release) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from ciliumctl.change.target import Target
 from ciliumctl.clients.helm import Helm, Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.defaults import WAIT_SECONDS
-from ciliumctl.errors import CiliumctlError, Exists, TimedOut
+from ciliumctl.errors import CiliumctlError, Locked, TimedOut
 from ciliumctl.report import Reporter
 from ciliumctl.status import Status
 from ciliumctl.values.paths import difference
@@ -95,12 +95,12 @@ def perform(kube: Kube, target: Target, how: How) -> Changed:
     if target.unchanged and not how.mend:
         how.report.note("Cilium is as asked for: unchanged")
         return result
-    with lock.held(kube, how.holder, how.report):
-        check_still_so(kube, target, how.where)
+    with lock.held(kube, how.holder, how.report) as mine:
+        release.check_still_so(kube, target.before, how.where.storage)
         with journal.keeping(kube, how.where.namespace, _entry(target, how), how.report) as record:
             if how.first is not None:
                 how.first()
-            run = _Run(kube=kube, target=target, how=how, record=record)
+            run = _Run(kube=kube, target=target, how=how, record=record, lock=mine)
             result = _or_back(run, result) if how.atomic else _change(run, result)
             if result.outcome == "taken-back":
                 record.ended("taken-back", status.summary(result.status) if result.status is not None else "")
@@ -120,7 +120,11 @@ def _or_back(run: _Run, result: Changed) -> Changed:
     work = taking_back.Work(helm=how.helm, where=how.where, report=how.report, seconds=_seconds_back(how))
     try:
         result = _change(run, result)
+    except Locked:
+        # Somebody else is at work: nothing more is changed, not even back.
+        raise
     except CiliumctlError as error:
+        run.lock.check()
         if _left_something(run):
             back = taking_back.take_back(kube, before, work)
             run.record.also(back.revision)
@@ -131,6 +135,7 @@ def _or_back(run: _Run, result: Changed) -> Changed:
         raise
     if result.ok:
         return result
+    run.lock.check()
     back = taking_back.take_back(kube, before, work)
     run.record.also(back.revision)
     return replace(result, outcome="taken-back", revision=back.revision, taken_back=back)
@@ -159,7 +164,7 @@ def _left_something(run: _Run) -> bool:
 
 
 def _entry(target: Target, how: How) -> journal.Entry:
-    return journal.entry(
+    begun = journal.entry(
         how.holder,
         how.operation,
         target.before.name,
@@ -168,6 +173,12 @@ def _entry(target: Target, how: How) -> journal.Entry:
         version=target.chart.version,
         values=target.changed,
     )
+    return replace(begun, paused=_mark(target) if how.stages is not None else "")
+
+
+def _mark(target: Target) -> str:
+    """The mark of the pause that a staged restart begins with; empty where an earlier run has made it."""
+    return paused.mark(target.before.revision, target.config) if paused.of(target.before) is None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,10 +189,12 @@ class _Run:
     target: Target
     how: How
     record: journal.Record
+    lock: lock.Held
 
     def helm(self, title: str, inputs: Inputs, description: str) -> Release:
         """Let Helm make a revision."""
         before = self.target.before
+        self.lock.check()
         with self.how.report.step(title) as step:
             made = self.how.helm.upgrade(
                 before.name,
@@ -228,7 +241,9 @@ def _in_stages(run: _Run, stages: Stages, result: Changed) -> Changed:
     revision, config, restarts = _paused(run)
     rollout.restart(kube, restarts, how.report)
     result = replace(result, outcome="paused", revision=revision, restarted=tuple(str(item) for item in restarts))
-    work = staged.Work(where=how.where, deadline=how.deadline, report=how.report, gate=how.gate, stages=stages)
+    work = staged.Work(
+        where=how.where, deadline=how.deadline, report=how.report, gate=how.gate, stages=stages, check=run.lock.check
+    )
     rolled = staged.roll(kube, work)
     if rolled.status is not None or rolled.left:
         return replace(result, left=rolled.left, status=rolled.status, late=rolled.late)
@@ -246,8 +261,8 @@ def _paused(run: _Run) -> tuple[int, Mapping[str, Any], tuple[rollout.Workload, 
         return before.revision, before.config, resuming.outstanding(run.kube, before, how.where)
     how.report.resume = _HALF_WAY
     inputs = replace(run.target.inputs, flags=(*run.target.inputs.flags, *paused.FLAGS))
-    mark = paused.mark(before.revision, run.target.config)
-    made = run.helm("Changing the Helm release, updates paused", inputs, f"{how.description} {mark}")
+    description = f"{how.description} {_mark(run.target)}"
+    made = run.helm("Changing the Helm release, updates paused", inputs, description)
     return made.revision, made.config, rollout.needed(before.manifest, made.manifest, before.namespace)
 
 
@@ -264,18 +279,6 @@ def _result(kube: Kube, target: Target) -> Changed:
         version=target.chart.version,
         values=target.changed,
     )
-
-
-def check_still_so(kube: Kube, target: Target, where: status.Where) -> None:
-    """The target was made before the lock was held. Raises `Exists` when somebody was faster."""
-    there = release.current(kube, where.release, where.namespace, where.storage)
-    revision = there.revision if there is not None else 0
-    if revision != target.before.revision:
-        raise Exists(
-            f"Helm release `{where.release}` was changed meanwhile: it is at revision {revision}, "
-            f"not {target.before.revision}",
-            hint="look at it with `ciliumctl status`, then run the command again",
-        )
 
 
 def late(result: Changed, deadline: Deadline) -> TimedOut | None:

@@ -44,6 +44,8 @@ class Work:
     report: Reporter
     gate: float
     stages: Stages
+    #: Asked before each batch; raises when no more may be changed.
+    check: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,7 @@ def roll(kube: Kube, work: Work) -> Rolled:
     for number, part in enumerate(parts, 1):
         if work.deadline.passed:
             return _stopped(kube, work, _Failed(status=_whole(kube, work), late=True))
+        work.check()
         _tell_how_to_go_on(work.report, number, parts, len(old))
         failed = _one_batch(kube, work, part, before, f"Batch {number} of {len(parts)}")
         if failed is not None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from ciliumctl.clients.kube import Kube, Manifest, Resource, name_of, namespace_of
+from ciliumctl.clients.kube import Kube, Manifest, Resource
 from ciliumctl.parallel import gather_all
-from ciliumctl.permissions import documents
+from ciliumctl.permissions import keyed
 
 Key = tuple[str, str, str]
 State = Literal["new", "old", "neither"]
@@ -44,7 +44,7 @@ class Applied:
 
 def look(kube: Kube, before: str, after: str, namespace: str) -> Applied:
     """Compare. A request for each object that differs, in parallel, and two to learn the kinds."""
-    old, new = _keyed(before), _keyed(after)
+    old, new = keyed(before), keyed(after)
     keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     if not keys:
         return Applied()
@@ -60,10 +60,6 @@ def shown(key: Key) -> str:
     """An object's kind and name."""
     kind, place, name = key
     return f"{kind} {place + '/' if place else ''}{name}"
-
-
-def _keyed(manifest: str) -> dict[Key, Manifest]:
-    return {(str(item.get("kind")), namespace_of(item), name_of(item)): item for item in documents(manifest)}
 
 
 def _live(

@@ -13,7 +13,7 @@ from ciliumctl.clients.helm import Release
 from ciliumctl.clients.kube import PODS, Kube, Manifest, dig
 from ciliumctl.errors import ForeignOwner, Locked, Refused
 from ciliumctl.history import Past
-from ciliumctl.journal import Entry
+from ciliumctl.journal import BAD, Entry
 from ciliumctl.parallel import together
 from ciliumctl.recovery.applied import Applied
 from ciliumctl.recovery.applied import look as look_applied
@@ -26,7 +26,11 @@ HALF_WAY = frozenset({"pending-install", "pending-upgrade", "pending-rollback", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that a proposal is made of. `before` is the revision that was there, and the one to go back to."""
+    """All that a proposal is made of. `before` is the revision that was there, and the one to go back to.
+
+    Where the newest revision is whole, `before` is the last good one. `pause` is the mark of the pause of updates that
+    the newest revision is in, or was to be in when it was killed.
+    """
 
     past: Past
     newest: Release
@@ -36,6 +40,7 @@ class Findings:
     applied: Applied
     health: status.Status
     stale: tuple[rollout.Workload, ...] = ()
+    pause: str = ""
     now: float = field(default=0.0)
 
     @property
@@ -71,10 +76,11 @@ def look(kube: Kube, where: status.Where, now: float) -> Findings:
             hint=f"go back with Helm itself: `helm rollback {where.release} REVISION -n {where.namespace}`; "
             "`ciliumctl history` shows the revisions",
         )
-    before = history.last_good(past)
+    half_way = newest.status in HALF_WAY
+    # Not the last good one: going back must change nothing but what was begun, and the agents run with this one.
+    before = history.replaced(past) if half_way else history.last_good(past)
     killed = tuple(entry for entry in past.entries if past.killed(entry, now))
     entry = past.entry_of(newest)
-    half_way = newest.status in HALF_WAY
     applied = (
         look_applied(kube, before.manifest if before is not None else "", newest.manifest, newest.namespace)
         if half_way
@@ -92,8 +98,17 @@ def look(kube: Kube, where: status.Where, now: float) -> Findings:
         applied=applied,
         health=health,
         stale=stale,
+        pause=_pause(newest, entry),
         now=now,
     )
+
+
+def _pause(newest: Release, entry: Entry | None) -> str:
+    """The mark: in the description, or in the journal where Helm did not come to write that."""
+    marked = paused.marked(newest.description)
+    if marked or entry is None or not paused.laid_over(newest.config):
+        return marked
+    return paused.marked(entry.paused)
 
 
 def not_restarted(kube: Kube, past: Past, made: Release, entry: Entry) -> tuple[rollout.Workload, ...]:
@@ -159,6 +174,14 @@ def refuse_if_at_work(found: Findings, *, abandoned: bool) -> None:
         hint=f"wait until Helm's time is up ({int(HELM_SECONDS - found.age)} s), or add `--abandoned` "
         "when you know that nobody is at work on it",
     )
+
+
+def unwell_before(found: Findings) -> str:
+    """What the journal holds against the revision to go back to; empty when nothing."""
+    entry = found.past.entry_of(found.before) if found.before is not None else None
+    if entry is None or found.before is None or entry.result not in BAD:
+        return ""
+    return f"revision {found.before.revision} was {entry.result} too, says the journal"
 
 
 def trouble(found: Findings) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ciliumctl import __version__, journal, lock, release, status
-from ciliumctl.change import rollout
+from ciliumctl.change import paused, rollout
 from ciliumctl.clients.helm import Helm, Inputs, Release, Revision, restated, unpack_chart
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import Conflict, Exists, OutsideError, TimedOut
@@ -43,7 +43,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """What was done and what there is now."""
+    """What was done and what there is now.
+
+    `paused` says that it is in a staged restart: nothing is waited for, `ciliumctl upgrade --batch SIZE` goes on.
+    """
 
     kind: ClassVar[str] = "Recovery"
 
@@ -59,6 +62,7 @@ class Recovered:
     release_status: str
     steps: tuple[Step, ...] = ()
     restarted: tuple[str, ...] = ()
+    paused: bool = False
     status: status.Status | None = None
 
     @property
@@ -70,15 +74,17 @@ class Recovered:
 class _Work:
     """One recovery on its way: what it works with, and the steps that it took."""
 
-    def __init__(self, kube: Kube, found: Findings, how: How) -> None:
+    def __init__(self, kube: Kube, found: Findings, how: How, mine: lock.Held) -> None:
         self.kube = kube
+        self.lock = mine
         self.found = found
         self.how = how
         self.steps: list[Step] = []
         self.restarted: tuple[rollout.Workload, ...] = ()
 
     def do(self, title: str, work: Callable[[], str]) -> None:
-        """Take a step."""
+        """Take a step. Raises `Locked` when somebody else may be at work by now."""
+        self.lock.check()
         with self.how.report.step(title) as step:
             detail = work()
             step.finish(detail)
@@ -100,6 +106,7 @@ class _Work:
 
     def restart(self, workloads: tuple[rollout.Workload, ...]) -> None:
         """Restart what must be, rolling."""
+        self.lock.check()
         rollout.restart(self.kube, workloads, self.how.report)
         self.restarted = workloads
         self.steps += [
@@ -114,9 +121,9 @@ def perform(kube: Kube, found: Findings, ahead: Proposal, how: How) -> Recovered
         Locked: somebody is at work by now; Exists: the release was changed meanwhile; CiliumctlError: a step failed,
             and running it again goes on.
     """
-    work = _Work(kube, found, how)
     how.report.resume = "run `ciliumctl recover` again: it looks anew and goes on"
-    with lock.held(kube, how.holder, how.report):
+    with lock.held(kube, how.holder, how.report) as mine:
+        work = _Work(kube, found, how, mine)
         _check_still_so(kube, found, how)
         entry = journal.entry(
             how.holder,
@@ -126,6 +133,7 @@ def perform(kube: Kube, found: Findings, ahead: Proposal, how: How) -> Recovered
             from_version=found.newest.chart_version,
             version=found.newest.chart_version,
         )
+        entry = replace(entry, paused=_mark(found, ahead.action))
         with journal.keeping(kube, found.newest.namespace, entry, how.report) as record:
             _ACTIONS[ahead.action](work)
             _close_the_killed(work, ahead)
@@ -134,7 +142,8 @@ def perform(kube: Kube, found: Findings, ahead: Proposal, how: How) -> Recovered
                 raise OutsideError("the release is gone", hint="`ciliumctl status` shows what is there")
             record.made(there.revision)
             result = _result(kube, found, ahead, there, work)
-            if how.wait:
+            # With updates paused nobody replaces the pods: there is nothing to wait for.
+            if how.wait and not result.paused:
                 how.report.resume = (
                     "the release is mended and still rolled out: `ciliumctl status --wait` goes on waiting"
                 )
@@ -167,7 +176,19 @@ def _result(kube: Kube, found: Findings, ahead: Proposal, there: Release, work: 
         release_status=there.status,
         steps=tuple(work.steps),
         restarted=tuple(map(str, work.restarted)),
+        paused=paused.of(there) is not None,
     )
+
+
+def _mark(found: Findings, action: Action) -> str:
+    """The mark of the pause that the release is in afterwards; empty for none."""
+    if action == "back":
+        return paused.marked(found.before.description) if found.before is not None else ""
+    return found.pause
+
+
+def _with_mark(description: str, mark: str) -> str:
+    return f"{description} {mark}" if mark else description
 
 
 def _tidy(work: _Work) -> None:
@@ -188,10 +209,8 @@ def _finish(work: _Work) -> None:
                 lambda revision=revision: work.restate(revision, "superseded", _described(revision)),  # type: ignore[misc]
             )
     newest = found.newest
-    work.do(
-        f"Marking revision {newest.revision} deployed",
-        lambda: work.restate(newest, "deployed", f"ciliumctl {__version__} recover: all of it was applied"),
-    )
+    text = _with_mark(f"ciliumctl {__version__} recover: all of it was applied", found.pause)
+    work.do(f"Marking revision {newest.revision} deployed", lambda: work.restate(newest, "deployed", text))
     _restart_older(work, newest)
 
 
@@ -202,6 +221,7 @@ def _described(revision: Revision) -> str:
 def _forward(work: _Work) -> None:
     """The same change again, with the chart and the values that Helm stored when it was begun."""
     newest = work.found.newest
+    text = _with_mark(f"ciliumctl {__version__} recover: revision {newest.revision} again", work.found.pause)
     _mark_failed(work)
     made: list[Release] = []
 
@@ -214,7 +234,7 @@ def _forward(work: _Work) -> None:
                     str(chart),
                     Inputs(generated=newest.config),
                     namespace=newest.namespace,
-                    description=f"ciliumctl {__version__} recover: revision {newest.revision} again",
+                    description=text,
                 )
             )
         return f"revision {made[0].revision}, Cilium {made[0].chart_version}"
@@ -234,9 +254,22 @@ def _back(work: _Work) -> None:
         return f"Cilium {before.chart_version}"
 
     work.do(f"Going back to revision {before.revision}", back)
+    _pause_again(work, before)
     # Agents that started since then read the configuration of the change that is taken back; the others never did.
     candidates = rollout.needed(found.newest.manifest, before.manifest, before.namespace)
     work.restart(older_than(work.kube, candidates, began(found), newer=True))
+
+
+def _pause_again(work: _Work, before: Release) -> None:
+    """Helm's description of a way back is its own: put the mark of a staged restart into it."""
+    mark = paused.marked(before.description)
+    made = release.current(work.kube, before.name, before.namespace, work.how.where.storage) if mark else None
+    if made is None or made.revision <= work.found.newest.revision:
+        return
+    text = _with_mark(made.description, mark)
+    work.do(
+        f"Marking revision {made.revision} as a staged restart", lambda: work.restate(made, made.status, text) and ""
+    )
 
 
 def _mark_failed(work: _Work) -> None:

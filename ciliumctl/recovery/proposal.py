@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from ciliumctl.change import paused
 from ciliumctl.errors import Refused
 from ciliumctl.recovery.applied import Applied
-from ciliumctl.recovery.findings import Findings, trouble
+from ciliumctl.recovery.findings import Findings, trouble, unwell_before
 
 Action = Literal["none", "tidy", "restart", "finish", "forward", "back", "continue", "uninstall"]
 Wish = Literal["", "forward", "back"]
@@ -60,6 +60,8 @@ def propose(found: Findings, context: str, wish: Wish = "") -> Proposal:
         Refused: the direction that is wished for is not open.
     """
     action, reason = _decide(found, wish)
+    note = unwell_before(found) if action == "back" else ""
+    reason = f"{reason} ({note})" if note else reason
     newest, entry, held = found.newest, found.entry, found.past.held
     agent = next((part for part in found.health.components if part.name == "agent"), None)
     return Proposal(
@@ -136,7 +138,8 @@ def _half_way(found: Findings, wish: Wish) -> tuple[Action, str]:
         return "finish", "every object is applied; Helm only did not come to write it down"
     if applied.none:
         return "back", "nothing of it is applied: the running Cilium is left as it is"
-    if applied.state_of(_agents(found)) in {"new", "neither"}:
+    # With updates paused, a changed DaemonSet replaces nothing.
+    if not found.pause and applied.state_of(_agents(found)) in {"new", "neither"}:
         return "forward", f"{_count(found)}, and the agents are being replaced: going back would replace them twice"
     return "back", f"{_count(found)}, and the agents are untouched: going back restarts none of them"
 

@@ -13,7 +13,7 @@ from ciliumctl import certificates
 from ciliumctl.clients.helm import Release
 from ciliumctl.clients.kube import CRDS, SECRETS, Kube, Manifest, Resource, dig, name_of, namespace_of
 from ciliumctl.errors import ClusterError
-from ciliumctl.permissions import documents
+from ciliumctl.permissions import keyed
 
 Severity = Literal["note", "warning", "destructive"]
 _CA = "cilium-ca"
@@ -47,7 +47,7 @@ class Way:
     @classmethod
     def between(cls, before: Release, after: Release) -> Way:
         """The way from `before` to `after`."""
-        return cls(before=before, after=after, old=_keyed(before), new=_keyed(after))
+        return cls(before=before, after=after, old=keyed(before.manifest), new=keyed(after.manifest))
 
     @property
     def deleted(self) -> list[Manifest]:
@@ -63,10 +63,6 @@ class Way:
     def changed(self) -> list[Manifest]:
         """What becomes another one, as it will be."""
         return [item for key, item in self.new.items() if key in self.old and self.old[key] != item]
-
-
-def _keyed(found: Release) -> dict[tuple[str, str, str], Manifest]:
-    return {(str(item.get("kind")), namespace_of(item), name_of(item)): item for item in documents(found.manifest)}
 
 
 def minor(version: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from ciliumctl import history, journal, lock, release, status
 from ciliumctl.change import rollout
 from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import Kube
-from ciliumctl.errors import Exists, OutsideError, TimedOut
+from ciliumctl.errors import OutsideError, TimedOut
 from ciliumctl.report import Reporter
 from ciliumctl.values.paths import difference
 from ciliumctl.wait import Deadline
@@ -73,7 +73,7 @@ def perform(kube: Kube, before: Release, after: Release, how: How) -> RolledBack
         values=values,
     )
     with lock.held(kube, how.holder, how.report):
-        _check_still_so(kube, before, how)
+        release.check_still_so(kube, before, how.where.storage)
         with journal.keeping(kube, after.namespace, entry, how.report) as record:
             how.report.resume = (
                 "`ciliumctl recover` mends a release that was stopped half-way; `ciliumctl status` shows it"
@@ -118,16 +118,6 @@ def apply(kube: Kube, after: Release, how: How) -> Release:
             raise OutsideError("helm went back, and its release is gone", hint="`ciliumctl status` shows what is there")
         step.finish(f"revision {made.revision}, Cilium {made.chart_version}")
     return made
-
-
-def _check_still_so(kube: Kube, before: Release, how: How) -> None:
-    there = release.current(kube, before.name, before.namespace, how.where.storage)
-    if there is None or (there.revision, there.status) != (before.revision, before.status):
-        now = f"at revision {there.revision}, {there.status}" if there is not None else "gone"
-        raise Exists(
-            f"Helm release `{before.name}` was changed meanwhile: it is {now}",
-            hint="look at it with `ciliumctl history`, then run the command again",
-        )
 
 
 def late(result: RolledBack, deadline: Deadline) -> TimedOut | None:

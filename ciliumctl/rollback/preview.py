@@ -86,7 +86,7 @@ def _asked_for(found: Past, newest: Release, wanted: int) -> Release:
     target = next((item for item in found.revisions if item.revision == wanted), None)
     if target is None:
         why = "was removed from Helm's history" if wanted < found.revisions[0].revision else "does not exist"
-        raise UsageError(f"revision {wanted} {why}: there is {kept}", hint="see them with `ciliumctl history`")
+        raise UsageError(f"revision {wanted} {why}: Helm keeps {kept}", hint="see them with `ciliumctl history`")
     if not isinstance(target, Release):
         raise Refused(f"what Helm stored of revision {wanted} is damaged", hint="choose another: `ciliumctl history`")
     if wanted == newest.revision and newest.status == "deployed":

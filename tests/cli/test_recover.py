@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ciliumctl import journal, yaml_files
+from ciliumctl import journal, machine, yaml_files
 from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import FakeCluster
@@ -39,7 +39,7 @@ def told(**more: Any) -> objects.Object:
     return objects.config_map(journal.NAME, {"key": json.dumps(entry)})
 
 
-def lease(*, renewed: datetime) -> objects.Object:
+def lease(*, renewed: datetime, process: str = "") -> objects.Object:
     moment = renewed.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {
         "apiVersion": "coordination.k8s.io/v1",
@@ -47,7 +47,7 @@ def lease(*, renewed: datetime) -> objects.Object:
         "metadata": {
             "name": "ciliumctl",
             "namespace": "kube-system",
-            "annotations": {"ciliumctl.io/command": "ciliumctl upgrade"},
+            "annotations": {"ciliumctl.io/command": "ciliumctl upgrade", "ciliumctl.io/process": process},
         },
         "spec": {
             "holderIdentity": "jane@laptop (process 7)",
@@ -219,7 +219,11 @@ def test_another_tool_s_operation_gets_its_time_unless_it_is_known_to_be_dead(
 
 def test_only_a_lock_that_was_left_is_taken_away(cluster: FakeCluster, command: Command) -> None:
     cluster.add(*objects.healthy_cilium())
-    cluster.add(lease(renewed=datetime.now(UTC) - timedelta(minutes=5)), told(from_revision=0, revision=1))
+    # A process of this machine that has ended: there is nothing to wait for.
+    ended = machine.here().rpartition("/")[0] + "/1"
+    cluster.add(
+        lease(renewed=datetime.now(UTC) - timedelta(minutes=5), process=ended), told(from_revision=0, revision=1)
+    )
     ran = command("recover", "--yes", "-o", "json")
     assert ran.code == 0, ran.err
     assert ran.json["data"]["action"] == "tidy"
@@ -260,3 +264,148 @@ def test_what_something_else_manages_is_left_to_it(cluster: FakeCluster, command
     cluster.add(objects.daemon_set(annotations=marks), objects.release(status="pending-install"))
     ran = command("recover", "--yes", "-o", "json")
     assert (ran.code, ran.json["error"]["code"]) == (3, "foreign-owner")
+
+
+def test_what_is_installed_is_gone_back_to_whatever_the_journal_says_of_its_health(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    installed = manifest(config("mine"), objects.daemon_set(image="quay.io/cilium/cilium:v1.15.6"))
+    ours = told(from_revision=2)
+    ours["data"]["earlier"] = told(revision=2, from_revision=1, result="unhealthy")["data"]["key"]
+    cluster.add(
+        objects.daemon_set(image="quay.io/cilium/cilium:v1.15.6", annotations=objects.HELM_MARKS),
+        config("mine"),
+        objects.release(revision=1, status="superseded", manifest=OLD),
+        objects.release(revision=2, manifest=installed),
+        objects.release(revision=3, status="pending-upgrade", version="1.16.0", manifest=NEW),
+        ours,
+    )
+    data = command("recover", "--dry-run", "-o", "json").json["data"]
+    assert (data["action"], data["good_revision"]) == ("back", 2)
+    assert data["reason"] == (
+        "nothing of it is applied: the running Cilium is left as it is (revision 2 was unhealthy too, says the journal)"
+    )
+    stub_helm.answer(stdout="")
+    command("recover", "--yes", "--no-wait", "--helm", str(stub_helm.path))
+    assert stub_helm.calls[-1].argv[:3] == ["rollback", "cilium", "2"]
+
+
+def test_a_change_of_the_only_revision_is_no_first_installation_where_that_was_unhealthy(
+    cluster: FakeCluster, command: Command
+) -> None:
+    stuck(cluster, "pending-upgrade", agent="1.15.6", debug="old")
+    first = told(revision=1, from_revision=0, result="unhealthy")["data"]["key"]
+    cluster.add(objects.config_map(journal.NAME, {"a": first, "b": told()["data"]["key"]}))
+    data = command("recover", "--dry-run", "-o", "json").json["data"]
+    assert (data["action"], data["good_revision"]) == ("back", 1)
+
+
+ON_DELETE = {"updateStrategy": {"type": "OnDelete"}, "envoy": {"updateStrategy": {"type": "OnDelete"}}}
+MARK = "[updates paused since revision 1; own updateStrategy.type=RollingUpdate]"
+
+
+def description(cluster: FakeCluster, revision: int) -> str:
+    """What Helm's record says of a revision."""
+    found = cluster.get("secrets", f"sh.helm.release.v1.cilium.v{revision}", "kube-system")
+    assert found is not None
+    body = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(found["data"]["release"]))))
+    return str(body["info"]["description"])
+
+
+def stuck_pausing(cluster: FakeCluster, *, agent: str, debug: str) -> None:
+    """A staged upgrade whose helm was killed before it wrote the description."""
+    stuck(cluster, "pending-upgrade", agent=agent, debug=debug)
+    text = "Preparing upgrade"
+    cluster.add(
+        objects.release(
+            revision=2, status="pending-upgrade", version="1.16.0", manifest=NEW, config=ON_DELETE, description=text
+        ),
+        told(paused=MARK),
+    )
+
+
+def last_entry(cluster: FakeCluster) -> dict[str, Any]:
+    kept = cluster.get("configmaps", journal.NAME, "kube-system")
+    assert kept is not None
+    entries: list[dict[str, Any]] = [json.loads(text) for text in kept["data"].values()]
+    return max(entries, key=lambda entry: str(entry["began"]))
+
+
+def test_a_staged_upgrade_that_is_finished_is_still_paused_and_not_waited_for(
+    cluster: FakeCluster, command: Command
+) -> None:
+    stuck_pausing(cluster, agent="1.16.0", debug="new")
+    ran = command("recover", "--yes")
+    assert ran.code == 0, ran.err
+    assert "updates are paused: `ciliumctl" in ran.out
+    assert "upgrade --batch SIZE" in ran.out
+    assert description(cluster, 2).endswith(f"recover: all of it was applied {MARK}")
+    assert (last_entry(cluster)["operation"], last_entry(cluster)["result"]) == ("recover", "done")
+
+
+def test_a_staged_upgrade_that_is_made_again_keeps_its_mark(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    stuck_pausing(cluster, agent="1.15.6", debug="new")
+    stub_helm.answer_release(version=3)
+    command("recover", "--forward", "--yes", "--no-wait", "--helm", str(stub_helm.path))
+    argv = stub_helm.calls[-1].argv
+    assert argv[argv.index("--description") + 1].endswith(f"recover: revision 2 again {MARK}")
+    # A recovery that is killed too leaves the mark to the next one.
+    assert last_entry(cluster)["paused"] == MARK
+
+
+def test_a_staged_upgrade_has_replaced_no_agent_and_goes_back(cluster: FakeCluster, command: Command) -> None:
+    stuck_pausing(cluster, agent="1.16.0", debug="old")
+    data = command("recover", "--dry-run", "-o", "json").json["data"]
+    assert (data["action"], data["good_revision"]) == ("back", 1)
+
+
+def test_values_of_the_user_s_own_are_no_pause_whatever_the_journal_says(
+    cluster: FakeCluster, command: Command
+) -> None:
+    stuck(cluster, "pending-upgrade", agent="1.16.0", debug="new")
+    cluster.add(told(paused=MARK))
+    ran = command("recover", "--yes", "-o", "json")
+    assert (ran.code, ran.json["data"]["paused"]) == (0, False)
+    assert MARK not in description(cluster, 2)
+
+
+def test_going_back_into_a_staged_restart_puts_its_mark_back(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    made = objects.release(revision=4, manifest=OLD, config=ON_DELETE, description="Rollback to 2")
+    cluster.add(
+        objects.daemon_set(image="quay.io/cilium/cilium:v1.15.6", annotations=objects.HELM_MARKS),
+        config("old"),
+        objects.release(revision=2, manifest=OLD, config=ON_DELETE, description=f"upgrade {MARK}"),
+        objects.release(revision=3, status="pending-upgrade", version="1.16.0", manifest=NEW),
+        told(from_revision=2),
+    )
+    stub_helm.answer(stdout="")
+    # This helm makes a revision, as the real one does.
+    posting = (
+        "import urllib.request\n"
+        f"urllib.request.urlopen(urllib.request.Request({cluster.url + '/api/v1/namespaces/kube-system/secrets'!r}, "
+        f"data={json.dumps(made).encode()!r}, headers={{'Content-Type': 'application/json'}}, method='POST'))\n"
+    )
+    script = stub_helm.path.read_text()
+    stub_helm.path.write_text(f"{script.rpartition('sys.exit')[0]}{posting}sys.exit(0)\n")
+    ran = command("recover", "--back", "--yes", "-o", "json", "--helm", str(stub_helm.path))
+    assert ran.code == 0, ran.err
+    assert (ran.json["data"]["revision"], ran.json["data"]["paused"]) == (4, True)
+    assert description(cluster, 4) == f"Rollback to 2 {MARK}"
+
+
+def test_a_change_of_values_alone_is_told_without_a_way_between_versions(
+    cluster: FakeCluster, command: Command
+) -> None:
+    stuck(cluster, "pending-upgrade", agent="1.15.6", debug="new")
+    cluster.add(
+        objects.release(revision=2, status="pending-upgrade", manifest=NEW),
+        told(operation="config set"),
+    )
+    ran = command("recover", "--dry-run")
+    assert "begun:   config set of 1.15.6 by jane@laptop" in ran.out

@@ -100,7 +100,7 @@ def test_what_would_be_lost_for_good_needs_the_context_s_name(
     ("arguments", "code", "said"),
     [
         (("2",), 2, "revision 2 is the one that is installed"),
-        (("9",), 2, "revision 9 does not exist: there is 1, 2"),
+        (("9",), 2, "revision 9 does not exist: Helm keeps 1, 2"),
     ],
 )
 def test_a_revision_that_makes_no_sense_is_refused(
@@ -118,7 +118,7 @@ def test_a_revision_that_helm_does_not_keep_any_more_is_told_as_such(
     cluster.add(objects.release(revision=7, status="superseded", manifest="x"), objects.release(revision=8))
     ran = command("rollback", "3", "--yes", "--helm", str(stub_helm.path))
     assert ran.code == 2
-    assert "revision 3 was removed from Helm's history: there is 7, 8" in ran.err
+    assert "revision 3 was removed from Helm's history: Helm keeps 7, 8" in ran.err
 
 
 def test_a_pending_release_is_for_recover_to_mend(cluster: FakeCluster, command: Command, stub_helm: StubHelm) -> None:

@@ -224,3 +224,67 @@ def test_one_revision_can_be_asked_for(cluster: FakeCluster, kube: Kube) -> None
     with pytest.raises(UsageError) as caught:
         history.only(found, 7)
     assert "1, 2" in caught.value.hint
+
+
+FRESH = "2026-01-01T06:00:00.5Z"
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        {"revision": 2, "result": "unhealthy", "ended": "2026-01-01T01:05:00+00:00"},
+        {"revision": 7, "others": [2], "result": "taken-back", "ended": "2026-01-01T01:05:00+00:00"},
+        # Killed: it says nothing of an end.
+        {"from_revision": 1},
+    ],
+)
+def test_a_journal_of_a_release_that_was_removed_says_nothing_about_a_new_one(
+    cluster: FakeCluster, kube: Kube, old: dict[str, Any]
+) -> None:
+    cluster.add(*revisions("superseded", "superseded", "deployed", first=FRESH), told(entry(1, **old)))
+    lines = [line for line in history.look(kube, WHERE).lines if line.revision]
+    assert [(line.who, line.result) for line in lines] == [("", "")] * 3
+    assert good(kube) == 2
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        {"began": "2026-01-01T05:55:00+00:00", "ended": "2026-01-01T06:02:00+00:00", "revision": 1},
+        # The clock of the machine it ran on is behind.
+        {"began": "2026-01-01T05:50:00+00:00", "ended": "2026-01-01T05:59:20+00:00", "revision": 1},
+        {"began": "2026-01-01T05:55:00+00:00", "ended": "", "from_revision": 0, "revision": 1},
+    ],
+)
+def test_the_installation_itself_began_before_helm_s_first_word_of_the_release(
+    cluster: FakeCluster, kube: Kube, mine: dict[str, Any]
+) -> None:
+    cluster.add(*revisions("deployed", first=FRESH), told(entry(5, **mine)))
+    assert [line.who for line in history.look(kube, WHERE).lines] == ["jane"]
+
+
+@pytest.mark.parametrize("first", ["0001-01-01T00:00:00Z", "yesterday", ""])
+def test_where_helm_does_not_say_when_a_release_began_the_journal_is_believed(
+    cluster: FakeCluster, kube: Kube, first: str
+) -> None:
+    cluster.add(*revisions("deployed", first=first), told(entry(5, revision=1)))
+    assert [line.who for line in history.look(kube, WHERE).lines] == ["jane"]
+
+
+@pytest.mark.parametrize(("ended", "who"), [("2025-12-31T23:58:00+00:00", ""), ("2026-01-01T00:00:30+00:00", "jane")])
+def test_an_attempt_that_had_failed_before_a_revision_was_made_did_not_make_it(
+    cluster: FakeCluster, kube: Kube, ended: str, who: str
+) -> None:
+    failed = entry(1, began="2025-12-31T23:57:00+00:00", ended=ended, from_revision=1, result="failed")
+    cluster.add(*revisions("superseded", "deployed"), told(failed))
+    (line,) = [line for line in history.look(kube, WHERE).lines if line.revision == 2]
+    assert line.who == who
+
+
+def test_helm_s_times_are_those_of_its_machine_s_zone(cluster: FakeCluster, kube: Kube) -> None:
+    cluster.add(
+        *revisions("superseded", "deployed", updated="2025-12-31T20:05:00.5-05:00"),
+        told(entry(1, from_revision=1)),
+    )
+    (line,) = [line for line in history.look(kube, WHERE).lines if line.revision == 2]
+    assert (line.who, line.result) == ("jane", "killed")

@@ -62,11 +62,13 @@ def test_somebody_else_s_lock_is_told_with_who_what_and_how_long(kube: Kube) -> 
 def test_a_lock_that_nobody_renews_is_taken_over(kube: Kube) -> None:
     clock = Clock()
     events: list[Event] = []
+    waited: list[float] = []
     with lock.held(kube, OTHER, Reporter(events.append), now=clock, every=600):
         clock.now += lock.SECONDS + 1
-        with lock.held(kube, ME, Reporter(events.append), now=clock):
+        with lock.held(kube, ME, Reporter(events.append), now=clock, pause=waited.append):
             found = kube.get(LEASES, lock.NAME, lock.NAMESPACE)
             assert dig(found, "spec", "holderIdentity", default="") == ME.who
+    assert sum(waited) >= lock.SECONDS
     assert any("taking over the lock of jane@there" in str(event) for event in events)
 
 
@@ -112,3 +114,46 @@ def test_who_holds_the_lock_or_left_it_can_be_asked(kube: Kube) -> None:
         assert "has been running `ciliumctl uninstall` on this cluster for 20 s" in lock.told(kube, now=clock.now)
         clock.now += 120
         assert lock.told(kube, now=clock.now) == f"{OTHER.who} left the lock behind; the next change takes it over"
+
+
+def test_a_lock_that_is_renewed_is_not_taken_over_however_far_ahead_our_clock_is(kube: Kube) -> None:
+    theirs, ours = Clock(), Clock()
+    ours.now += 3 * lock.SECONDS
+    silent = Reporter(lambda _event: None)
+
+    def renew(seconds: float) -> None:
+        theirs.now += seconds
+        if theirs.now >= 1_700_000_020:
+            spec = {"renewTime": "2023-11-14T22:13:40.000000Z"}
+            kube.patch(LEASES, lock.NAME, {"spec": spec}, lock.NAMESPACE)
+
+    with lock.held(kube, OTHER, silent, now=theirs, every=600) as other:
+        with pytest.raises(Locked) as caught, lock.held(kube, ME, silent, now=ours, pause=renew):
+            pass
+        assert "jane@there (process 2) has been running `ciliumctl uninstall`" in caught.value.message
+        assert lease(kube) is not None
+        other.check()
+
+
+def test_a_lock_that_is_given_back_while_it_is_watched_is_free(kube: Kube) -> None:
+    clock = Clock()
+    silent = Reporter(lambda _event: None)
+    with lock.held(kube, OTHER, silent, now=clock, every=600):
+        clock.now += lock.SECONDS + 1
+
+        def give_back(_seconds: float) -> None:
+            kube.delete(LEASES, lock.NAME, lock.NAMESPACE)
+
+        with lock.held(kube, ME, silent, now=clock, pause=give_back):
+            found = kube.get(LEASES, lock.NAME, lock.NAMESPACE)
+            assert dig(found, "spec", "holderIdentity", default="") == ME.who
+
+
+def test_who_has_lost_the_lock_is_told_before_the_next_step(kube: Kube) -> None:
+    with lock.held(kube, ME, Reporter(lambda _event: None), every=0.01) as mine:
+        mine.check()
+        kube.delete(LEASES, lock.NAME, lock.NAMESPACE)
+        assert mine.lost.wait(10)
+        with pytest.raises(Locked) as caught:
+            mine.check()
+    assert "has lost its lock" in caught.value.message

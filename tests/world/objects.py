@@ -153,6 +153,8 @@ def release(
     description: str = "",
     manifest: str = "",
     templates: dict[str, str] | None = None,
+    first: str = "",
+    updated: str = "2026-01-01T00:00:00Z",
 ) -> Object:
     body = {
         "name": name,
@@ -160,7 +162,12 @@ def release(
         "version": revision,
         "config": config or {},
         "manifest": manifest,
-        "info": {"status": status, "last_deployed": "2026-01-01T00:00:00Z", "description": description},
+        "info": {
+            "status": status,
+            "first_deployed": first,
+            "last_deployed": updated,
+            "description": description,
+        },
         "chart": {
             "metadata": {"apiVersion": "v2", "name": "cilium", "version": version, "appVersion": version},
             "values": defaults or {},

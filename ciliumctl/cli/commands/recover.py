@@ -92,7 +92,7 @@ def command(
     late = recovery.late(result, deadline)
     if late is not None:
         session.fail(late, result, render)
-    session.finish(result, render, then="" if wait else "status --wait")
+    session.finish(result, render, then="" if wait or result.paused else "status --wait")
 
 
 def _ask(session: Session, ahead: Proposal) -> None:
@@ -119,7 +119,8 @@ def show_preview(out: Writer, ahead: Proposal) -> None:
         f" since {_age(ahead.age_seconds)}",
     )
     if ahead.operation:
-        moved = f" from {ahead.from_version} to {ahead.version}" if ahead.from_version else f" of {ahead.version}"
+        moves = ahead.from_version not in {"", ahead.version}
+        moved = f" from {ahead.from_version} to {ahead.version}" if moves else f" of {ahead.version}"
         out.line(
             "begun:   " if bad else "made by: ",
             f"{ahead.operation}{moved} by {ahead.who}, {ahead.began[:19].replace('T', ' ')}",
@@ -156,6 +157,9 @@ def render(out: Writer, result: Recovered) -> None:
     out.line(f"{before}; now revision {result.revision}, Cilium {result.version}")
     for step in result.steps:
         out.line("- ", step.title, f": {step.detail}" if step.detail else "")
+    if result.paused:
+        goes_on = out.address("`ciliumctl upgrade --batch SIZE` goes on, `ciliumctl rollback` goes back")
+        out.line(("updates are paused: ", "warn"), goes_on)
     if result.status is not None:
         out.line()
         show_status(out, result.status)

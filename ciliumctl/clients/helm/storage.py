@@ -54,6 +54,8 @@ class Release(Revision):
     apply_method: str = ""
     #: On which of Helm's events hooks of the chart run, such as `post-upgrade`.
     hooks: tuple[str, ...] = ()
+    #: When the release was installed; the same in all its revisions.
+    first: str = ""
 
 
 def revision_of(stored: Mapping[str, Any]) -> Revision | None:
@@ -106,6 +108,7 @@ def release_of(body: Mapping[str, Any]) -> Release:
         stored_chart=body["chart"],
         apply_method=str(body.get("apply_method") or ""),
         hooks=tuple(sorted({str(event) for hook in body.get("hooks") or [] for event in hook.get("events") or []})),
+        first=str(info.get("first_deployed") or ""),
     )
 
 
