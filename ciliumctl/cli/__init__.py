@@ -16,6 +16,7 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from ciliumctl import __version__
 from ciliumctl.cli.loading import NO_KIND, CommandGroup, folder_of
 from ciliumctl.cli.settings import ENV_PREFIX, global_options, settings_of
+from ciliumctl.cli.stderr import forgiven
 from ciliumctl.errors import EXIT_CODES, CiliumctlError, Ended, Interrupted, Terminated, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Root(CommandGroup):
             from typer._completion_classes import completion_init
 
             completion_init()
-        with _signals():
+        with forgiven(), _signals():
             try:
                 code = (
                     super().main(
