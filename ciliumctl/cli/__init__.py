@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,7 +17,16 @@ from ciliumctl import __version__
 from ciliumctl.cli.loading import NO_KIND, CommandGroup, folder_of
 from ciliumctl.cli.settings import ENV_PREFIX, global_options, settings_of
 from ciliumctl.cli.stderr import forgiven
-from ciliumctl.errors import EXIT_CODES, CiliumctlError, Ended, Interrupted, Terminated, UsageError
+from ciliumctl.errors import (
+    EXIT_CODES,
+    CiliumctlError,
+    Disconnected,
+    Ended,
+    HungUp,
+    Interrupted,
+    Terminated,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
@@ -74,8 +83,8 @@ class Root(CommandGroup):
                 code = _failed(error, arguments, None)
             except KeyboardInterrupt:
                 code = _failed(Interrupted("interrupted"), arguments, None)
-            except Terminated:
-                code = _failed(Ended("terminated"), arguments, None)
+            except Terminated as stop:
+                code = _failed(_ended(stop), arguments, None)
         sys.exit(code)
 
     def invoke(self, ctx: Context) -> Any:
@@ -85,8 +94,8 @@ class Root(CommandGroup):
         except KeyboardInterrupt:
             stopped: CiliumctlError = Interrupted("interrupted", hint=_after_interrupt(ctx))
             raise typer.Exit(_failed(stopped, [], ctx)) from None
-        except Terminated:
-            stopped = Ended("terminated", hint=_after_interrupt(ctx))
+        except Terminated as stop:
+            stopped = _ended(stop, _after_interrupt(ctx))
             raise typer.Exit(_failed(stopped, [], ctx)) from None
         except CiliumctlError as error:
             raise typer.Exit(_failed(error, [], ctx)) from None
@@ -107,13 +116,22 @@ class Root(CommandGroup):
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does."""
+    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does."""
 
     def terminate(_number: int, _frame: object) -> NoReturn:
         raise Terminated
 
+    def hang_up(number: int, _frame: object) -> NoReturn:
+        # The system and the shell both send it: the second must not stop the clean-up.
+        signal.signal(number, signal.SIG_IGN)
+        raise Disconnected
+
+    handlers: dict[int, Callable[[int, object], NoReturn]] = {signal.SIGTERM: terminate}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # Otherwise `nohup` wants us to go on.
+        handlers[signal.SIGHUP] = hang_up
     try:
-        before = signal.signal(signal.SIGTERM, terminate)
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     except ValueError:
         # Not the main thread: a test, or an embedding program.
         yield
@@ -121,7 +139,14 @@ def _signals() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ended(stop: Terminated, hint: str = "") -> Ended:
+    if isinstance(stop, Disconnected):
+        return HungUp("the terminal is gone (SIGHUP)", hint=hint)
+    return Ended("terminated", hint=hint)
 
 
 def _from_files() -> Mapping[str, Any]:

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 import tarfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +18,7 @@ from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import POLICIES, FakeCluster, Fault
 from tests.world.helm import StubHelm
-from tests.world.run import Ran
+from tests.world.run import HERE, Ran, quiet_environ
 
 MANIFEST = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: cilium-config}\ndata: {debug: 'false'}\n"
 
@@ -349,3 +354,33 @@ def test_after_a_revision_that_failed_the_way_begins_at_what_is_deployed(
     assert ran.code == 0, ran.err
     assert [one["version"] for one in ran.json["data"]["ahead"]] == ["1.16.19", "1.18.12"]
     assert json.loads(stub_helm.calls[-1].stdin) == kept
+
+
+@pytest.mark.parametrize(("before", "code"), [((), 129), (("nohup",), 143)])
+def test_a_terminal_that_goes_away_ends_helm_too_but_for_nohup(
+    cluster: FakeCluster, stub_helm: StubHelm, charts: Path, tmp_path: Path, before: tuple[str, ...], code: int
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    stub_helm.answer(hang=True)
+    env = quiet_environ(tmp_path, KUBECONFIG=str(cluster.kubeconfig(tmp_path)), PYTHONPATH=str(HERE))
+    arguments = ["upgrade", "--version", "1.15.19", "--repository", str(charts), "--helm", str(stub_helm.path)]
+    with subprocess.Popen(
+        [*before, sys.executable, "-m", "ciliumctl", *arguments],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        while running.poll() is None and not (stub_helm.folder / "hanging").exists():
+            time.sleep(0.02)
+        running.send_signal(signal.SIGHUP)
+        if before:
+            with pytest.raises(subprocess.TimeoutExpired):
+                running.wait(0.5)
+            running.terminate()
+        _out, err = running.communicate(timeout=30)
+    assert running.returncode == code
+    assert ("the terminal is gone" in err) is (not before)
+    with pytest.raises(ProcessLookupError):
+        os.kill(stub_helm.calls[0].pid, 0)
