@@ -115,14 +115,15 @@ def carry_out(kube: Kube, way: Way, how: How, before: Before, so_far: Upgraded) 
 
 
 def _with_failed(result: Upgraded, failed: object) -> Upgraded | None:
-    """What was reached when a step raised: with the step that was taken back, where one was."""
+    """What was reached when a step raised: with the step that was taken back, or should have been, where one was."""
     if isinstance(failed, Changed):
+        back = failed.outcome == "taken-back"
         return replace(
             result,
             steps=(*result.steps, failed),
-            outcome="taken-back",
+            outcome="taken-back" if back else "unhealthy",
             revision=failed.revision,
-            version=failed.from_version,
+            version=failed.from_version if back else failed.version,
         )
     return result if result.steps else None
 

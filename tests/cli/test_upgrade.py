@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ciliumctl import journal
 from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import POLICIES, FakeCluster, Fault
@@ -316,7 +317,7 @@ def test_what_cannot_be_done_live_needs_the_contexts_name(
 
     cluster.add(objects.release(revision=2, manifest=manifest("cluster-pool")))
     becomes(stub_helm, "1.15.19")
-    body = {"version": 3, "chart": {"metadata": {"name": "cilium", "version": "1.15.19"}}}
+    body: dict[str, Any] = {"version": 3, "chart": {"metadata": {"name": "cilium", "version": "1.15.19"}}}
     stub_helm.answer_release(**body, manifest=manifest("eni"))
     ran = upgrade("--version", "1.15.19", "--yes", "--skip-lint")
     assert ran.code == 3, ran.err
@@ -354,6 +355,23 @@ def test_after_a_revision_that_failed_the_way_begins_at_what_is_deployed(
     assert ran.code == 0, ran.err
     assert [one["version"] for one in ran.json["data"]["ahead"]] == ["1.16.19", "1.18.12"]
     assert json.loads(stub_helm.calls[-1].stdin) == kept
+
+
+def test_a_change_that_cannot_be_taken_back_either_is_told_with_both_reasons(
+    cluster: FakeCluster, upgrade: Command, stub_helm: StubHelm
+) -> None:
+    def begun(item: objects.Object) -> None:
+        if item["kind"] == "ConfigMap" and item["metadata"]["name"] == journal.NAME:
+            cluster.add(objects.release(revision=2, status="failed", version="1.15.19"))
+
+    cluster.on_create = begun
+    becomes(stub_helm, "1.15.19", fails={"upgrade": "Error: first trouble\n", "rollback": "Error: second trouble\n"})
+    ran = upgrade("--version", "1.15.19", "--yes", "--skip-lint", "--no-backup", "--atomic", "-o", "json")
+    assert ran.code == 6, ran.err
+    error, data = ran.json["error"], ran.json["data"]
+    assert error["message"] == "helm failed: first trouble, and taking it back failed: helm failed: second trouble"
+    assert "`ciliumctl recover`" in error["hint"]
+    assert (data["outcome"], data["revision"], data["steps"][0]["taken_back"]) == ("unhealthy", 2, None)
 
 
 @pytest.mark.parametrize(("before", "code"), [((), 129), (("nohup",), 143)])
