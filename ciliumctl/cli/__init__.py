@@ -167,7 +167,7 @@ def session_of(ctx: Context) -> Session:
     return root.obj
 
 
-def _failed(error: CiliumctlError, arguments: Sequence[str], ctx: Context | None) -> int:
+def _failed(error: CiliumctlError, arguments: Sequence[str], ctx: Context | None, kind: str = NO_KIND) -> int:
     from ciliumctl.cli.output import write_failure
     from ciliumctl.cli.session import Session
     from ciliumctl.cli.settings import Settings
@@ -177,7 +177,6 @@ def _failed(error: CiliumctlError, arguments: Sequence[str], ctx: Context | None
         kind = ctx.meta.get("ciliumctl.kind", NO_KIND)
     else:
         session = Session(Settings(output=_wanted_output(arguments)))
-        kind = NO_KIND
     write_failure(kind, error, getattr(error, "result", None), session.settings.output)
     session.explain(error)
     return error.exit_code
@@ -187,7 +186,8 @@ def _usage_error(error: ClickException, arguments: Sequence[str]) -> int:
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx is not None else "ciliumctl"
     ours = UsageError(error.format_message(), hint=f"`{path} --help`")
-    return _failed(ours, arguments, None)
+    kind = ctx.meta.get("ciliumctl.kind", NO_KIND) if ctx is not None else NO_KIND
+    return _failed(ours, arguments, None, kind)
 
 
 def _wanted_output(arguments: Sequence[str]) -> str:

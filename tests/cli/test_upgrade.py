@@ -374,6 +374,23 @@ def test_a_change_that_cannot_be_taken_back_either_is_told_with_both_reasons(
     assert (data["outcome"], data["revision"], data["steps"][0]["taken_back"]) == ("unhealthy", 2, None)
 
 
+@pytest.mark.parametrize("words", [("upgrade",), ("plan",), ("install",)])
+@pytest.mark.parametrize(
+    ("wrong", "code", "said"),
+    [
+        (("-f", "/no-such-file"), "bad-file", "values file `/no-such-file` cannot be read: No such file or directory"),
+        (("-f", "/"), "bad-file", "values file `/` cannot be read: it is a folder"),
+        (("--version", "banana"), "usage", "`banana` is not a version"),
+    ],
+)
+def test_what_can_be_seen_without_a_cluster_is_said_before_one_is_asked(
+    cluster: FakeCluster, command: Command, words: tuple[str, ...], wrong: tuple[str, ...], code: str, said: str
+) -> None:
+    ran = command(*words, *wrong, "-o", "json")
+    assert (ran.code, ran.json["error"]["code"], ran.json["error"]["message"]) == (2, code, said)
+    assert cluster.seen == []
+
+
 @pytest.mark.parametrize(("before", "code"), [((), 129), (("nohup",), 143)])
 def test_a_terminal_that_goes_away_ends_helm_too_but_for_nohup(
     cluster: FakeCluster, stub_helm: StubHelm, charts: Path, tmp_path: Path, before: tuple[str, ...], code: int
