@@ -66,8 +66,8 @@ class _Failed:
     late: bool
 
 
-def check(kube: Kube, stages: Stages) -> None:
-    """Refuse a selector that means no node, before anything is changed. Raises `UsageError`."""
+def check(kube: Kube, stages: Stages) -> list[str]:
+    """The nodes that are meant, in their order. Raises `UsageError` for a selector that means none."""
     try:
         found = _in_order(kube, stages)
     except Invalid as error:
@@ -79,6 +79,21 @@ def check(kube: Kube, stages: Stages) -> None:
         raise UsageError(
             f"no node has the labels `{stages.selector}`", hint="see them with `kubectl get nodes --show-labels`"
         )
+    return found
+
+
+def planned(kube: Kube, namespace: str, stages: Stages, *, goes_on: bool = False) -> tuple[tuple[str, ...], ...]:
+    """The nodes batch by batch, as `roll` is going to take them; where it `goes_on`, those that are still old.
+
+    Raises:
+        UsageError: the selector means no node.
+    """
+    names = check(kube, stages)
+    views = nodes.look(kube, namespace)
+    old = {node for view in views for node in view.old}
+    mine = old if goes_on else old.union(*(view.new for view in views))
+    size = batches.number(stages.size, max((view.desired for view in views), default=0))
+    return tuple(map(tuple, batches.split([name for name in names if name in mine], size)))
 
 
 def roll(kube: Kube, work: Work) -> Rolled:

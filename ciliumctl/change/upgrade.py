@@ -25,7 +25,8 @@ Outcome = Literal["upgraded", "unchanged", "paused", "taken-back", "unhealthy", 
 class Upgraded:
     """What came of an upgrade, step by step. `version` is what the release has now, `wanted` what was asked for.
 
-    `ahead` is what was known before: all there is of a dry run. `backup` is the folder of the back-up.
+    `ahead` is what was known before: all there is of a dry run. `batches` are the nodes as a staged restart takes them.
+    `backup` is the folder of the back-up.
     """
 
     kind: ClassVar[str] = "Upgrade"
@@ -39,6 +40,7 @@ class Upgraded:
     wanted: str
     revision: int
     ahead: tuple[Outlook, ...] = ()
+    batches: tuple[tuple[str, ...], ...] = ()
     steps: tuple[Changed, ...] = ()
     backup: str = ""
 
@@ -48,10 +50,10 @@ class Upgraded:
         return self.outcome not in {"taken-back", "unhealthy"}
 
 
-def nothing_done(kube: Kube, way: Way, ahead: Sequence[Outlook] = (), outcome: Outcome = "unchanged") -> Upgraded:
+def nothing_done(kube: Kube, way: Way, ahead: Sequence[Outlook] = ()) -> Upgraded:
     """The result as it is before the first step."""
     return Upgraded(
-        outcome=outcome,
+        outcome="unchanged",
         context=kube.context,
         namespace=way.found.namespace,
         release=way.found.name,

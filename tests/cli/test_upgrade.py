@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from ciliumctl import journal
+from ciliumctl.change.impact import Restart
+from ciliumctl.cli.commands._planning import show_restarts
+from ciliumctl.cli.output import Writer
 from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import POLICIES, FakeCluster, Fault
@@ -372,6 +375,64 @@ def test_a_change_that_cannot_be_taken_back_either_is_told_with_both_reasons(
     assert error["message"] == "helm failed: first trouble, and taking it back failed: helm failed: second trouble"
     assert "`ciliumctl recover`" in error["hint"]
     assert (data["outcome"], data["revision"], data["steps"][0]["taken_back"]) == ("unhealthy", 2, None)
+
+
+def test_a_dry_run_without_a_version_shows_the_proposed_one(upgrade: Command, stub_helm: StubHelm) -> None:
+    ran = upgrade("--dry-run", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert (ran.json["data"]["outcome"], ran.json["data"]["wanted"]) == ("dry-run", "1.15.19")
+    assert "the newest patch of 1.15" in ran.err
+    assert changes(stub_helm) == []
+
+
+def test_the_batches_are_known_before_anything_is_asked(
+    cluster: FakeCluster, upgrade: Command, stub_helm: StubHelm
+) -> None:
+    there = objects.daemon_set(annotations=objects.HELM_MARKS)
+    cluster.add(
+        {
+            **there,
+            "metadata": {**there["metadata"], "uid": "uid-1"},
+            "spec": {**there["spec"], "selector": {"matchLabels": {"k8s-app": "cilium"}}},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "ControllerRevision",
+            "metadata": {
+                "name": "cilium-1",
+                "namespace": "kube-system",
+                "labels": {"k8s-app": "cilium", "controller-revision-hash": "one"},
+                "ownerReferences": [{"uid": "uid-1"}],
+            },
+            "revision": 1,
+        },
+    )
+    for name, node in (("cilium-aaaaa", "one"), ("cilium-bbbbb", "two")):
+        labels = {**objects.PART_OF, "k8s-app": "cilium", "controller-revision-hash": "one"}
+        cluster.add(objects.pod(name, on=node, labels=labels))
+    asked = ("--version", "1.15.19", "--skip-lint", "--batch", "1")
+    ran = upgrade(*asked, "--order", "name", "--dry-run", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert ran.json["data"]["batches"] == [["one"], ["two"]]
+    ran = upgrade(*asked)
+    assert ran.code == 3
+    assert "Batches (2, 2 nodes in this order)\n  1: one\n  2: two\n" in ran.err
+    for more in (("--dry-run",), ("--yes",)):
+        ran = upgrade(*asked, "--node-selector", "nope=1", *more)
+        assert (ran.code, "no node has the labels `nope=1`" in ran.err) == (2, True)
+    assert changes(stub_helm) == []
+
+
+def test_who_restarts_the_agents_in_batches_is_said() -> None:
+    text = io.StringIO()
+    restarts = [
+        Restart(workload=name, namespace="kube-system", by="rollout", why="image")
+        for name in ("daemonset/cilium", "deployment/cilium-operator")
+    ]
+    show_restarts(Writer(text, color=False, encoding="utf-8"), restarts, batches=[["one", "two"], ["three"]])
+    agent, operator = text.getvalue().splitlines()[-2:]
+    assert "by ciliumctl, 2 nodes at a time" in agent
+    assert "by its own rollout" in operator
 
 
 @pytest.mark.parametrize("words", [("upgrade",), ("plan",), ("install",)])
