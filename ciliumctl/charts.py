@@ -160,12 +160,24 @@ def _read_archive(path: Path) -> dict[str, bytes]:
     return files
 
 
+def check_version(version: str) -> None:
+    """Refuse what is no version in any repository, before one is asked. Raises `UsageError`."""
+    asked = version.removeprefix("v")
+    if asked and asked not in _CHANNELS and not semver.Version.is_valid(asked) and not _PARTIAL.fullmatch(asked):
+        raise _no_version(version)
+
+
+def _no_version(text: str) -> UsageError:
+    return UsageError(f"`{text}` is not a version", hint="write 1.15.6, 1.15 (its newest patch), stable or latest")
+
+
 def resolve(request: Request, *, web: Web, cache: Path, report: Reporter, pull: Pull) -> Chart:
     """Find the chart, fetch it when it is not in the cache, and read it.
 
     `pull` fetches an OCI reference into a folder with Helm. Raises `ChartNotFound`, `RepositoryUnreachable`,
-    `BadFile`, `ChecksumMismatch`.
+    `BadFile`, `ChecksumMismatch`; `UsageError` for what is no version.
     """
+    check_version(request.version)
     with report.step("Finding the chart") as step:
         chart = _resolve(request, web, cache, report, pull)
         step.finish(f"{chart.name} {chart.version} from {chart.source}")
@@ -400,7 +412,7 @@ def pick(entries: list[Entry], wanted: str, repository: str) -> Entry:
     elif _PARTIAL.fullmatch(asked):
         found = [entry for entry in releases if entry.version.startswith(f"{asked}.")][:1]
     else:
-        raise UsageError(f"`{wanted}` is not a version", hint="write 1.15.6, 1.15 (its newest patch), stable or latest")
+        raise _no_version(wanted)
     if not found:
         near = [entry.version for entry in releases if entry.version.startswith(asked.rsplit(".", 1)[0] + ".")][:5]
         listed = ", ".join(near or [entry.version for entry in releases[:5]]) or "none"

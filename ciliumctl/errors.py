@@ -47,6 +47,7 @@
     ├── Missing                    8   missing          this machine lacks something
     └── Interrupted                130 interrupted      Ctrl-C
         └── Ended                  143 terminated       SIGTERM
+            └── HungUp             129 hung-up          SIGHUP: the terminal or the ssh session is gone
 
 A bad answer is no error: an unhealthy status or a failed check is a result whose `ok` is false (exit 1).
 """
@@ -365,8 +366,19 @@ class Ended(Interrupted):
     code = "terminated"
 
 
+class HungUp(Ended):
+    """The terminal that we ran in is gone."""
+
+    exit_code = 128 + signal.SIGHUP
+    code = "hung-up"
+
+
 class Terminated(BaseException):
     """SIGTERM arrived; like `KeyboardInterrupt`, no `except Exception` may swallow it; `Ended` is what it becomes."""
+
+
+class Disconnected(Terminated):
+    """SIGHUP arrived; `HungUp` is what it becomes."""
 
 
 #: What each exit code means: the same table in `--help`, in the docs and in a test.
@@ -382,6 +394,7 @@ EXIT_CODES: dict[int, str] = {
     7: "partial: a result was written, but some collectors or reports failed",
     8: "this machine lacks something: helm, a runtime, root",
     70: "a bug: traceback, and where to report it",
+    129: "hung up (the terminal is gone), after clean-up",
     130: "interrupted, after clean-up",
     143: "terminated, after clean-up",
 }

@@ -80,7 +80,9 @@ def save(kube: Kube, found: Release, place: Place, report: Reporter, now: dateti
             raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        step.finish(f"{sum(counts.values())} objects of Cilium, values and manifest, in {path}")
+        count = sum(counts.values())
+        objects = f"{count or 'no'} object{'' if count == 1 else 's'} of Cilium"
+        step.finish(f"values, manifest and {objects}, in {path}")
     return path
 
 

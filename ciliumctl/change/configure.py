@@ -35,7 +35,9 @@ class Wish:
 def wish_of(text: str) -> Wish:
     """What `KEY=VALUE` asks for. Raises `UsageError`."""
     key, equals, value = text.partition("=")
-    if not equals or not key:
+    if not equals and key:
+        raise UsageError(f"`{text}` has no value", hint=f"write `{text}=VALUE`, such as `hubble.relay.enabled=true`")
+    if not key:
         raise UsageError(f"`{text}` is no setting", hint="write KEY=VALUE, such as `hubble.relay.enabled=true`")
     return Wish(key=key, value=value)
 

@@ -125,8 +125,13 @@ def _or_back(run: _Run, result: Changed) -> Changed:
         raise
     except CiliumctlError as error:
         run.lock.check()
-        if _left_something(run):
-            back = taking_back.take_back(kube, before, work)
+        if left := _left(run):
+            try:
+                back = taking_back.take_back(kube, before, work)
+            except CiliumctlError as worse:
+                _stays(error, worse, error.message)
+                error.result = replace(result, outcome="changed", revision=left)
+                raise error from worse
             run.record.also(back.revision)
             run.record.ended("taken-back", error.message)
             well = "healthy" if back.status.ok else f"not healthy: {status.summary(back.status)}"
@@ -136,9 +141,20 @@ def _or_back(run: _Run, result: Changed) -> Changed:
     if result.ok:
         return result
     run.lock.check()
-    back = taking_back.take_back(kube, before, work)
+    try:
+        back = taking_back.take_back(kube, before, work)
+    except CiliumctlError as worse:
+        _stays(worse, worse, status.summary(result.status) if result.status is not None else "it failed")
+        worse.result = result
+        raise
     run.record.also(back.revision)
     return replace(result, outcome="taken-back", revision=back.revision, taken_back=back)
+
+
+def _stays(error: CiliumctlError, worse: CiliumctlError, why: str) -> None:
+    """Say of a change that was to be taken back why it failed, and why it is still there."""
+    error.message, error.detail = f"{why}, and taking it back failed: {worse.message}", error.detail or worse.detail
+    error.hint = "`ciliumctl recover` shows what is half done and mends it, `ciliumctl rollback` goes back"
 
 
 def _seconds_back(how: How) -> float:
@@ -158,9 +174,9 @@ def _origin(run: _Run) -> Release:
     return (release.read(kube, good, where.storage) if good is not None else None) or before
 
 
-def _left_something(run: _Run) -> bool:
+def _left(run: _Run) -> int:
     with overtime(run.kube, seconds=_LAST_LOOK):
-        return taking_back.changed(run.kube, run.target.before, run.how.where)
+        return taking_back.left_by_it(run.kube, run.target.before, run.how.where)
 
 
 def _entry(target: Target, how: How) -> journal.Entry:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from ciliumctl import charts, flavour, preflight
@@ -23,6 +24,7 @@ from ciliumctl.preflight import CheckResult, Subject
 from ciliumctl.values import lint
 from ciliumctl.values.layers import Layer
 from ciliumctl.values.lint import Facts, Finding
+from ciliumctl.values.paths import get, split
 from ciliumctl.yaml_files import dump_flow
 
 _ORIGIN = "the release"
@@ -96,7 +98,7 @@ def ready(kube: Kube, targets: Sequence[Target], before: charts.Chart, means: Me
         step.finish(_summed(outlooks))
     if wishes.lint:
         for one in outlooks:
-            _refuse_lost(one)
+            _refuse_lost(one, targets[0])
     if wishes.gate is not None and "all" not in wishes.gate.choice.skip:
         outlooks = _checked(kube, targets, outlooks, means, wishes.gate)
     return Ready(outlooks=tuple(outlooks))
@@ -165,22 +167,42 @@ def _findings(target: Target, before: Facts, after: Facts) -> tuple[Finding, ...
     )
 
 
-def _refuse_lost(outlook: Outlook) -> None:
+def _given(finding: Finding, first: Target) -> list[str]:
+    """The flags of this very command line that the finding is about; none where the release has the value already."""
+    missing = object()
+    if get(first.before.config, split(finding.key), missing) is not missing:
+        return []
+    return [
+        f"--{flag.kind} {key}"
+        for flag in first.inputs.flags
+        for piece in ([flag.text] if flag.kind == "set-json" else re.split(r"(?<!\\),", flag.text))
+        for key in [piece.partition("=")[0]]
+        if f"{key}.".startswith((f"{finding.key}.", f"{finding.key}["))
+    ]
+
+
+def _refuse_lost(outlook: Outlook, first: Target) -> None:
     errors = [finding for finding in outlook.findings if finding.severity == "error"]
     if not errors:
         return
     said = "; ".join(f"`{finding.key}`: {finding.message}" for finding in errors[:_NAMED])
     more = f" and {len(errors) - _NAMED} more" if len(errors) > _NAMED else ""
-    flags = [flag for finding in errors for flag in _instead(finding)]
+    given = {finding.key: flags for finding in errors if (flags := _given(finding, first))}
+    taken = [flag for flags in given.values() for flag in flags]
+    flags = [flag for finding in errors for flag in _instead(finding, given)]
+    todo = [f"leave out `{' '.join(taken)}`"] if taken else []
+    todo += [f"add `{' '.join(flags)}`"] if flags else []
+    same = outlook.from_version == outlook.version
+    what = f"Cilium {outlook.version}" if same else f"{outlook.from_version} → {outlook.version}"
     raise LegacyValues(
-        f"{outlook.from_version} → {outlook.version} loses values that are set: {said}{more}",
-        hint=f"add `{' '.join(flags)}`, or go on without them: `--skip-lint`",
+        f"{what} loses values that are set: {said}{more}",
+        hint=f"{', '.join(todo)}, or go on without them: `--skip-lint`",
         detail="\n".join(f"{finding.code} {finding.key}: {finding.message}" for finding in errors),
     )
 
 
-def _instead(finding: Finding) -> list[str]:
-    """The flags that say the same to the new chart."""
+def _instead(finding: Finding, given: Container[str]) -> list[str]:
+    """The flags that say the same to the new chart; what is only `given` now needs none to be taken away."""
     new = [
         f"--set-json '{path}={dump_flow(value).strip()}'"
         for path, value in finding.translation.items()
@@ -188,7 +210,7 @@ def _instead(finding: Finding) -> list[str]:
     ]
     if finding.key in finding.translation:
         return [f"--set-json '{finding.key}={dump_flow(finding.translation[finding.key]).strip()}'", *new]
-    return [f"--set {finding.key}=null", *new]
+    return new if finding.key in given else [f"--set {finding.key}=null", *new]
 
 
 def _summed(outlooks: Sequence[Outlook]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +18,11 @@ from ciliumctl.change.planning import Plan
 from ciliumctl.change.target import Target
 from ciliumctl.clients.kube import NAMESPACES, Kube, dig
 from ciliumctl.errors import BadFile, StalePlan
-from ciliumctl.values import paths
-from ciliumctl.values.paths import leaves
 
-FORMAT = 1
+#: A step of a path: a key, or the number of an element.
+Step = str | int
+
+FORMAT = 2
 KIND = "SavedPlan"
 _LIMIT = 16 << 20
 _MENDED = "make a new one with `ciliumctl plan --out FILE`"
@@ -50,7 +51,7 @@ class Saved:
     result_digest: str
     manifest_digest: str
     objects: Mapping[str, str]
-    unset: list[list[str]]
+    unset: list[list[Step]]
     put: list[list[Any]]
     worst: str
 
@@ -78,21 +79,49 @@ def digests_of_objects(found: Iterable[Compared]) -> dict[str, str]:
     return {str(item.difference.ref): item.live_digest for item in found}
 
 
-def delta(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[list[list[str]], list[list[Any]]]:
-    """The paths to take away from `before`, and the paths and values to set then, to make `after`."""
-    old, new = dict(leaves(before)), dict(leaves(after))
+def _flat(value: Any, prefix: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], Any]]:
+    """Every value that has nothing below it, with its path; the elements of lists go by their numbers."""
+    below: Iterable[tuple[Step, Any]] = ()
+    if isinstance(value, Mapping):
+        below = ((str(key), item) for key, item in value.items())
+    elif isinstance(value, list | tuple):
+        below = enumerate(value)
+    if not isinstance(value, Mapping | list | tuple) or not value:
+        yield prefix, value
+    for step, item in below:
+        yield from _flat(item, (*prefix, step))
+
+
+def _whole(flat: Mapping[tuple[Step, ...], Any]) -> Any:
+    """What `_flat` was made of."""
+    if () in flat:
+        return copy.deepcopy(flat[()])
+    below: dict[Step, dict[tuple[Step, ...], Any]] = {}
+    for path, value in flat.items():
+        below.setdefault(path[0], {})[path[1:]] = value
+    made = {step: _whole(inner) for step, inner in below.items()}
+    if all(isinstance(step, int) for step in made):
+        return [made[step] for step in sorted(made)]
+    return made
+
+
+def delta(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[list[list[Step]], list[list[Any]]]:
+    """The paths to take away from `before`, and the paths and values to set then, to make `after`.
+
+    A list is no value of its own: the elements beside one that is set are the cluster's, and may be secret.
+    """
+    old, new = dict(_flat(before)), dict(_flat(after))
     unset = [list(path) for path in old if path not in new]
-    return unset, [[list(path), value] for path, value in new.items() if path not in old or old[path] != value]
+    changed = (path for path, value in new.items() if path not in old or digest(old[path]) != digest(value))
+    return unset, [[list(path), new[path]] for path in changed]
 
 
-def with_delta(before: Mapping[str, Any], unset: list[list[str]], put: list[list[Any]]) -> dict[str, Any]:
+def with_delta(before: Mapping[str, Any], unset: list[list[Step]], put: list[list[Any]]) -> dict[str, Any]:
     """What `delta` was made of: `after`."""
-    values: dict[str, Any] = copy.deepcopy(dict(before))
-    for path in unset:
-        paths.remove(values, tuple(path))
-    for path, value in put:
-        paths.put(values, tuple(path), value)
-    return values
+    gone = {tuple(path) for path in unset}
+    flat = {path: value for path, value in _flat(before) if path not in gone}
+    flat.update({tuple(path): value for path, value in put})
+    return dict(_whole(flat)) if flat else {}
 
 
 def cluster_id(kube: Kube) -> str:

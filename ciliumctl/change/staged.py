@@ -68,8 +68,8 @@ class _Failed:
     late: bool
 
 
-def check(kube: Kube, stages: Stages) -> None:
-    """Refuse a selector that means no node, before anything is changed. Raises `UsageError`."""
+def check(kube: Kube, stages: Stages) -> list[str]:
+    """The nodes that are meant, in their order. Raises `UsageError` for a selector that means none."""
     try:
         found = _in_order(kube, stages)
     except Invalid as error:
@@ -81,6 +81,21 @@ def check(kube: Kube, stages: Stages) -> None:
         raise UsageError(
             f"no node has the labels `{stages.selector}`", hint="see them with `kubectl get nodes --show-labels`"
         )
+    return found
+
+
+def planned(kube: Kube, namespace: str, stages: Stages, *, goes_on: bool = False) -> tuple[tuple[str, ...], ...]:
+    """The nodes batch by batch, as `roll` is going to take them; where it `goes_on`, those that are still old.
+
+    Raises:
+        UsageError: the selector means no node.
+    """
+    names = check(kube, stages)
+    views = nodes.look(kube, namespace)
+    old = {node for view in views for node in view.old}
+    mine = old if goes_on else old.union(*(view.new for view in views))
+    size = batches.number(stages.size, max((view.desired for view in views), default=0))
+    return tuple(map(tuple, batches.split([name for name in names if name in mine], size)))
 
 
 def roll(kube: Kube, work: Work) -> Rolled:
@@ -103,9 +118,9 @@ def roll(kube: Kube, work: Work) -> Rolled:
         if failed is not None:
             return _stopped(kube, work, failed)
         if number < len(parts) and work.stages.pause:
-            with work.report.step("Pausing") as step:
-                step.finish(f"{work.stages.pause:.0f} s before the next batch")
-                time.sleep(min(work.stages.pause, work.deadline.left()))
+            failed = _pause(kube, work, before)
+            if failed is not None:
+                return _stopped(kube, work, failed)
     return Rolled(left=_left(kube, work))
 
 
@@ -175,44 +190,99 @@ def _in_order(kube: Kube, stages: Stages) -> list[str]:
     return batches.ordered(found, stages.order)
 
 
+def _pause(kube: Kube, work: Work, before: frozenset[tuple[str, str]]) -> _Failed | None:
+    """Wait before the next batch. The status as soon as something that was well will not come up again."""
+    giving_up = _Patience(time.monotonic)
+    with work.report.step("Pausing") as step:
+        step(f"{work.stages.pause:.0f} s before the next batch")
+
+        def hopeless(found: Snapshot | None) -> bool:
+            if found is None:
+                return False
+            step.glance("the nodes are watched", _elsewhere(found, (), before))
+            return giving_up(_hopeless(kube, found, before))
+
+        until = work.deadline.within(work.stages.pause)
+        found = poll(_patiently(partial(_snapshot, kube, work), step), hopeless, deadline=until, interval=_INTERVAL)
+        what = _elsewhere(found, (), before) if found is not None and giving_up.gave_up else []
+        if not what:
+            # What is not ready yet, the next batch waits for.
+            step.finish(f"{work.stages.pause:.0f} s before the next batch")
+            return None
+        step.finish("; ".join(what[:3]), outcome="failed")
+    return _Failed(status=_whole(kube, work), late=False)
+
+
 def _one_batch(
     kube: Kube, work: Work, batch: Sequence[str], before: frozenset[tuple[str, str]], title: str
 ) -> _Failed | None:
-    """Replace the pods of some nodes and wait for them. The status when they do not get well, or something else."""
+    """Replace the pods of some nodes and wait for them. The status when they do not get well, or something else.
+
+    Nothing is deleted before all is well that was when the restart began: a node may have failed meanwhile.
+    """
     deadline = work.deadline.within(work.gate)
     named = ", ".join(batch[:_NAMED]) + (f" and {len(batch) - _NAMED} more" if len(batch) > _NAMED else "")
-    giving_up = _Patience(time.monotonic)
     with work.report.step(f"{title}: {named}") as step:
-        _delete(kube, work, batch)
-        told: set[str] = set()
-
-        def probe() -> tuple[tuple[View, ...], Snapshot]:
-            return nodes.look(kube, work.where.namespace), _snapshot(kube, work)
-
-        def well(views: Sequence[View], snapshot: Snapshot) -> bool:
-            return not _missing(views, batch) and not _elsewhere(snapshot, batch, before)
-
-        def done(found: tuple[tuple[View, ...], Snapshot] | None) -> bool:
-            if found is None:
-                return False
-            views, snapshot = found
-            for node in batch:
-                if node not in told and not _missing(views, [node]):
-                    told.add(node)
-                    step(f"{node} is new and ready ({len(told)} of {len(batch)})")
-            elsewhere = _elsewhere(snapshot, batch, before)
-            step.glance(f"{len(told)} of {len(batch)} ready", [*_missing(views, batch), *elsewhere])
-            if well(views, snapshot):
-                return True
-            return giving_up(_hopeless(kube, snapshot, before))
-
-        found = poll(_patiently(probe, step), done, deadline=deadline, interval=_INTERVAL)
-        if found is not None and well(*found):
+        what = _still_unwell(kube, work, before, step, deadline) or _replace(kube, work, batch, before, step, deadline)
+        if not what:
             step.finish("healthy")
             return None
-        what = [*_missing(found[0], batch), *_elsewhere(found[1], batch, before)] if found is not None else []
-        step.finish("; ".join(what[:3]) or "the API server does not answer", outcome="failed")
+        step.finish("; ".join(what[:3]), outcome="failed")
     return _Failed(status=_whole(kube, work), late=deadline.passed)
+
+
+_NO_ANSWER = ["the API server does not answer"]
+
+
+def _still_unwell(
+    kube: Kube, work: Work, before: frozenset[tuple[str, str]], step: Step, deadline: Deadline
+) -> list[str]:
+    """Wait until all is well that was before. What is not, when it does not get so."""
+    giving_up = _Patience(time.monotonic)
+
+    def done(found: Snapshot | None) -> bool:
+        if found is None:
+            return False
+        elsewhere = _elsewhere(found, (), before)
+        step.glance("waiting for the nodes before", elsewhere)
+        return not elsewhere or giving_up(_hopeless(kube, found, before))
+
+    found = poll(_patiently(partial(_snapshot, kube, work), step), done, deadline=deadline, interval=_INTERVAL)
+    return _elsewhere(found, (), before) if found is not None else _NO_ANSWER
+
+
+def _replace(
+    kube: Kube,
+    work: Work,
+    batch: Sequence[str],
+    before: frozenset[tuple[str, str]],
+    step: Step,
+    deadline: Deadline,
+) -> list[str]:
+    """Delete the old pods of a batch and wait for the new ones. What is not well, when it does not get so."""
+    giving_up = _Patience(time.monotonic)
+    had = _delete(kube, work, batch)
+    told: set[str] = set()
+
+    def probe() -> tuple[tuple[View, ...], Snapshot]:
+        return nodes.look(kube, work.where.namespace), _snapshot(kube, work)
+
+    def unwell(found: tuple[tuple[View, ...], Snapshot]) -> list[str]:
+        return [*_missing(found[0], batch, had), *_elsewhere(found[1], batch, before)]
+
+    def done(found: tuple[tuple[View, ...], Snapshot] | None) -> bool:
+        if found is None:
+            return False
+        for node in batch:
+            if node not in told and not _missing(found[0], [node], had):
+                told.add(node)
+                step(f"{node} is new and ready ({len(told)} of {len(batch)})")
+        what = unwell(found)
+        step.glance(f"{len(told)} of {len(batch)} ready", what)
+        return not what or giving_up(_hopeless(kube, found[1], before))
+
+    found = poll(_patiently(probe, step), done, deadline=deadline, interval=_INTERVAL)
+    return unwell(found) if found is not None else _NO_ANSWER
 
 
 def _whole(kube: Kube, work: Work) -> status.Status:
@@ -227,21 +297,23 @@ def _left(kube: Kube, work: Work) -> tuple[str, ...]:
         return tuple(_outdated(nodes.look(kube, work.where.namespace)))
 
 
-def _delete(kube: Kube, work: Work, batch: Sequence[str]) -> None:
+def _delete(kube: Kube, work: Work, batch: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """Delete the old pods of a batch. The components and nodes that had a pod, old or new."""
     views = nodes.look(kube, work.where.namespace)
     old = [view.old[node].name for view in views for node in batch if node in view.old]
     gather_all([partial(kube.delete, PODS, name, work.where.namespace) for name in old])
+    return frozenset((view.component, node) for view in views for node in batch if node in view.old or node in view.new)
 
 
-def _missing(views: Iterable[View], batch: Sequence[str]) -> list[str]:
-    """What the nodes of a batch still lack, one line each."""
+def _missing(views: Iterable[View], batch: Sequence[str], had: frozenset[tuple[str, str]]) -> list[str]:
+    """What the nodes of a batch still lack, one line each: an agent, and whatever else they `had`."""
     found = []
     for view in views:
         for node in batch:
             pod = view.new.get(node)
             if pod is None and node in view.old:
                 found.append(f"{view.component} on {node}: the old pod is still there")
-            elif pod is None and view.component == "agent":
+            elif pod is None and (view.component == "agent" or (view.component, node) in had):
                 found.append(f"{view.component} on {node}: no new pod yet")
             elif pod is not None and not pod.ready:
                 found.append(f"{view.component} on {node}: {pod.state.removeprefix('Init:')}")
@@ -290,10 +362,12 @@ class _Patience:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._since: float | None = None
+        self.gave_up = False
 
     def __call__(self, bad: bool) -> bool:  # noqa: FBT001 - the one thing it is asked
         self._since = (self._since if self._since is not None else self._clock()) if bad else None
-        return self._since is not None and self._clock() - self._since >= GRACE
+        self.gave_up = self._since is not None and self._clock() - self._since >= GRACE
+        return self.gave_up
 
 
 def _patiently(probe: Callable[[], T], step: Step) -> Callable[[], T | None]:

@@ -40,10 +40,10 @@ class TakenBack:
     dump: str = ""
 
 
-def changed(kube: Kube, before: Release, where: status.Where) -> bool:
-    """Whether the failed change has left a revision of Helm: one that Helm refused to begin has not."""
+def left_by_it(kube: Kube, before: Release, where: status.Where) -> int:
+    """The revision of Helm that the failed change has left; 0 for none: one that Helm refused to begin."""
     there = release.revisions(kube, before.name, before.namespace, where.storage)
-    return bool(there) and there[-1].revision != before.revision
+    return there[-1].revision if there and there[-1].revision != before.revision else 0
 
 
 def take_back(kube: Kube, before: Release, work: Work) -> TakenBack:

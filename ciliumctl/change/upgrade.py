@@ -25,7 +25,8 @@ Outcome = Literal["upgraded", "unchanged", "paused", "taken-back", "unhealthy", 
 class Upgraded:
     """What came of an upgrade, step by step. `version` is what the release has now, `wanted` what was asked for.
 
-    `ahead` is what was known before: all there is of a dry run. `backup` is the folder of the back-up.
+    `ahead` is what was known before: all there is of a dry run. `batches` are the nodes as a staged restart takes them.
+    `backup` is the folder of the back-up.
     """
 
     kind: ClassVar[str] = "Upgrade"
@@ -39,6 +40,7 @@ class Upgraded:
     wanted: str
     revision: int
     ahead: tuple[Outlook, ...] = ()
+    batches: tuple[tuple[str, ...], ...] = ()
     steps: tuple[Changed, ...] = ()
     backup: str = ""
 
@@ -48,10 +50,10 @@ class Upgraded:
         return self.outcome not in {"taken-back", "unhealthy"}
 
 
-def nothing_done(kube: Kube, way: Way, ahead: Sequence[Outlook] = (), outcome: Outcome = "unchanged") -> Upgraded:
+def nothing_done(kube: Kube, way: Way, ahead: Sequence[Outlook] = ()) -> Upgraded:
     """The result as it is before the first step."""
     return Upgraded(
-        outcome=outcome,
+        outcome="unchanged",
         context=kube.context,
         namespace=way.found.namespace,
         release=way.found.name,
@@ -115,14 +117,15 @@ def carry_out(kube: Kube, way: Way, how: How, before: Before, so_far: Upgraded) 
 
 
 def _with_failed(result: Upgraded, failed: object) -> Upgraded | None:
-    """What was reached when a step raised: with the step that was taken back, where one was."""
+    """What was reached when a step raised: with the step that was taken back, or should have been, where one was."""
     if isinstance(failed, Changed):
+        back = failed.outcome == "taken-back"
         return replace(
             result,
             steps=(*result.steps, failed),
-            outcome="taken-back",
+            outcome="taken-back" if back else "unhealthy",
             revision=failed.revision,
-            version=failed.from_version,
+            version=failed.from_version if back else failed.version,
         )
     return result if result.steps else None
 

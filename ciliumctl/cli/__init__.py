@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,7 +16,17 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from ciliumctl import __version__
 from ciliumctl.cli.loading import NO_KIND, CommandGroup, folder_of
 from ciliumctl.cli.settings import ENV_PREFIX, global_options, settings_of
-from ciliumctl.errors import EXIT_CODES, CiliumctlError, Ended, Interrupted, Terminated, UsageError
+from ciliumctl.cli.stderr import forgiven
+from ciliumctl.errors import (
+    EXIT_CODES,
+    CiliumctlError,
+    Disconnected,
+    Ended,
+    HungUp,
+    Interrupted,
+    Terminated,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
@@ -51,7 +61,7 @@ class Root(CommandGroup):
             from typer._completion_classes import completion_init
 
             completion_init()
-        with _signals():
+        with forgiven(), _signals():
             try:
                 code = (
                     super().main(
@@ -73,8 +83,8 @@ class Root(CommandGroup):
                 code = _failed(error, arguments, None)
             except KeyboardInterrupt:
                 code = _failed(Interrupted("interrupted"), arguments, None)
-            except Terminated:
-                code = _failed(Ended("terminated"), arguments, None)
+            except Terminated as stop:
+                code = _failed(_ended(stop), arguments, None)
         sys.exit(code)
 
     def invoke(self, ctx: Context) -> Any:
@@ -84,8 +94,8 @@ class Root(CommandGroup):
         except KeyboardInterrupt:
             stopped: CiliumctlError = Interrupted("interrupted", hint=_after_interrupt(ctx))
             raise typer.Exit(_failed(stopped, [], ctx)) from None
-        except Terminated:
-            stopped = Ended("terminated", hint=_after_interrupt(ctx))
+        except Terminated as stop:
+            stopped = _ended(stop, _after_interrupt(ctx))
             raise typer.Exit(_failed(stopped, [], ctx)) from None
         except CiliumctlError as error:
             raise typer.Exit(_failed(error, [], ctx)) from None
@@ -106,13 +116,22 @@ class Root(CommandGroup):
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does."""
+    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does."""
 
     def terminate(_number: int, _frame: object) -> NoReturn:
         raise Terminated
 
+    def hang_up(number: int, _frame: object) -> NoReturn:
+        # The system and the shell both send it: the second must not stop the clean-up.
+        signal.signal(number, signal.SIG_IGN)
+        raise Disconnected
+
+    handlers: dict[int, Callable[[int, object], NoReturn]] = {signal.SIGTERM: terminate}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # Otherwise `nohup` wants us to go on.
+        handlers[signal.SIGHUP] = hang_up
     try:
-        before = signal.signal(signal.SIGTERM, terminate)
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     except ValueError:
         # Not the main thread: a test, or an embedding program.
         yield
@@ -120,7 +139,14 @@ def _signals() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ended(stop: Terminated, hint: str = "") -> Ended:
+    if isinstance(stop, Disconnected):
+        return HungUp("the terminal is gone (SIGHUP)", hint=hint)
+    return Ended("terminated", hint=hint)
 
 
 def _from_files() -> Mapping[str, Any]:
@@ -141,7 +167,7 @@ def session_of(ctx: Context) -> Session:
     return root.obj
 
 
-def _failed(error: CiliumctlError, arguments: Sequence[str], ctx: Context | None) -> int:
+def _failed(error: CiliumctlError, arguments: Sequence[str], ctx: Context | None, kind: str = NO_KIND) -> int:
     from ciliumctl.cli.output import write_failure
     from ciliumctl.cli.session import Session
     from ciliumctl.cli.settings import Settings
@@ -151,7 +177,6 @@ def _failed(error: CiliumctlError, arguments: Sequence[str], ctx: Context | None
         kind = ctx.meta.get("ciliumctl.kind", NO_KIND)
     else:
         session = Session(Settings(output=_wanted_output(arguments)))
-        kind = NO_KIND
     write_failure(kind, error, getattr(error, "result", None), session.settings.output)
     session.explain(error)
     return error.exit_code
@@ -161,7 +186,8 @@ def _usage_error(error: ClickException, arguments: Sequence[str]) -> int:
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx is not None else "ciliumctl"
     ours = UsageError(error.format_message(), hint=f"`{path} --help`")
-    return _failed(ours, arguments, None)
+    kind = ctx.meta.get("ciliumctl.kind", NO_KIND) if ctx is not None else NO_KIND
+    return _failed(ours, arguments, None, kind)
 
 
 def _wanted_output(arguments: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ciliumctl.installation.checking import Gate, check
 from ciliumctl.installation.guards import stuck, unchanged
 from ciliumctl.installation.plan import Installed, Means, Plan, Wanted, spelled
-from ciliumctl.installation.prepare import chart_for, offline, prepare, user_inputs, values_of
+from ciliumctl.installation.prepare import chart_for, check_files, offline, prepare, user_inputs, values_of
 from ciliumctl.installation.rendering import render
 from ciliumctl.installation.steps import How, dry_run, install, late
 
@@ -18,6 +18,7 @@ __all__ = [
     "Wanted",
     "chart_for",
     "check",
+    "check_files",
     "dry_run",
     "install",
     "late",

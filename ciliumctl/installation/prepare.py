@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,7 +17,7 @@ from ciliumctl import charts, cni, flavour, owners, permissions, release, versio
 from ciliumctl.clients.helm import Helm, Inputs, Release, unpack_chart
 from ciliumctl.clients.kube import NAMESPACES, Kube, Resource
 from ciliumctl.clients.web import Web
-from ciliumctl.errors import Forbidden, LegacyValues
+from ciliumctl.errors import BadFile, Forbidden, LegacyValues
 from ciliumctl.installation import guards
 from ciliumctl.installation.plan import Means, Plan, Survey, Wanted
 from ciliumctl.installation.rendering import render
@@ -133,6 +135,25 @@ def chart_for(wanted: Wanted, existing: Release | None, means: Means, scratch: P
     return charts.resolve(
         request, web=means.web, cache=means.cache, report=means.report, pull=partial(_pull, means.helm)
     )
+
+
+def check_files(wanted: Wanted) -> None:
+    """Refuse values files that are not there, before anything is asked of a cluster. Raises `BadFile`.
+
+    They are not opened: one may be a pipe, which can be read only once.
+    """
+    for name in wanted.files:
+        if urlsplit(name).scheme in {"http", "https"}:
+            continue
+        path = Path(name).expanduser()
+        try:
+            why = "it is a folder" if stat.S_ISDIR(path.stat().st_mode) else ""
+        except OSError as error:
+            why = error.strerror or str(error)
+        if not why and not os.access(path, os.R_OK):
+            why = "permission denied"
+        if why:
+            raise BadFile(f"values file `{name}` cannot be read: {why}", hint="check `-f`")
 
 
 def user_inputs(wanted: Wanted, web: Web, scratch: Path) -> Inputs:

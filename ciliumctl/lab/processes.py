@@ -86,13 +86,13 @@ def start(
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until the block is through; they are as they were after it."""
+    """Hold Ctrl-C, SIGTERM and SIGHUP back until the block is through; they are as they were after it."""
     if threading.current_thread() is not threading.main_thread():
         # Signals only ever disturb the main thread.
         yield
         return
     came: list[int] = []
-    held = (signal.SIGINT, signal.SIGTERM)
+    held = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, lambda number, _frame: came.append(number)) for number in held]
     try:
         yield

@@ -79,7 +79,7 @@ def test_a_usage_error_is_a_complete_envelope_for_machines(words: tuple[str, ...
     assert set(envelope) == {"apiVersion", "kind", "ok", "data", "error"}
     assert (envelope["apiVersion"], envelope["ok"], envelope["data"]) == ("ciliumctl/v1", False, None)
     assert set(envelope["error"]) == {"code", "message", "hint"}
-    assert envelope["error"]["code"] == "usage"
+    assert (envelope["error"]["code"], envelope["kind"]) == ("usage", kind_of(words))
 
 
 @pytest.mark.parametrize("words", [words for words in GROUPS if words], ids=named)

@@ -303,7 +303,7 @@ def test_config_diff_without_agents_compares_release_and_live(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("config", "set", "debug.enabled"), 2, "is no setting"),
+        (("config", "set", "debug.enabled"), 2, "`debug.enabled` has no value"),
         (("config", "set", "debug.enabeld=true"), 2, "did you mean `debug.enabled`?"),
         (("config", "set", "no-such-key=1"), 2, "`extraConfig.no-such-key`"),
         (("config", "unset", "debug.enabled=true"), 2, "`unset` takes none"),

@@ -3,7 +3,11 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +17,7 @@ from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import FakeCluster
 from tests.world.helm import StubHelm
+from tests.world.run import HERE, quiet_environ
 
 
 def manifest(*items: dict[str, Any]) -> str:
@@ -239,7 +244,7 @@ def test_a_whole_release_has_nothing_to_mend(cluster: FakeCluster, command: Comm
     assert command("recover", "--back").code == 3
 
 
-def test_a_run_killed_before_its_restarts_is_completed(cluster: FakeCluster, command: Command) -> None:
+def killed_before_its_restarts(cluster: FakeCluster) -> None:
     cluster.add(*objects.healthy_cilium())
     labels = {"k8s-app": "cilium"}
     agent = objects.daemon_set(annotations=objects.HELM_MARKS)
@@ -254,9 +259,38 @@ def test_a_run_killed_before_its_restarts_is_completed(cluster: FakeCluster, com
         objects.release(revision=2, manifest=manifest(config("new"), same)),
         told(revision=2),
     )
+
+
+def test_a_run_killed_before_its_restarts_is_completed(cluster: FakeCluster, command: Command) -> None:
+    killed_before_its_restarts(cluster)
     ran = command("recover", "--yes", "--no-wait", "-o", "json")
     assert ran.code == 0, ran.err
     assert (ran.json["data"]["action"], ran.json["data"]["restarted"]) == ("restart", ["daemonset/cilium"])
+
+
+@pytest.mark.parametrize("more", [{}, {"CILIUMCTL_PROGRESS": "json"}, {"GITHUB_ACTIONS": "true"}])
+def test_a_reader_of_stderr_that_goes_away_stops_nothing(
+    cluster: FakeCluster, tmp_path: Path, more: dict[str, str]
+) -> None:
+    killed_before_its_restarts(cluster)
+    env = quiet_environ(tmp_path, KUBECONFIG=str(cluster.kubeconfig(tmp_path)), PYTHONPATH=str(HERE), **more)
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = ["recover", "--yes", "--no-wait", "-o", "json"]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "ciliumctl", *arguments],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=writer,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["data"]["restarted"] == ["daemonset/cilium"]
 
 
 def test_what_something_else_manages_is_left_to_it(cluster: FakeCluster, command: Command) -> None:

@@ -2,18 +2,27 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 import tarfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ciliumctl import journal
+from ciliumctl.change.impact import Restart
+from ciliumctl.cli.commands._planning import show_restarts
+from ciliumctl.cli.output import Writer
 from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import POLICIES, FakeCluster, Fault
 from tests.world.helm import StubHelm
-from tests.world.run import Ran
+from tests.world.run import HERE, Ran, quiet_environ
 
 MANIFEST = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: cilium-config}\ndata: {debug: 'false'}\n"
 
@@ -311,7 +320,7 @@ def test_what_cannot_be_done_live_needs_the_contexts_name(
 
     cluster.add(objects.release(revision=2, manifest=manifest("cluster-pool")))
     becomes(stub_helm, "1.15.19")
-    body = {"version": 3, "chart": {"metadata": {"name": "cilium", "version": "1.15.19"}}}
+    body: dict[str, Any] = {"version": 3, "chart": {"metadata": {"name": "cilium", "version": "1.15.19"}}}
     stub_helm.answer_release(**body, manifest=manifest("eni"))
     ran = upgrade("--version", "1.15.19", "--yes", "--skip-lint")
     assert ran.code == 3, ran.err
@@ -349,3 +358,125 @@ def test_after_a_revision_that_failed_the_way_begins_at_what_is_deployed(
     assert ran.code == 0, ran.err
     assert [one["version"] for one in ran.json["data"]["ahead"]] == ["1.16.19", "1.18.12"]
     assert json.loads(stub_helm.calls[-1].stdin) == kept
+
+
+def test_a_change_that_cannot_be_taken_back_either_is_told_with_both_reasons(
+    cluster: FakeCluster, upgrade: Command, stub_helm: StubHelm
+) -> None:
+    def begun(item: objects.Object) -> None:
+        if item["kind"] == "ConfigMap" and item["metadata"]["name"] == journal.NAME:
+            cluster.add(objects.release(revision=2, status="failed", version="1.15.19"))
+
+    cluster.on_create = begun
+    becomes(stub_helm, "1.15.19", fails={"upgrade": "Error: first trouble\n", "rollback": "Error: second trouble\n"})
+    ran = upgrade("--version", "1.15.19", "--yes", "--skip-lint", "--no-backup", "--atomic", "-o", "json")
+    assert ran.code == 6, ran.err
+    error, data = ran.json["error"], ran.json["data"]
+    assert error["message"] == "helm failed: first trouble, and taking it back failed: helm failed: second trouble"
+    assert "`ciliumctl recover`" in error["hint"]
+    assert (data["outcome"], data["revision"], data["steps"][0]["taken_back"]) == ("unhealthy", 2, None)
+
+
+def test_a_dry_run_without_a_version_shows_the_proposed_one(upgrade: Command, stub_helm: StubHelm) -> None:
+    ran = upgrade("--dry-run", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert (ran.json["data"]["outcome"], ran.json["data"]["wanted"]) == ("dry-run", "1.15.19")
+    assert "the newest patch of 1.15" in ran.err
+    assert changes(stub_helm) == []
+
+
+def test_the_batches_are_known_before_anything_is_asked(
+    cluster: FakeCluster, upgrade: Command, stub_helm: StubHelm
+) -> None:
+    there = objects.daemon_set(annotations=objects.HELM_MARKS)
+    cluster.add(
+        {
+            **there,
+            "metadata": {**there["metadata"], "uid": "uid-1"},
+            "spec": {**there["spec"], "selector": {"matchLabels": {"k8s-app": "cilium"}}},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "ControllerRevision",
+            "metadata": {
+                "name": "cilium-1",
+                "namespace": "kube-system",
+                "labels": {"k8s-app": "cilium", "controller-revision-hash": "one"},
+                "ownerReferences": [{"uid": "uid-1"}],
+            },
+            "revision": 1,
+        },
+    )
+    for name, node in (("cilium-aaaaa", "one"), ("cilium-bbbbb", "two")):
+        labels = {**objects.PART_OF, "k8s-app": "cilium", "controller-revision-hash": "one"}
+        cluster.add(objects.pod(name, on=node, labels=labels))
+    asked = ("--version", "1.15.19", "--skip-lint", "--batch", "1")
+    ran = upgrade(*asked, "--order", "name", "--dry-run", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert ran.json["data"]["batches"] == [["one"], ["two"]]
+    ran = upgrade(*asked)
+    assert ran.code == 3
+    assert "Batches (2, 2 nodes in this order)\n  1: one\n  2: two\n" in ran.err
+    for more in (("--dry-run",), ("--yes",)):
+        ran = upgrade(*asked, "--node-selector", "nope=1", *more)
+        assert (ran.code, "no node has the labels `nope=1`" in ran.err) == (2, True)
+    assert changes(stub_helm) == []
+
+
+def test_who_restarts_the_agents_in_batches_is_said() -> None:
+    text = io.StringIO()
+    restarts = [
+        Restart(workload=name, namespace="kube-system", by="rollout", why="image")
+        for name in ("daemonset/cilium", "deployment/cilium-operator")
+    ]
+    show_restarts(Writer(text, color=False, encoding="utf-8"), restarts, batches=[["one", "two"], ["three"]])
+    agent, operator = text.getvalue().splitlines()[-2:]
+    assert "by ciliumctl, 2 nodes at a time" in agent
+    assert "by its own rollout" in operator
+
+
+@pytest.mark.parametrize("words", [("upgrade",), ("plan",), ("install",)])
+@pytest.mark.parametrize(
+    ("wrong", "code", "said"),
+    [
+        (("-f", "/no-such-file"), "bad-file", "values file `/no-such-file` cannot be read: No such file or directory"),
+        (("-f", "/"), "bad-file", "values file `/` cannot be read: it is a folder"),
+        (("--version", "banana"), "usage", "`banana` is not a version"),
+    ],
+)
+def test_what_can_be_seen_without_a_cluster_is_said_before_one_is_asked(
+    cluster: FakeCluster, command: Command, words: tuple[str, ...], wrong: tuple[str, ...], code: str, said: str
+) -> None:
+    ran = command(*words, *wrong, "-o", "json")
+    assert (ran.code, ran.json["error"]["code"], ran.json["error"]["message"]) == (2, code, said)
+    assert cluster.seen == []
+
+
+@pytest.mark.parametrize(("before", "code"), [((), 129), (("nohup",), 143)])
+def test_a_terminal_that_goes_away_ends_helm_too_but_for_nohup(
+    cluster: FakeCluster, stub_helm: StubHelm, charts: Path, tmp_path: Path, before: tuple[str, ...], code: int
+) -> None:
+    cluster.add(*objects.healthy_cilium())
+    stub_helm.answer(hang=True)
+    env = quiet_environ(tmp_path, KUBECONFIG=str(cluster.kubeconfig(tmp_path)), PYTHONPATH=str(HERE))
+    arguments = ["upgrade", "--version", "1.15.19", "--repository", str(charts), "--helm", str(stub_helm.path)]
+    with subprocess.Popen(
+        [*before, sys.executable, "-m", "ciliumctl", *arguments],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        while running.poll() is None and not (stub_helm.folder / "hanging").exists():
+            time.sleep(0.02)
+        running.send_signal(signal.SIGHUP)
+        if before:
+            with pytest.raises(subprocess.TimeoutExpired):
+                running.wait(0.5)
+            running.terminate()
+        _out, err = running.communicate(timeout=30)
+    assert running.returncode == code
+    assert ("the terminal is gone" in err) is (not before)
+    with pytest.raises(ProcessLookupError):
+        os.kill(stub_helm.calls[0].pid, 0)

@@ -89,6 +89,8 @@ class FakeCluster:
         self.calls: list[execs.Call] = []
         #: What the controllers of a real one do to an object that somebody makes.
         self.on_create: Callable[[Object], None] = lambda _item: None
+        #: What they do when one is deleted.
+        self.on_delete: Callable[[Object], None] = lambda _item: None
         self._objects: dict[tuple[str, str], dict[tuple[str, str], Object]] = {}
         self._lock = threading.RLock()
         self._uid = 0
@@ -245,6 +247,7 @@ class FakeCluster:
             if wanted and wanted != there["metadata"]["uid"]:
                 return 409, _status(409, "the UID in the precondition does not match")
             del objects[(namespace, name)]
+            self.on_delete(there)
             return 200, {"kind": "Status", "status": "Success"}
         if seen.method == "PATCH":
             changed = _merged(there, seen.body)

@@ -27,6 +27,9 @@ elif plan.get("says_when_stopped"):
 if plan.get("hang"):
     (folder / "hanging").write_text("")
     time.sleep(600)
+if sys.argv[1] in plan.get("fails", {{}}) and "--dry-run=server" not in sys.argv:
+    sys.stderr.write(plan["fails"][sys.argv[1]])
+    sys.exit(1)
 if "values" in plan and any(part.endswith("/values") for part in sys.argv):
     sys.stdout.write("values: " + json.dumps(plan["values"]))
     sys.exit(0)
@@ -59,11 +62,12 @@ class StubHelm:
     def answer(self, **plan: Any) -> None:
         """Say what the next calls do: stdout, stderr, code, hang, stubborn, says_when_stopped.
 
-        `values` is what comes of merging values, where a call does that; `stdout` is for the others.
+        `values` is what comes of merging values, where a call does that; `stdout` is for the others. `fails` says
+        with which words commands fail that are no dry run.
         """
         (self.folder / "plan.json").write_text(json.dumps(plan))
 
-    def answer_release(self, **more: Any) -> None:
+    def answer_release(self, *, fails: dict[str, str] | None = None, **more: Any) -> None:
         """Answer as `helm install --output json` does."""
         body = {
             "name": "cilium",
@@ -74,7 +78,7 @@ class StubHelm:
             "manifest": "kind: X\n",
             **more,
         }
-        self.answer(stdout=json.dumps(body))
+        self.answer(stdout=json.dumps(body), fails=fails or {})
 
     @property
     def calls(self) -> list[Call]:

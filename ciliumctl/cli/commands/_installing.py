@@ -30,10 +30,15 @@ def wanted(
     translate: bool,
     take_over: bool = False,
 ) -> installation.Wanted:
-    """What the user asks for. `flags` are those of --set, --set-string, --set-file and --set-json, in this order."""
+    """What the user asks for. `flags` are those of --set, --set-string, --set-file and --set-json, in this order.
+
+    Raises:
+        UsageError: the version is none, or a values file cannot be read.
+    """
     from ciliumctl import charts, installation
 
-    return installation.Wanted(
+    charts.check_version(version)
+    asked = installation.Wanted(
         namespace=session.settings.namespace,
         release=session.settings.helm_release_name,
         chart=charts.Request(version=version, chart=chart, repository=repository),
@@ -44,6 +49,8 @@ def wanted(
         translate=translate,
         take_over=take_over,
     )
+    installation.check_files(asked)
+    return asked
 
 
 def set_flags(flags: Sequence[Sequence[str] | None]) -> tuple[SetFlag, ...]:

@@ -115,14 +115,20 @@ def show_objects(out: Writer, objects: Sequence[Difference]) -> None:
             out.line(("      refused: ", "bad"), item.refused)
 
 
-def show_restarts(out: Writer, restarts: Sequence[Restart]) -> None:
-    """Which pods are replaced, by whom and why."""
+def show_restarts(out: Writer, restarts: Sequence[Restart], *, batches: Sequence[Sequence[str]] = ()) -> None:
+    """Which pods are replaced, by whom and why; those on every node in `batches`, where there are any."""
     if not restarts:
         return
     out.line()
     out.line((f"Restarts ({len(restarts)})", "head"))
     by = {"rollout": "by its own rollout", "ciliumctl": "by ciliumctl"}
-    out.table(("", "", ""), [(item.workload, by[item.by], item.why) for item in restarts], indent="  ")
+    size = len(batches[0]) if batches else 0
+    staged = f"by ciliumctl, {size} node{'' if size == 1 else 's'} at a time"
+
+    def whose(item: Restart) -> str:
+        return staged if size and item.workload.startswith("daemonset/") else by[item.by]
+
+    out.table(("", "", ""), [(item.workload, whose(item), item.why) for item in restarts], indent="  ")
 
 
 def show_effects(out: Writer, effects: Sequence[Effect]) -> None:

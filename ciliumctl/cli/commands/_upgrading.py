@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -99,13 +99,14 @@ def run(session: Session, asked: Asked, manner: Manner) -> NoReturn:
         if way.unchanged:
             session.report.note("Cilium is as asked for: unchanged")
             session.finish(upgrade.nothing_done(session.kube, way), render)
+        batches = _batches(session, way, manner)
         ahead = _ahead(session, way, manner, folder)
+        so_far = replace(upgrade.nothing_done(session.kube, way, ahead.outlooks), batches=batches)
         if manner.dry_run:
-            session.finish(upgrade.nothing_done(session.kube, way, ahead.outlooks, "dry-run"), render)
-        _confirm(session, way, manner, ahead)
+            session.finish(replace(so_far, outcome="dry-run"), render)
+        _confirm(session, way, manner, ahead, batches)
         how = _how(session, manner, deadline)
         before = upgrade.Before(place=_place(manner), pull_images=manner.pull_images, storage=how.where.storage)
-        so_far = upgrade.nothing_done(session.kube, way, ahead.outlooks)
         result = upgrade.carry_out(session.kube, way, how, before, so_far)
     late = change.late(result.steps[-1], deadline) if result.steps else None
     if late is not None:
@@ -123,12 +124,22 @@ def _way(session: Session, asked: Asked, manner: Manner, folder: Path) -> Way:
         ways.refuse_if_busy(session.kube)
     found = change.installed(session.kube, where, "upgrade")
     if asked.nothing and paused.of(found) is None:
-        asked = _proposed(session, found, asked, means)
+        asked = _proposed(session, found, asked, means, dry_run=manner.dry_run)
     found = ways.from_deployed(session.kube, found, where.storage)
     way = ways.prepare(session.kube, where, found, asked, means, folder)
     if not way.unchanged:
         _check_strategy(way, manner)
     return way
+
+
+def _batches(session: Session, way: Way, manner: Manner) -> tuple[tuple[str, ...], ...]:
+    """The nodes of a staged restart, batch by batch. Raises `UsageError` where no node is meant."""
+    from ciliumctl.change import staged
+
+    stages = _stages(manner)
+    if stages is None:
+        return ()
+    return staged.planned(session.kube, session.settings.namespace, stages, goes_on=way.goes_on)
 
 
 def _ahead(session: Session, way: Way, manner: Manner, folder: Path) -> Ready:
@@ -189,10 +200,8 @@ def _check_strategy(way: Way, manner: Manner) -> None:
         )
 
 
-def _proposed(session: Session, found: Release, asked: Asked, means: Means) -> Asked:
-    """What is asked for once a proposal is accepted: nothing upgrades by itself."""
-    from dataclasses import replace
-
+def _proposed(session: Session, found: Release, asked: Asked, means: Means, *, dry_run: bool) -> Asked:
+    """What is asked for once a proposal is accepted: nothing upgrades by itself. A dry run only shows it."""
     from ciliumctl.change import ways
     from ciliumctl.errors import NeedsConfirmation
 
@@ -202,34 +211,45 @@ def _proposed(session: Session, found: Release, asked: Asked, means: Means) -> A
         return asked
     command = ways.command_for(asked, version=offer.version)
     what = f"Cilium {found.chart_version} → {offer.version}, {offer.why}"
-    if session.settings.yes or not session.interactive:
+    if not dry_run and (session.settings.yes or not session.interactive):
         raise NeedsConfirmation(f"no version is named; the next one would be: {what}", hint=f"`{command}`")
     session.report.note(f"the next version: {what}")
     chart = replace(asked.wanted.chart, version=offer.version)
     return replace(asked, wanted=replace(asked.wanted, chart=chart))
 
 
-def _confirm(session: Session, way: Way, manner: Manner, ahead: Ready) -> None:
+def _confirm(session: Session, way: Way, manner: Manner, ahead: Ready, batches: Sequence[Sequence[str]]) -> None:
     versions = " → ".join(dict.fromkeys(way.versions))
     what = f"Cilium {versions} on `{session.kube.context}`"
     if not session.settings.quiet:
         color = wants_color(session.settings.color, sys.stderr, session.environ)
         writer = Writer(sys.stderr, color=color, address=session.addressed)
-        show_ahead(writer, ahead.outlooks)
+        show_ahead(writer, ahead.outlooks, batches)
         writer.line()
     verb = "Go on with the upgrade of" if way.goes_on else "Upgrade"
-    batches = f", {manner.batch} of the nodes at a time" if manner.batch else ""
+    at_a_time = f", {manner.batch} of the nodes at a time" if manner.batch else ""
     if ahead.confirmation == "name":
         consent(session, ahead.impact, confirm=manner.confirm, what=f"The upgrade of {what}")
     session.confirm(
-        f"{verb} {what}{batches}?",
+        f"{verb} {what}{at_a_time}?",
         refusal="an upgrade changes a running network",
         hint="look at it with `--dry-run`, then add `--yes`",
     )
 
 
-def show_ahead(out: Writer, outlooks: Sequence[Outlook]) -> None:
-    """What every step is going to do."""
+def _show_batches(out: Writer, batches: Sequence[Sequence[str]]) -> None:
+    count = sum(map(len, batches))
+    out.line()
+    out.line((f"Batches ({len(batches)}, {count} node{'' if count == 1 else 's'} in this order)", "head"))
+    for number, batch in enumerate(batches[:_NAMED], 1):
+        more = f" and {len(batch) - _NAMED} more" if len(batch) > _NAMED else ""
+        out.line(f"  {number}: {', '.join(batch[:_NAMED])}{more}")
+    if len(batches) > _NAMED:
+        out.line(f"  and {len(batches) - _NAMED} more")
+
+
+def show_ahead(out: Writer, outlooks: Sequence[Outlook], batches: Sequence[Sequence[str]] = ()) -> None:
+    """What every step is going to do, and in which batches the nodes are taken."""
     for number, one in enumerate(outlooks, 1):
         out.line()
         title = f"Cilium {one.from_version} → {one.version}" if one.from_version != one.version else one.version
@@ -237,7 +257,7 @@ def show_ahead(out: Writer, outlooks: Sequence[Outlook]) -> None:
         out.line((f"{step}{title}", "head"))
         if number == 1:
             show_values(out, one.values)
-        show_restarts(out, one.restarts)
+        show_restarts(out, one.restarts, batches=batches)
         show_effects(out, one.effects)
         if one.findings:
             out.line()
@@ -248,6 +268,8 @@ def show_ahead(out: Writer, outlooks: Sequence[Outlook]) -> None:
             out.line("  ", sign, key, finding.message)
         for check in one.checks:
             out.line("  ", ("⚠ ", "warn"), f"{check.id}: ", check.message)
+    if batches:
+        _show_batches(out, batches)
 
 
 def render(out: Writer, result: Upgraded) -> None:
@@ -255,7 +277,7 @@ def render(out: Writer, result: Upgraded) -> None:
     where = f"namespace {result.namespace} of {result.context}, release {result.release} revision {result.revision}"
     if result.outcome == "dry-run":
         out.line(("Cilium ", "head"), f"{result.from_version} → {result.wanted} in {where}: nothing was changed")
-        show_ahead(out, result.ahead)
+        show_ahead(out, result.ahead, result.batches)
         return
     changed = result.from_version != result.version
     versions = f"{result.from_version} → {result.version}" if changed else result.version

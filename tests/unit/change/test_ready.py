@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from ciliumctl import charts
 from ciliumctl.change.ready import Wishes, ready
 from ciliumctl.change.target import Target
-from ciliumctl.clients.helm import Helm, HelmOptions, Inputs, Release
+from ciliumctl.clients.helm import Helm, HelmOptions, Inputs, Release, SetFlag
 from ciliumctl.clients.kube import ConnectOptions, connect
 from ciliumctl.clients.web import Web
 from ciliumctl.errors import LegacyValues
@@ -60,6 +61,13 @@ def test_a_value_that_the_new_chart_drops_is_refused_and_one_that_meant_nothing_
     assert "--skip-lint" in refused.value.hint
     (outlook,) = ready(kube, [lost], OLD, means, Wishes(lint=False)).outlooks
     assert [finding.severity for finding in outlook.findings if finding.key == "externalIPs.enabled"] == ["error"]
+
+    same = target(NEW, NEW, {})
+    flags = (SetFlag(kind="set", text="debug.enabled=true,foo.bar=1"),)
+    given = replace(same, config={"foo": {"bar": 1}}, inputs=Inputs(flags=flags))
+    with pytest.raises(LegacyValues, match=r"Cilium 1\.17\.3 loses values that are set: `foo`") as refused:
+        ready(kube, [given], NEW, means, Wishes())
+    assert refused.value.hint == "leave out `--set foo.bar`, or go on without them: `--skip-lint`"
 
     never = target(OLD, NEW, {"nonsense": True})
     (outlook,) = ready(kube, [never], OLD, means, Wishes()).outlooks

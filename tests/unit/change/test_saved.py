@@ -19,7 +19,9 @@ VALUES = st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(), st.text("xyz.", max_size=4), st.lists(st.integers(), max_size=2)
     ),
-    lambda inner: st.dictionaries(st.text("ab.", min_size=1, max_size=2), inner, max_size=3),
+    lambda inner: st.one_of(
+        st.dictionaries(st.text("ab.0", min_size=1, max_size=2), inner, max_size=3), st.lists(inner, max_size=3)
+    ),
     max_leaves=12,
 ).filter(lambda value: isinstance(value, dict))
 
@@ -48,7 +50,15 @@ PLAN = Saved(
 
 @given(VALUES, VALUES)
 def test_the_difference_of_values_makes_the_new_ones_of_the_old_ones(before: Any, after: Any) -> None:
+    unset, put = json.loads(json.dumps(saved.delta(before, after)))
+    assert saved.digest(saved.with_delta(before, unset, put)) == saved.digest(after)
+
+
+def test_the_elements_beside_one_that_is_set_stay_in_the_cluster() -> None:
+    token, old, new = {"name": "A", "value": "very-secret"}, {"name": "B", "value": "1"}, {"name": "B", "value": "2"}
+    before, after = {"extraEnv": [token, old]}, {"extraEnv": [token, new, {"name": "C"}]}
     unset, put = saved.delta(before, after)
+    assert "very-secret" not in json.dumps([unset, put])
     assert saved.with_delta(before, unset, put) == after
 
 
@@ -90,7 +100,9 @@ def test_a_plan_of_another_format_says_so(tmp_path: Path) -> None:
 def test_a_plan_without_one_of_its_parts_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     body = {"chart": {"version": "", "chart": "", "repository": ""}}
-    path.write_text(json.dumps({"kind": "SavedPlan", "format": 1, "digest": saved.digest(body), "plan": body}))
+    path.write_text(
+        json.dumps({"kind": "SavedPlan", "format": saved.FORMAT, "digest": saved.digest(body), "plan": body})
+    )
     with pytest.raises(BadFile, match="lacks a part"):
         saved.read(path)
 
