@@ -12,13 +12,14 @@ from ciliumctl.clients.helm import Helm, SetFlag
 from ciliumctl.clients.web import Web
 from ciliumctl.errors import BadFile, ChartNotFound, RepositoryUnreachable, UsageError
 from ciliumctl.report import Reporter
-from ciliumctl.values import lint
+from ciliumctl.values import lint, secrets
 from ciliumctl.values.layers import Layer, of_flags
 from ciliumctl.values.lint import documents, fixing
 from ciliumctl.values.lint.checking import layer_findings
 from ciliumctl.values.lint.documents import Document
 from ciliumctl.values.lint.facts import Facts
 from ciliumctl.values.lint.model import FailOn, Finding, Fixed, Lint
+from ciliumctl.values.paths import split
 
 #: What standard input is called in findings.
 STDIN = "<stdin>"
@@ -97,7 +98,13 @@ def run(wanted: Wanted, means: Means) -> Lint:
             fail_on=wanted.fail_on,
             facts=facts,
         )
-    return replace(found, fixed=fixed)
+    return replace(found, fixed=fixed, findings=tuple(_without_secrets(finding) for finding in found.findings))
+
+
+def _without_secrets(finding: Finding) -> Finding:
+    """A finding to show: the file gets the real value, and nobody else."""
+    shown = {key: secrets.hidden(value, split(key)) for key, value in finding.translation.items()}
+    return replace(finding, translation=shown)
 
 
 def chart_of(request: charts.Request, means: Means) -> charts.Chart:
