@@ -183,6 +183,17 @@ def test_a_private_key_stands_in_the_file_alone(here: Path) -> None:
     assert (here / "my.yaml").read_text() == "tls:\n  ca:\n    key: TOPSECRET\n"
 
 
+def test_a_file_whose_comments_are_lost_stays_beside_it(here: Path) -> None:
+    old = "# words\nx: &x\n  tunnel: disabled\n<<: *x\n"
+    (here / "my.yaml").write_text(old)
+    (here / "my.yaml.bak").write_text("of somebody's")
+    ran = call(here, "lint", "my.yaml", "--no-render", "--fix", "--write")
+    assert "translated, without its comments, which could not be kept: `my.yaml.bak1` has them" in ran.out
+    assert "words" not in (here / "my.yaml").read_text()
+    assert (here / "my.yaml.bak1").read_text() == old
+    assert (here / "my.yaml.bak").read_text() == "of somebody's"
+
+
 def test_values_are_shown_without_secrets_unless_asked_for(here: Path) -> None:
     values = {"tls": {"ca": {"key": "TOPSECRET"}}, "extraEnv": [{"name": "MY_PASSWORD", "value": "TOPSECRET"}]}
     helm = StubHelm(here)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from ciliumctl import charts, files
@@ -141,9 +143,19 @@ def _fixed(document: Document, facts: Facts, *, write: bool) -> Fixed:
         return Fixed(file=document.name, text=document.text, changed=False, kept=True)
     done = fixing.fix(document, lambda layer: layer_findings(layer, facts, layer.values))
     if write and done.changed:
+        path = Path(done.file).expanduser()
         try:
-            files.write_whole(Path(done.file).expanduser(), done.text)
+            backup = "" if done.kept else _backed_up(path)
+            files.write_whole(path, done.text)
         except OSError as error:
             raise BadFile(f"`{done.file}` cannot be written: {error.strerror}", hint="name another file") from error
-        return replace(done, written=True)
+        return replace(done, written=True, backup=backup)
     return done
+
+
+def _backed_up(path: Path) -> str:
+    """Keep a file as it was, comments and all, beside it: under the first name that nothing has. Returns the name."""
+    names = (path.with_name(f"{path.name}.bak{number or ''}") for number in count())
+    backup = next(name for name in names if not name.exists())
+    shutil.copy2(path, backup)
+    return str(backup)
