@@ -245,6 +245,11 @@ def test_other_peoples_checks_run_with_the_clusters_address(preflight: Command, 
     assert "ciliumctl-check-acme" in preflight("--list", PATH=path).out
     ran = preflight(*CHART, "--only", "ACME-1", "-o", "json", PATH=path)
     assert list(outcomes(ran)) == ["ACME-1"]
+    ran = preflight(*CHART, "--only", "ACME-2", PATH=path)
+    assert ran.code == 2
+    assert "nothing to check" in ran.err
+    ran = preflight(*CHART, "--only", "ACME-1", "--skip", "ACME-7", PATH=path)
+    assert "no check is called `ACME-7`" in ran.out
 
 
 def test_reports_are_written_beside_what_is_printed(ready: FakeCluster, preflight: Command, tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ def command(
         fail_on=cast("FailOn", fail_on),
         check_images=check_images,
         external=external_checks,
+        some=not list,
         nodes=preflight.NodeChecks(image=node_image, owner=session.holder("preflight").who) if node_checks else None,
     )
     if list:
