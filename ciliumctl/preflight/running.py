@@ -44,10 +44,11 @@ def run(subject: Subject, kube: Kube, using: Using, choice: Choice | None = None
         using.report.note("a privileged pod is run on every node for a moment, in a namespace of its own")
         # Not in a thread: what it makes is taken away by whoever is interrupted.
         subject = replace(subject, node_reports=_node_reports(subject, kube, using, choice.nodes))
-    with using.report.step("Checking") as step:
+    # On an interrupt this thread leaves, and the programs of others go with it.
+    with using.report.step("Checking") as step, external.Running() as at_work:
         found, said = beside(
             partial(look, kube, subject, using, _with_fatal(ours), check_images=choice.check_images),
-            partial(_others, subject, kube, using, choice),
+            partial(_others, subject, kube, using, choice, at_work),
         )
         others = _of_others(said, choice)
         if choice.some and not ours and not others:
@@ -169,7 +170,9 @@ def _result(check: Check, verdict: Verdict, seconds: float, gone: tuple[Finding,
     )
 
 
-def _others(subject: Subject, kube: Kube, using: Using, choice: Choice) -> tuple[external.Said, ...]:
+def _others(
+    subject: Subject, kube: Kube, using: Using, choice: Choice, at_work: external.Running
+) -> tuple[external.Said, ...]:
     if not choice.external:
         return ()
     which = [
@@ -187,7 +190,7 @@ def _others(subject: Subject, kube: Kube, using: Using, choice: Choice) -> tuple
         "CILIUMCTL_CHECK_TARGET": subject.chart.version,
         "CILIUMCTL_CHECK_INSTALLED": subject.existing.chart_version if subject.existing else "",
     }
-    return external.run(which, environ, kube.deadline)
+    return external.run(which, environ, kube.deadline, at_work)
 
 
 def _wanted(choice: Choice, program: external.Program) -> bool:
