@@ -106,6 +106,26 @@ def test_a_published_chart_is_named_where_it_is(
     assert (found.repository, found.name) == (repository, name)
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+@pytest.mark.parametrize("chart", [True, False])
+@pytest.mark.parametrize("same", [True, False])
+def test_a_folder_of_this_machine_is_no_place_for_another_tool(
+    tmp_path: Path, site: Site, means: Means, *, same: bool, chart: bool, scheme: str
+) -> None:
+    archive = tmp_path / "cilium-1.20.0.tgz"
+    archive.write_bytes(b"the chart")
+    digest = site.put("/cilium-1.20.0.tgz", b"the chart" if same else b"another one")
+    entry = {"version": "1.20.0", "urls": ["cilium-1.20.0.tgz"], "digest": digest}
+    site.put("/index.yaml", yaml_files.dump({"entries": {"cilium": [entry]}}))
+    request = charts.Request(chart=str(archive) if chart else "", repository=f"{scheme}{tmp_path}")
+    what = subject(request=request, path=archive)
+    if same:
+        assert published(what, means, site.url).repository == site.url
+        return
+    with pytest.raises(UsageError, match="another tool cannot fetch the chart"):
+        published(what, means, site.url)
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_a_local_archive_counts_when_the_repository_has_the_very_same(
     tmp_path: Path, site: Site, means: Means, *, same: bool
