@@ -37,9 +37,9 @@ def published(subject: Subject, means: Means, official: str = REPOSITORY) -> Sou
             return Source(repository=folder, name=name)
         if reference and reference == request.chart:
             break
-    folder = charts.folder_of(request.repository) is not None
-    repository = official if folder else request.repository
-    if (request.chart or folder) and not _is_released(subject, repository, means):
+    local = charts.folder_of(request.repository) is not None
+    repository = official if local else request.repository
+    if (request.chart or local) and not _is_released(subject, repository, means):
         raise UsageError(
             f"another tool cannot fetch the chart `{request.chart or subject.chart.path}`: "
             f"`{repository}` has no Cilium {subject.chart.version} that is the same",
