@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ciliumctl.clients.web import Web
 from ciliumctl.defaults import REPOSITORY
 from ciliumctl.errors import Missing, NeedsConfirmation, UsageError
 from ciliumctl.export import Exported, File, Subject, argocd, flux, kustomize, place, secrets
+from ciliumctl.export.model import namespace_of
 from ciliumctl.export.rendering import Rendered
 from ciliumctl.export.source import Source, published
 from ciliumctl.installation import Means
@@ -313,6 +315,11 @@ def test_private_keys_in_a_manifest_are_warned_of() -> None:
     secrets.warn_of_private_keys(rendered(CA), subject(), report)
     (warning,) = said
     assert "Secret `cilium-ca`" in warning.text
+
+
+def test_a_namespace_of_somebody_elses_is_not_exported() -> None:
+    assert namespace_of(subject(namespace="cilium"))["metadata"]["name"] == "cilium"
+    assert namespace_of(replace(subject(namespace="cilium"), with_namespace=False)) == {}
 
 
 # Into a folder
