@@ -263,6 +263,20 @@ def test_reports_are_written_beside_what_is_printed(ready: FakeCluster, prefligh
     assert json.loads(data.read_text())["target"] == "1.15.6"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(("--kubeconfig", "none"), 5), ((*CHART, "--preset", "none"), 2), (("--chart", "none"), 2)]
+)
+@pytest.mark.usefixtures("ready")
+def test_reports_are_written_when_nothing_could_be_checked(
+    preflight: Command, tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    junit, data = tmp_path / "r.xml", tmp_path / "r.json"
+    ran = preflight(*arguments, "--report", f"junit={junit}", "--report", f"json={data}")
+    assert ran.code == code
+    assert 'errors="1"' in junit.read_text()
+    assert json.loads(data.read_text())["error"]["message"] in ran.err
+
+
 def test_the_list_and_an_explanation_need_no_cluster(command: Command, cluster: FakeCluster) -> None:
     ran = command("preflight", "--list")
     assert ran.code == 0
