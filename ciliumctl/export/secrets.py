@@ -74,4 +74,5 @@ def warn_of_private_keys(rendered: Rendered, subject: Subject, report: Reporter)
         report.warn(
             f"the manifest holds private keys: Secret {', '.join(f'`{name}`' for name in names)}",
             f"let the cluster make them: `--set hubble.tls.auto.method={method(subject)}`, or do not commit them",
+            grave=True,
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from ciliumctl import charts, yaml_files
+from ciliumctl.cli.sinks import choose
 from ciliumctl.clients.helm import Helm, HelmOptions, Inputs
 from ciliumctl.clients.web import Web
 from ciliumctl.defaults import REPOSITORY
@@ -315,6 +317,20 @@ def test_private_keys_in_a_manifest_are_warned_of() -> None:
     secrets.warn_of_private_keys(rendered(CA), subject(), report)
     (warning,) = said
     assert "Secret `cilium-ca`" in warning.text
+    assert warning.grave
+
+
+@pytest.mark.parametrize(("choice", "quiet"), [("auto", True), ("none", False), ("json", True)])
+def test_only_what_is_grave_is_said_to_who_wants_to_hear_nothing(choice: str, *, quiet: bool) -> None:
+    said = io.StringIO()
+    report = Reporter(choose(choice, quiet=quiet, stream=said, color=False, environ={}))
+    report.note("a note")
+    report.warn("a warning")
+    with report.step("a step"):
+        secrets.warn_of_private_keys(rendered(CA), subject(), report)
+    first, hint = said.getvalue().splitlines()
+    assert "the manifest holds private keys: Secret `cilium-ca`" in first
+    assert "hint: let the cluster make them" in hint
 
 
 def test_a_namespace_of_somebody_elses_is_not_exported() -> None:
