@@ -59,10 +59,11 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned:
-    """Something that may go wrong, with what to do about it."""
+    """Something that may go wrong, with what to do about it; `grave` is said even to who wants to hear nothing."""
 
     text: str
     hint: str = ""
+    grave: bool = False
 
 
 Event = StepStarted | StepProgress | StepEnded | Note | Warned
@@ -140,6 +141,6 @@ class Reporter:
         """Say something worth knowing."""
         self._sink(Note(text=text))
 
-    def warn(self, text: str, hint: str = "") -> None:
-        """Say what may go wrong, and what to do about it."""
-        self._sink(Warned(text=text, hint=hint))
+    def warn(self, text: str, hint: str = "", *, grave: bool = False) -> None:
+        """Say what may go wrong, and what to do about it; `grave` where a secret or worse is at stake."""
+        self._sink(Warned(text=text, hint=hint, grave=grave))

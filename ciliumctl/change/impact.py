@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ciliumctl.change import rollout, rules
-from ciliumctl.change.masking import Masker, is_secret_path
+from ciliumctl.change.masking import Masker
 from ciliumctl.change.objects import (
     Objects,
     Ref,
@@ -319,8 +319,8 @@ def _values(sides: Sides, fired: Mapping[Rule, Sequence[str]], levels: Mapping[R
             level = worst([levels[ref] for ref in levels if used.by(sources.get(ref, ""), path)])
         yield ValueChange(
             key=text,
-            before=masker.value(before.get(path), secret=is_secret_path(path)),
-            after=masker.value(after.get(path), secret=is_secret_path(path)),
+            before=masker.value(before.get(path), path),
+            after=masker.value(after.get(path), path),
             level=level,
         )
 

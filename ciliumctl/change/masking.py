@@ -8,28 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ciliumctl.clients.kube import Manifest
+from ciliumctl.values import secrets
 from ciliumctl.values.paths import Path
 
-# Names of values that hold a secret themselves; certificates are public.
-_SECRET_NAMES = frozenset(
-    {
-        "key",
-        "password",
-        "token",
-        "clientSecret",
-        "secretKey",
-        "secretAccessKey",
-        "privateKey",
-        "keyFile",
-        "bindPassword",
-    }
-)
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-
-
-def is_secret_path(path: Path) -> bool:
-    """Whether the value at a path of Helm values is a secret."""
-    return bool(path) and path[-1] in _SECRET_NAMES
 
 
 class Masker:
@@ -44,15 +26,9 @@ class Masker:
         number = self._numbers.setdefault(text, len(self._numbers) + 1)
         return f"<-- value not shown (#{number})"
 
-    def value(self, value: Any, *, secret: bool = False) -> Any:
-        """A Helm value with the secrets in it hidden; `secret` hides it all. Nothing stays nothing."""
-        if isinstance(value, Mapping):
-            return {key: self.value(item, secret=secret or key in _SECRET_NAMES) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.value(item, secret=secret) for item in value]
-        if not secret or value is None or value == "" or isinstance(value, bool):
-            return value
-        return self.hide(value)
+    def value(self, value: Any, path: Path = ()) -> Any:
+        """A Helm value, which stands at `path`, with the secrets in it hidden. Nothing stays nothing."""
+        return secrets.hidden(value, path, self.hide)
 
     def manifest(self, item: Manifest) -> dict[str, Any]:
         """A Secret without its values; any other object as it is."""

@@ -10,7 +10,7 @@ from ciliumctl.change import impact
 from ciliumctl.change.differences import Compared, Difference, Mode, of_cluster, of_manifests
 from ciliumctl.change.dry_runs import Owner
 from ciliumctl.change.impact import Effect, Restart, ValueChange
-from ciliumctl.change.masking import Masker, is_secret_path
+from ciliumctl.change.masking import Masker
 from ciliumctl.change.objects import parse
 from ciliumctl.change.rules import Level
 from ciliumctl.change.target import Target
@@ -197,7 +197,7 @@ def _given(values: Mapping[str, Any]) -> list[ValueChange]:
         ValueChange(
             key=key,
             before=None,
-            after=masker.value(dict(leaves(values))[split(key)], secret=is_secret_path(split(key))),
+            after=masker.value(dict(leaves(values))[split(key)], split(key)),
             level="none",
         )
         for key in difference({}, values)
@@ -239,12 +239,11 @@ def _all_values(target: Target) -> list[ValueChange]:
     found = []
     for key in difference(target.values_before, target.values):
         path = split(key)
-        secret = is_secret_path(path)
         found.append(
             ValueChange(
                 key=key,
-                before=masker.value(before.get(path), secret=secret),
-                after=masker.value(after.get(path), secret=secret),
+                before=masker.value(before.get(path), path),
+                after=masker.value(after.get(path), path),
                 level=levels.get(key, "none"),
             )
         )

@@ -191,7 +191,14 @@ def global_options() -> list[TyperOption]:
         _option(
             "verbose", "--verbose", "-v", count=True, type=int, default=0, help="Show causes (-v) and requests (-vv)"
         ),
-        _option("quiet", "--quiet", "-q", is_flag=True, default=False, help="Show no progress, only errors"),
+        _option(
+            "quiet",
+            "--quiet",
+            "-q",
+            is_flag=True,
+            default=False,
+            help="Show no progress, only errors and warnings about secrets",
+        ),
         _option("no_input", "--no-input", is_flag=True, default=False, help="Never ask anything"),
         _option("yes", "--yes", "-y", is_flag=True, default=False, help="Answer every yes-or-no question with yes"),
     ]

@@ -21,16 +21,22 @@ _QUARTER = 0.25
 
 def choose(choice: str, *, quiet: bool, stream: TextIO, color: bool, environ: Mapping[str, str]) -> Sink:
     """The sink for this run: live only on a terminal that can move its cursor, outside of CI."""
-    if quiet or choice == "none":
-        return lambda _event: None
-    if choice == "json":
+    if choice == "json" and not quiet:
         return lambda event: _json_line(event, stream)
     writer = Writer(stream, color=color)
+    if quiet or choice == "none":
+        return lambda event: _only_grave(event, PlainSink(writer))
     if choice == "auto" and stream.isatty() and environ.get("TERM") != "dumb" and not environ.get("CI"):
         return LiveSink(stream, writer, color=color)
     if environ.get("GITHUB_ACTIONS") == "true":
         return PlainSink(writer, warn=lambda event: _github(event, stream))
     return PlainSink(writer)
+
+
+def _only_grave(event: Event, sink: Sink) -> None:
+    """Who wants to hear nothing still hears that a secret is where others can read it."""
+    if isinstance(event, Warned) and event.grave:
+        sink(event)
 
 
 def _json_line(event: Event, stream: TextIO) -> None:

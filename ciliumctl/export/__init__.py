@@ -28,7 +28,7 @@ def make(form: Form, subject: Subject, means: Means, *, folder: bool = False) ->
         HelmFailed: the chart cannot be rendered with these values.
     """
     for warning in secrets.found_in(subject, form):
-        means.report.warn(warning.message, warning.hint)
+        means.report.warn(warning.message, warning.hint, grave=True)
     if form == "values":
         return _exported(form, subject, File(name="values.yaml", content=dump(dict(subject.config))))
     if form == "manifests":

@@ -19,7 +19,10 @@ _ALWAYS = frozenset({"kube-system", "kube-public", "kube-node-lease", "default"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The installation to hand over. `request` says where the chart came from, `config` is what Helm would keep."""
+    """The installation to hand over. `request` says where the chart came from, `config` is what Helm would keep.
+
+    Without `with_namespace` the installation's namespace is somebody else's, and is not among what is made.
+    """
 
     chart: charts.Chart
     request: charts.Request
@@ -28,6 +31,7 @@ class Subject:
     namespace: str
     release: str
     kube_version: str
+    with_namespace: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +68,8 @@ class Exported:
 
 
 def namespace_of(subject: Subject) -> dict[str, Any]:
-    """The Namespace that must be made first, open for privileged pods; empty where every cluster has it."""
-    if subject.namespace in _ALWAYS:
+    """The Namespace that must be made first, open for privileged pods; empty where it is there."""
+    if subject.namespace in _ALWAYS or not subject.with_namespace:
         return {}
     return {
         "apiVersion": "v1",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +10,8 @@ from ciliumctl.clients.kube import Manifest, name_of
 from ciliumctl.export.model import Form, Subject
 from ciliumctl.export.rendering import Rendered
 from ciliumctl.report import Reporter
+from ciliumctl.values import secrets
 from ciliumctl.values.paths import Path, get, join
-
-# Last keys whose text is a secret; `key` alone is one below `tls`.
-_SECRET = re.compile(r".*(?:password|passphrase|clientsecret|secretkey|accesskey|token)", re.IGNORECASE)
-_PRIVATE = "PRIVATE KEY-----"
-# Base64 of `-----BEGIN`, as charts want certificates and keys.
-_ENCODED = "LS0tLS1CRUdJTi"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,35 +29,8 @@ def found_in(subject: Subject, form: Form) -> list[Warned]:
             message=f"`{join(path)}` looks like a secret, and stands in what is exported",
             hint=_elsewhere(path, subject, form),
         )
-        for path, value in _texts(subject.config)
-        if _is_secret(path, value)
+        for path in secrets.found(subject.config)
     ]
-
-
-def _texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, Mapping):
-        for key, below in value.items():
-            yield from _texts(below, (*path, str(key)))
-    elif isinstance(value, list):
-        for number, below in enumerate(value):
-            yield from _texts(below, (*path[:-1], f"{path[-1]}[{number}]"))
-    elif isinstance(value, str) and value:
-        yield path, value
-
-
-def _is_secret(path: Path, value: str) -> bool:
-    if path[-1] == "key" and "tls" in path[:-1]:
-        return True
-    return _SECRET.fullmatch(path[-1]) is not None or _PRIVATE in _decoded(value)
-
-
-def _decoded(value: str) -> str:
-    if not value.startswith(_ENCODED):
-        return value
-    try:
-        return base64.b64decode(value, validate=False).decode("ascii", "replace")
-    except ValueError:
-        return value
 
 
 def _elsewhere(path: Path, subject: Subject, form: Form) -> str:
@@ -108,4 +74,5 @@ def warn_of_private_keys(rendered: Rendered, subject: Subject, report: Reporter)
         report.warn(
             f"the manifest holds private keys: Secret {', '.join(f'`{name}`' for name in names)}",
             f"let the cluster make them: `--set hubble.tls.auto.method={method(subject)}`, or do not commit them",
+            grave=True,
         )

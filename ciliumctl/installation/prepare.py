@@ -23,7 +23,7 @@ from ciliumctl.installation.plan import Means, Plan, Survey, Wanted
 from ciliumctl.installation.rendering import render
 from ciliumctl.parallel import together
 from ciliumctl.report import Reporter
-from ciliumctl.values import lint, presets
+from ciliumctl.values import lint, presets, secrets
 from ciliumctl.values.layers import Layer, MergedValues, of_file, of_flags, trace
 from ciliumctl.values.paths import difference, get, merge, split
 from ciliumctl.yaml_files import dump
@@ -235,7 +235,7 @@ def _ignored_error(ignored: Sequence[lint.Finding], translation: lint.Translatio
     meaning = "; ".join(dict.fromkeys(finding.lost for finding in ignored if finding.lost))
     meaning = meaning or "nothing of it would be installed"
     left = "".join(f"\n# left out: {key} ({why})" for key, why in translation.lost)
-    written = dump(dict(translation.values)).rstrip() if translation.values else "# nothing"
+    written = dump(secrets.hidden(translation.values)).rstrip() if translation.values else "# nothing"
     since = "since 1.9" if all(finding.code == "CV301" for finding in ignored) else "now"
     who = "Cilium's charts have ignored" if since == "since 1.9" else f"chart {chart.version} ignores"
     end = f" {since}" if since == "since 1.9" else ""

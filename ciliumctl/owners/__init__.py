@@ -44,7 +44,7 @@ def of_cilium(kube: Kube, *, namespace: str, release_name: str) -> Owner | None:
     owner = above or of_marks(agent)
     if owner is not None or release_of(agent) == (release_name, namespace):
         return owner
-    return of_another(agent, namespace, release_name) or of_kubectl(agent) or of_nobody_known(agent)
+    return of_another(agent, namespace, release_name) or of_kubectl(kube, agent) or of_nobody_known(agent)
 
 
 def foreign(owner: Owner, intention: Intention) -> ForeignOwner:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from ciliumctl import templates
-from ciliumctl.clients.kube import Manifest, annotations_of, labels_of, name_of, namespace_of
+from ciliumctl.clients.kube import DAEMON_SETS, Kube, Manifest, annotations_of, dig, labels_of, name_of, namespace_of
 from ciliumctl.owners.model import Intention, Owner, deployer, described, hints
 
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _ADOPT = "make it part of a Helm release: `ciliumctl install --take-ownership -f VALUES`"
+_TAG = re.compile(r":v(\d+\.\d+\.\d+[^@]*)")
 _ORIGIN = "config.kubernetes.io/origin"
 
 
@@ -48,8 +50,8 @@ def _seen(entry: Mapping[str, Any], agent: Manifest) -> str:
     return "there is" if name_of(agent) == entry.get("daemonset") else ""
 
 
-def of_kubectl(agent: Manifest) -> Owner | None:
-    """`kubectl apply`, of a rendered chart or of a kustomization."""
+def of_kubectl(kube: Kube, agent: Manifest) -> Owner | None:
+    """`kubectl apply`, of a rendered chart, or of a kustomization; one request more for the former's version."""
     labels, annotations = labels_of(agent), annotations_of(agent)
     manager, operation = deployer(agent)
     applied = manager == "kubectl-client-side-apply" or (manager == "kubectl" and operation == "Apply")
@@ -68,8 +70,11 @@ def of_kubectl(agent: Manifest) -> Owner | None:
             ),
             adoptable=True,
         )
-    render = "`ciliumctl install --export manifests --version VERSION -f VALUES | kubectl {} -f -`"
-    again = f"apply the changed manifest: {render.format('apply --server-side')}"
+    place = namespace_of(agent)
+    render = f"`ciliumctl install --export manifests -n {place} --version {{}} -f VALUES{{}} | kubectl {{}} -f -`"
+    again = f"apply the changed manifest: {render.format('VERSION', '', 'apply --server-side')}"
+    # With the Namespace would go all that others have in it.
+    removal = render.format(_version(kube, agent) or "VERSION", " --no-export-namespace", "delete --ignore-not-found")
     return Owner(
         tool="`kubectl apply`",
         evidence=(f"{seen} {described(agent)}",),
@@ -77,10 +82,18 @@ def of_kubectl(agent: Manifest) -> Owner | None:
             again,
             install=f"{again}, or {_ADOPT}",
             rollback="apply the earlier manifest again: `kubectl apply --server-side -f FILE`",
-            uninstall=f"delete what the manifest made: {render.format('delete')}",
+            uninstall=f"delete what the manifest made, and nothing else in its namespace: {removal}",
         ),
         adoptable=True,
     )
+
+
+def _version(kube: Kube, agent: Manifest) -> str:
+    """Cilium's version by the agents' image; empty where that does not say it."""
+    whole = kube.find(DAEMON_SETS, name_of(agent), namespace_of(agent)) or {}
+    containers: list[Manifest] = dig(whole, "spec", "template", "spec", "containers", default=[])
+    found = (_TAG.search(str(one.get("image", ""))) for one in containers)
+    return next((match[1] for match in found if match is not None), "")
 
 
 def of_nobody_known(agent: Manifest) -> Owner:

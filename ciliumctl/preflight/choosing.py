@@ -19,6 +19,8 @@ from ciliumctl.preflight.result import FailOn
 
 #: What `--only` and `--skip` call the programs of others by.
 EXTERNAL = "external"
+# How like a name of ours another one is to be taken for it: surely where it may also be somebody else's.
+_LIKELY, _SURE = 0.6, 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class NodeChecks:
 class Choice:
     """What is wanted of a run. `only` and `skip` hold ids, categories and shell patterns; `skip_reason` is told.
 
-    Without `nodes`, no node is looked at by a pod.
+    Without `nodes`, no node is looked at by a pod. With `some`, a run in which nothing is checked is an error.
     """
 
     only: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ class Choice:
     check_images: bool = False
     external: bool = True
     nodes: NodeChecks | None = None
+    some: bool = False
     notes: tuple[str, ...] = field(default=())
 
 
@@ -70,28 +73,55 @@ def choice_of(
     check_images: bool = False,
     external: bool = True,
     programs: Sequence[str] = (),
+    some: bool = False,
 ) -> Choice:
-    """The choice, with every pattern known to mean something. Raises `UsageError`."""
+    """The choice, with every pattern known to mean something, or to be a name that only `programs` know.
+
+    Raises `UsageError`, with `some` also where nothing would be checked.
+    """
+    ours = checks.all_of_them()
     for pattern in (*only, *skip):
-        _known(pattern, programs)
-    return Choice(
+        if pattern not in {EXTERNAL, "all"} and not any(matches(pattern, check.id, check.category) for check in ours):
+            _unknown(pattern, programs)
+    for one in suppress:
+        if not any(fnmatchcase(check.id.lower(), one.check.lower()) for check in ours):
+            _unknown(one.check, programs)
+    found = Choice(
         only=tuple(only),
         skip=tuple(skip),
         suppress=tuple(suppress),
         fail_on=fail_on,
         check_images=check_images,
         external=external,
+        some=some,
+    )
+    if some and not programs and not asked(found):
+        raise nothing_left()
+    return found
+
+
+def asked(choice: Choice) -> list[Check]:
+    """Our checks that run."""
+    return [check for check in chosen(choice) if not skips(choice, check.id, check.category)]
+
+
+def nothing_left() -> UsageError:
+    """The error for a choice of no check at all."""
+    return UsageError(
+        "`--only` and `--skip` leave nothing to check", hint="`ciliumctl preflight --list` with both shows what is left"
     )
 
 
-def _known(pattern: str, programs: Sequence[str]) -> None:
-    every = checks.all_of_them()
-    if any(matches(pattern, check.id, check.category) for check in every) or programs:
+def _unknown(pattern: str, programs: Sequence[str]) -> None:
+    """Raise for a name that none of our checks has, unless it may be one of the programs' own."""
+    names = [*(check.id for check in checks.all_of_them()), *checks.CATEGORIES]
+    sure = _SURE if programs else _LIKELY
+    near = [
+        *difflib.get_close_matches(pattern.upper(), names, n=1, cutoff=sure),
+        *difflib.get_close_matches(pattern.lower(), names, n=1, cutoff=sure),
+    ]
+    if programs and not near and not pattern.upper().startswith("CIL-"):
         return
-    if pattern in {EXTERNAL, "all"}:
-        return
-    names = [*(check.id for check in every), *checks.CATEGORIES]
-    near = difflib.get_close_matches(pattern.upper(), names, n=1) or difflib.get_close_matches(pattern, names, n=1)
     raise UsageError(
         f"no check is called `{pattern}`",
         hint=f"is it `{near[0]}`? `ciliumctl preflight --list` shows them all"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ciliumctl.checks._model import Finding, Severity, Verdict
 from ciliumctl.parallel import gather_all
@@ -63,25 +66,69 @@ def programs(environ: Mapping[str, str]) -> list[Program]:
     return [found[name] for name in sorted(found)]
 
 
-def run(which: Sequence[Program], environ: Mapping[str, str], deadline: Deadline) -> tuple[Said, ...]:
+class Running:
+    """The programs at work, with all that they started: none of them is left when the block ends, however it does."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_why: object) -> None:
+        with self._lock:
+            self._over = True
+            for process in self._processes:
+                _kill(process)
+
+    def output(
+        self, program: Program, environ: Mapping[str, str], seconds: float
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run one to its end. Raises `OSError`, and `TimeoutExpired` once it and its children are gone."""
+        with self._lock:
+            if self._over:
+                raise _Bad("it was not run: the checks were stopped")
+            process = subprocess.Popen(
+                [str(program.path)],
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+            self._processes.add(process)
+        with process:
+            try:
+                out, err = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                _kill(process)
+                raise
+            finally:
+                with self._lock:
+                    self._processes.discard(process)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a program that nobody has waited for yet, so that its number is still its own, and its children."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def run(which: Sequence[Program], environ: Mapping[str, str], deadline: Deadline, running: Running) -> tuple[Said, ...]:
     """Run them all at once. One that ends badly, late or in another form is a failed check of its own name."""
-    lists = gather_all([partial(_run, program, environ, deadline) for program in which], limit=8)
+    lists = gather_all([partial(_run, program, environ, deadline, running) for program in which], limit=8)
     return tuple(said for listed in lists for said in listed)
 
 
-def _run(program: Program, environ: Mapping[str, str], deadline: Deadline) -> list[Said]:
+def _run(program: Program, environ: Mapping[str, str], deadline: Deadline, running: Running) -> list[Said]:
     start = time.monotonic()
     seconds = deadline.left(PATIENCE)
     try:
-        done = subprocess.run(
-            [str(program.path)],
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
-        found = _results(done, program)
+        found = _results(running.output(program, environ, seconds), program)
     except subprocess.TimeoutExpired:
         found = [_broken(program, f"it did not end within {seconds:.0f} s")]
     except (OSError, _Bad) as error:
@@ -130,6 +177,8 @@ def _read(output: bytes, program: Program) -> list[Said]:
         content = json.loads(output)
     except ValueError as error:
         raise _Bad("what it printed is no JSON") from error
+    except RecursionError as error:
+        raise _Bad("what it printed is nested too deeply") from error
     if not isinstance(content, list):
         raise _Bad("it must print a list of results")
     return [_said(number, entry, program) for number, entry in enumerate(content, 1)]

@@ -14,7 +14,18 @@ from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import ClusterError, UsageError
 from ciliumctl.parallel import beside
 from ciliumctl.preflight import external
-from ciliumctl.preflight.choosing import EXTERNAL, Choice, NodeChecks, chosen, matches, skips, wants, without
+from ciliumctl.preflight.choosing import (
+    EXTERNAL,
+    Choice,
+    NodeChecks,
+    asked,
+    chosen,
+    matches,
+    nothing_left,
+    skips,
+    wants,
+    without,
+)
 from ciliumctl.preflight.looking import Look, Subject, Using, look
 from ciliumctl.preflight.result import CheckList, CheckResult, Explanation, Preflight
 
@@ -28,18 +39,21 @@ def run(subject: Subject, kube: Kube, using: Using, choice: Choice | None = None
     """
     choice = choice or Choice()
     start, before = time.monotonic(), kube.requests
-    told = chosen(choice)
-    asked = [check for check in told if not skips(choice, check.id, check.category)]
-    if choice.nodes is not None and any("node_reports" in check.reads for check in asked):
+    told, ours = chosen(choice), asked(choice)
+    if choice.nodes is not None and any("node_reports" in check.reads for check in ours):
         using.report.note("a privileged pod is run on every node for a moment, in a namespace of its own")
         # Not in a thread: what it makes is taken away by whoever is interrupted.
         subject = replace(subject, node_reports=_node_reports(subject, kube, using, choice.nodes))
-    with using.report.step("Checking") as step:
+    # On an interrupt this thread leaves, and the programs of others go with it.
+    with using.report.step("Checking") as step, external.Running() as at_work:
         found, said = beside(
-            partial(look, kube, subject, using, _with_fatal(asked), check_images=choice.check_images),
-            partial(_others, subject, kube, using, choice),
+            partial(look, kube, subject, using, _with_fatal(ours), check_images=choice.check_images),
+            partial(_others, subject, kube, using, choice, at_work),
         )
-        results = (*_judge(told, found, choice), *_of_others(said, choice))
+        others = _of_others(said, choice)
+        if choice.some and not ours and not others:
+            raise nothing_left()
+        results = (*_judge(told, found, choice), *others)
         step.finish(_counted(results))
     return Preflight(
         context=kube.context,
@@ -54,8 +68,19 @@ def run(subject: Subject, kube: Kube, using: Using, choice: Choice | None = None
         fail_on=choice.fail_on,
         requests=kube.requests - before,
         seconds=time.monotonic() - start,
-        notes=choice.notes,
+        notes=(*choice.notes, *_without_meaning(choice, said)),
     )
+
+
+def _without_meaning(choice: Choice, said: Sequence[external.Said]) -> list[str]:
+    """A sentence for each pattern that no check has answered to: ours, or one of the programs' that ran."""
+    names = [(check.id, check.category) for check in checks.all_of_them()] + [(one.id, one.category) for one in said]
+    return [
+        f"no check is called `{pattern}`"
+        for pattern in (*choice.only, *choice.skip)
+        if said and pattern != EXTERNAL and not pattern.startswith(external.PREFIX)
+        if not any(matches(pattern, name, category) for name, category in names)
+    ]
 
 
 def _node_reports(subject: Subject, kube: Kube, using: Using, wanted: NodeChecks) -> nodefacts.NodeReports:
@@ -103,9 +128,8 @@ def _with_fatal(asked: Sequence[Check]) -> list[Check]:
 
 def _judge(told: Sequence[Check], found: Look, choice: Choice) -> list[CheckResult]:
     verdicts: dict[str, Verdict] = {}
-    asked = [check for check in told if not skips(choice, check.id, check.category)]
     results: dict[str, CheckResult] = {}
-    for check in _with_fatal(asked):
+    for check in _with_fatal(asked(choice)):
         start = time.monotonic()
         verdict = _verdict(check, found.scene, verdicts)
         verdict, gone = without(verdict, check.id, choice.suppress)
@@ -146,7 +170,9 @@ def _result(check: Check, verdict: Verdict, seconds: float, gone: tuple[Finding,
     )
 
 
-def _others(subject: Subject, kube: Kube, using: Using, choice: Choice) -> tuple[external.Said, ...]:
+def _others(
+    subject: Subject, kube: Kube, using: Using, choice: Choice, at_work: external.Running
+) -> tuple[external.Said, ...]:
     if not choice.external:
         return ()
     which = [
@@ -164,7 +190,7 @@ def _others(subject: Subject, kube: Kube, using: Using, choice: Choice) -> tuple
         "CILIUMCTL_CHECK_TARGET": subject.chart.version,
         "CILIUMCTL_CHECK_INSTALLED": subject.existing.chart_version if subject.existing else "",
     }
-    return external.run(which, environ, kube.deadline)
+    return external.run(which, environ, kube.deadline, at_work)
 
 
 def _wanted(choice: Choice, program: external.Program) -> bool:
@@ -222,7 +248,7 @@ def explained(name: str) -> Explanation:
 
 def listed(choice: Choice, environ: Mapping[str, str]) -> CheckList:
     """The checks that a run would have, and the programs of others, without any cluster."""
-    ours = [_explanation(check) for check in chosen(choice) if not skips(choice, check.id, check.category)]
+    ours = [_explanation(check) for check in asked(choice)]
     ours.sort(key=lambda one: (checks.CATEGORIES.index(one.category), one.id))
     theirs = [
         Explanation(

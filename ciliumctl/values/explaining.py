@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -122,10 +123,31 @@ def _told(path: Path, version: str) -> Iterator[str]:
         if rule.key != path or effect is None:
             continue
         only = rule.data.get("only")
-        which = f" with {', '.join(f'`{word}`' for word in only)}" if isinstance(only, list) else ""
-        target = rule.data.get("to") or ", ".join(rule.data.get("text", {}))
-        instead = f"; now `{target}`" if target else f"; {rule.data['gone']}" if "gone" in rule.data else ""
-        yield f"{words[effect]}{which}{instead}"
+        which = f" with {', '.join(_word(word) for word in only)}" if isinstance(only, list) else ""
+        yield f"{words[effect]}{which}{_instead(rule)}"
+
+
+def _instead(rule: rules.Rule) -> str:
+    """What is written today in place of an old value, as the end of a sentence."""
+    cases = rule.data.get("cases", {})
+    said = [f"{_pairs(new)}{f' for {_word(old)}' if len(cases) > 1 else ''}" for old, new in cases.items()]
+    target = rule.data.get("to") or ", ".join(rule.data.get("text", {}))
+    if target:
+        said.append(f"`{target}`")
+    if said:
+        return f"; now {', '.join(said)}"
+    return f"; {rule.data['gone']}" if "gone" in rule.data else ""
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    pairs = (f"`{key}: {value if isinstance(value, str) else json.dumps(value)}`" for key, value in values.items())
+    return " and ".join(pairs) or "nothing"
+
+
+def _word(value: Any) -> str:
+    if value == "":
+        return "an empty text"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
 def _type(path: Path, default: Any, facts: Facts) -> str:

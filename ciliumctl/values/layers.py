@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as File
 from typing import Any, ClassVar
 
@@ -12,7 +12,8 @@ import yaml
 from ciliumctl import yaml_files
 from ciliumctl.clients.helm import Inputs, SetFlag
 from ciliumctl.errors import BadFile
-from ciliumctl.values.paths import Path, join, leaves
+from ciliumctl.values import secrets
+from ciliumctl.values.paths import Path, join, leaves, split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,20 @@ def of_flags(flags: Sequence[SetFlag], parse: Callable[[Inputs], Mapping[str, An
     """A layer for each `--set…` flag, in Helm's order of precedence; `parse` is Helm's own parser."""
     order = ("set-json", "set", "set-string", "set-file")
     ordered = sorted(flags, key=lambda flag: order.index(flag.kind))
-    return [Layer(origin=f"--{flag.kind} {flag.text}", values=parse(Inputs(flags=(flag,)))) for flag in ordered]
+    return [_of_flag(flag, parse(Inputs(flags=(flag,)))) for flag in ordered]
+
+
+def _of_flag(flag: SetFlag, values: Mapping[str, Any]) -> Layer:
+    # Its origin is shown: of a file only the name is.
+    private = flag.kind != "set-file" and any(True for _path in secrets.found(values))
+    text = f"{flag.text.partition('=')[0]}=…" if private else flag.text
+    return Layer(origin=f"--{flag.kind} {text}", values=values)
+
+
+def without_secrets(merged: MergedValues) -> MergedValues:
+    """The same with what looks like a secret hidden."""
+    shown = tuple(replace(value, value=secrets.hidden(value.value, split(value.key))) for value in merged.values)
+    return replace(merged, values=shown, merged=secrets.hidden(merged.merged))
 
 
 def trace(layers: Sequence[Layer], merged: Mapping[str, Any]) -> tuple[Value, ...]:

@@ -17,11 +17,13 @@ import semver
 
 from ciliumctl import charts
 from ciliumctl.templates import path
+from ciliumctl.values.lint.facts import Facts
 from ciliumctl.values.paths import join
 
 _HEAD = """\
 # Which of Cilium's charts has which value: the number of the first and of the last chart in the list that has it.
-# Made by `python -m docs.generating.value_facts FOLDER` from the charts' own values.yaml.
+# Made by `python -m docs.generating.value_facts FOLDER` from the charts' own values.yaml
+# and, for the charts before the first that has it there, from what their templates read.
 """
 
 
@@ -38,6 +40,11 @@ def text(found: list[charts.Chart]) -> str:
     for number, chart in enumerate(ordered):
         for key in _keys(chart.values, ()):
             spans.setdefault(key, [number, number])[1] = number
+    read = [_read(chart) for chart in ordered]
+    for key, span in spans.items():
+        # Charts had it before it came into their values.yaml.
+        while span[0] and key in read[span[0] - 1]:
+            span[0] -= 1
     grouped: dict[tuple[int, int], list[str]] = {}
     for key, (first, last) in sorted(spans.items()):
         grouped.setdefault((first, last), []).append(key)
@@ -61,6 +68,11 @@ def _keys(values: Mapping[str, Any], prefix: tuple[str, ...]) -> list[str]:
         if isinstance(value, Mapping):
             found += _keys(value, here)
     return found
+
+
+def _read(chart: charts.Chart) -> set[str]:
+    """What the templates read."""
+    return {join(path) for path in Facts(chart).reads.paths}
 
 
 if __name__ == "__main__":

@@ -245,6 +245,11 @@ def test_other_peoples_checks_run_with_the_clusters_address(preflight: Command, 
     assert "ciliumctl-check-acme" in preflight("--list", PATH=path).out
     ran = preflight(*CHART, "--only", "ACME-1", "-o", "json", PATH=path)
     assert list(outcomes(ran)) == ["ACME-1"]
+    ran = preflight(*CHART, "--only", "ACME-2", PATH=path)
+    assert ran.code == 2
+    assert "nothing to check" in ran.err
+    ran = preflight(*CHART, "--only", "ACME-1", "--skip", "ACME-7", PATH=path)
+    assert "no check is called `ACME-7`" in ran.out
 
 
 def test_reports_are_written_beside_what_is_printed(ready: FakeCluster, preflight: Command, tmp_path: Path) -> None:
@@ -256,6 +261,20 @@ def test_reports_are_written_beside_what_is_printed(ready: FakeCluster, prefligh
     assert 'name="CIL-API-002"' in junit.read_text()
     assert "CIL-API-002" in page.read_text()
     assert json.loads(data.read_text())["target"] == "1.15.6"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(("--kubeconfig", "none"), 5), ((*CHART, "--preset", "none"), 2), (("--chart", "none"), 2)]
+)
+@pytest.mark.usefixtures("ready")
+def test_reports_are_written_when_nothing_could_be_checked(
+    preflight: Command, tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    junit, data = tmp_path / "r.xml", tmp_path / "r.json"
+    ran = preflight(*arguments, "--report", f"junit={junit}", "--report", f"json={data}")
+    assert ran.code == code
+    assert 'errors="1"' in junit.read_text()
+    assert json.loads(data.read_text())["error"]["message"] in ran.err
 
 
 def test_the_list_and_an_explanation_need_no_cluster(command: Command, cluster: FakeCluster) -> None:

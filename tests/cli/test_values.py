@@ -10,6 +10,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from ciliumctl.values import secrets
+from tests.world.helm import StubHelm
 from tests.world.run import HERE, Ran, quiet_environ, run
 
 CHART = HERE / "tests" / "charts" / "cilium"
@@ -163,6 +165,46 @@ def test_sarif_names_rules_places_and_fingerprints_that_survive_a_move(here: Pat
     marks = [result["partialFingerprints"] for result in run_["results"]]
     assert [result["partialFingerprints"] for result in moved["results"]] == marks
     assert len({json.dumps(mark) for mark in marks}) == len(marks)
+
+
+def test_a_private_key_stands_in_the_file_alone(here: Path) -> None:
+    shutil.copytree(CHART, here / "chart")
+    with (here / "chart" / "values.yaml").open("a") as file:
+        file.write("tls: {ca: {cert: '', key: ''}}\n")
+    (here / "my.yaml").write_text("hubble:\n  tls:\n    ca:\n      key: TOPSECRET\n")
+    reports = [part for form in ("sarif", "junit", "markdown", "json") for part in ("--report", f"{form}={form}.txt")]
+    asked = ("values", "lint", "my.yaml", "--no-render", "--chart", "chart")
+    for output in ("table", "json"):
+        ran = run(*asked, "-o", output, *reports, env=quiet_environ(here))
+        assert "tls.ca.key" in ran.out
+        assert secrets.HIDDEN in ran.out
+        assert "TOPSECRET" not in ran.out + ran.err + "".join(file.read_text() for file in here.glob("*.txt"))
+    run(*asked, "--fix", "--write", env=quiet_environ(here))
+    assert (here / "my.yaml").read_text() == "tls:\n  ca:\n    key: TOPSECRET\n"
+
+
+def test_a_file_whose_comments_are_lost_stays_beside_it(here: Path) -> None:
+    old = "# words\nx: &x\n  tunnel: disabled\n<<: *x\n"
+    (here / "my.yaml").write_text(old)
+    (here / "my.yaml.bak").write_text("of somebody's")
+    ran = call(here, "lint", "my.yaml", "--no-render", "--fix", "--write")
+    assert "translated, without its comments, which could not be kept: `my.yaml.bak1` has them" in ran.out
+    assert "words" not in (here / "my.yaml").read_text()
+    assert (here / "my.yaml.bak1").read_text() == old
+    assert (here / "my.yaml.bak").read_text() == "of somebody's"
+
+
+def test_values_are_shown_without_secrets_unless_asked_for(here: Path) -> None:
+    values = {"tls": {"ca": {"key": "TOPSECRET"}}, "extraEnv": [{"name": "MY_PASSWORD", "value": "TOPSECRET"}]}
+    helm = StubHelm(here)
+    helm.answer(values=values, stdout="v3.22.0")
+    (here / "my.yaml").write_text(json.dumps(values))
+    asked = ("show", "--offline", "-f", "my.yaml", "--helm", str(helm.path))
+    for output in ("table", "json"):
+        ran = call(here, *asked, "-o", output)
+        assert "tls.ca.key" in ran.out, ran.err
+        assert "TOPSECRET" not in ran.out + ran.err
+        assert "TOPSECRET" in call(here, *asked, "-o", output, "--show-secrets").out
 
 
 def test_junit_has_a_failure_for_each_finding_and_a_pass_for_a_good_file(here: Path) -> None:

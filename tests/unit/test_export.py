@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ciliumctl import charts, yaml_files
+from ciliumctl.cli.sinks import choose
 from ciliumctl.clients.helm import Helm, HelmOptions, Inputs
 from ciliumctl.clients.web import Web
 from ciliumctl.defaults import REPOSITORY
 from ciliumctl.errors import Missing, NeedsConfirmation, UsageError
 from ciliumctl.export import Exported, File, Subject, argocd, flux, kustomize, place, secrets
+from ciliumctl.export.model import namespace_of
 from ciliumctl.export.rendering import Rendered
 from ciliumctl.export.source import Source, published
 from ciliumctl.installation import Means
@@ -104,6 +108,26 @@ def test_a_published_chart_is_named_where_it_is(
 ) -> None:
     found = published(subject(request=request_), means)
     assert (found.repository, found.name) == (repository, name)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+@pytest.mark.parametrize("chart", [True, False])
+@pytest.mark.parametrize("same", [True, False])
+def test_a_folder_of_this_machine_is_no_place_for_another_tool(
+    tmp_path: Path, site: Site, means: Means, *, same: bool, chart: bool, scheme: str
+) -> None:
+    archive = tmp_path / "cilium-1.20.0.tgz"
+    archive.write_bytes(b"the chart")
+    digest = site.put("/cilium-1.20.0.tgz", b"the chart" if same else b"another one")
+    entry = {"version": "1.20.0", "urls": ["cilium-1.20.0.tgz"], "digest": digest}
+    site.put("/index.yaml", yaml_files.dump({"entries": {"cilium": [entry]}}))
+    request = charts.Request(chart=str(archive) if chart else "", repository=f"{scheme}{tmp_path}")
+    what = subject(request=request, path=archive)
+    if same:
+        assert published(what, means, site.url).repository == site.url
+        return
+    with pytest.raises(UsageError, match="another tool cannot fetch the chart"):
+        published(what, means, site.url)
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -293,6 +317,25 @@ def test_private_keys_in_a_manifest_are_warned_of() -> None:
     secrets.warn_of_private_keys(rendered(CA), subject(), report)
     (warning,) = said
     assert "Secret `cilium-ca`" in warning.text
+    assert warning.grave
+
+
+@pytest.mark.parametrize(("choice", "quiet"), [("auto", True), ("none", False), ("json", True)])
+def test_only_what_is_grave_is_said_to_who_wants_to_hear_nothing(choice: str, *, quiet: bool) -> None:
+    said = io.StringIO()
+    report = Reporter(choose(choice, quiet=quiet, stream=said, color=False, environ={}))
+    report.note("a note")
+    report.warn("a warning")
+    with report.step("a step"):
+        secrets.warn_of_private_keys(rendered(CA), subject(), report)
+    first, hint = said.getvalue().splitlines()
+    assert "the manifest holds private keys: Secret `cilium-ca`" in first
+    assert "hint: let the cluster make them" in hint
+
+
+def test_a_namespace_of_somebody_elses_is_not_exported() -> None:
+    assert namespace_of(subject(namespace="cilium"))["metadata"]["name"] == "cilium"
+    assert namespace_of(replace(subject(namespace="cilium"), with_namespace=False)) == {}
 
 
 # Into a folder

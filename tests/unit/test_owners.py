@@ -131,7 +131,12 @@ def test_our_own_release_is_no_other_owner(cluster: FakeCluster, tmp_path: Path)
             "kubectl edit ciliumconfig cilium -n cilium",
             "kubectl delete ciliumconfig cilium -n cilium",
         ),
-        ({"annotations": APPLIED}, "`kubectl apply`", "| kubectl apply --server-side -f -", "| kubectl delete -f -"),
+        (
+            {"annotations": APPLIED},
+            "`kubectl apply`",
+            "| kubectl apply --server-side -f -",
+            "--no-export-namespace | kubectl delete --ignore-not-found -f -",
+        ),
         (
             {"annotations": APPLIED, "labels": {"app.kubernetes.io/managed-by": "kustomize-v5.4.2"}},
             "Kustomize (`kubectl apply -k`)",
@@ -151,6 +156,14 @@ def test_each_tool_is_known_by_the_marks_it_leaves_and_has_a_command_of_its_own(
     assert removed_with in found.hint_for("uninstall")
     assert all(found.hint_for(intention) for intention in INTENTIONS)
     assert found.evidence
+
+
+def test_what_deletes_a_manifest_leaves_the_namespace_alone(cluster: FakeCluster, tmp_path: Path) -> None:
+    cluster.add(
+        objects.daemon_set(place="cilium", annotations=APPLIED, image="quay.io/cilium/cilium:v1.16.2@sha256:0a")
+    )
+    hint = sure(cluster, tmp_path).hint_for("uninstall")
+    assert "--export manifests -n cilium --version 1.16.2 -f VALUES --no-export-namespace | kubectl delete" in hint
 
 
 @pytest.mark.parametrize(

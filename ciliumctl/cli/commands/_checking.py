@@ -26,6 +26,7 @@ def choice(
     check_images: bool = False,
     external: bool = True,
     nodes: NodeChecks | None = None,
+    some: bool = False,
 ) -> Choice:
     """Which checks run, and what is not told. Raises `UsageError` and `BadFile` before anything is asked."""
     from dataclasses import replace
@@ -42,6 +43,7 @@ def choice(
         check_images=check_images,
         external=external,
         programs=[program.name for program in (programs(session.environ) if external else [])],
+        some=some,
     )
     if nodes is not None:
         found = replace(found, nodes=nodes)

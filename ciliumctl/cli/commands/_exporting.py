@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from ciliumctl.export import Exported, Form
 
 
-def check(form: str, folder: Path | None) -> None:
-    """Refuse a folder for nothing. Raises `UsageError`."""
+def check(form: str, folder: Path | None, *, namespace: bool = True) -> None:
+    """Refuse what is for nothing. Raises `UsageError`."""
     from ciliumctl.errors import UsageError
 
     if folder is not None and form == "none":
         raise UsageError("`--output-dir` is for what `--export` makes", hint="add `--export`, or leave it out")
+    if not namespace and form == "none":
+        raise UsageError("`--no-export-namespace` is for what `--export` makes", hint="add `--export`, or leave it out")
 
 
 def finish(
@@ -28,6 +30,7 @@ def finish(
     *,
     kubernetes_version: str,
     folder: Path | None,
+    namespace: bool,
     render: Render,
 ) -> NoReturn:
     """Make the files for the tool, print them or write them into the folder, and end."""
@@ -41,6 +44,7 @@ def finish(
         namespace=plan.wanted.namespace,
         release=plan.wanted.release,
         kube_version=kubernetes_version,
+        with_namespace=namespace,
     )
     # `-o json` has a place for each file, as a folder has.
     apart = folder is not None or session.settings.output in {"json", "yaml"}

@@ -98,6 +98,13 @@ def command(
     output_dir: Annotated[
         Path | None, option("--output-dir", metavar="DIR", help="Write what --export makes into a folder")
     ] = None,
+    export_namespace: Annotated[
+        bool,
+        option(
+            "--export-namespace/--no-export-namespace",
+            help="With --export: the Namespace, too, where no cluster has it by itself (default: yes)",
+        ),
+    ] = True,
     kubernetes_version: Annotated[
         str, option("--kubernetes-version", metavar="VERSION", help="What --export renders for (default: 1.34.0)")
     ] = "1.34.0",
@@ -127,7 +134,7 @@ def command(
         raise UsageError(
             "`--atomic` would remove the Cilium that `--take-ownership` takes over", hint="leave one of them out"
         )
-    _exporting.check(export, output_dir)
+    _exporting.check(export, output_dir, namespace=export_namespace)
     deadline = session.deadline(wait_duration)
     wanted = _installing.wanted(
         session,
@@ -152,6 +159,7 @@ def command(
                 means,
                 kubernetes_version=kubernetes_version,
                 folder=output_dir,
+                namespace=export_namespace,
                 render=show_files,
             )
         plan = installation.prepare(wanted, session.kube, means, _installing.storage(session), folder)

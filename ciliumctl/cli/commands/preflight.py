@@ -41,10 +41,11 @@ from ciliumctl.cli.options import (
     choice,
     option,
 )
-from ciliumctl.cli.output import Cell, Render, Writer, to_json
+from ciliumctl.cli.output import Cell, Render, Writer, envelope, to_json
 
 if TYPE_CHECKING:
     from ciliumctl.checks._model import Outcome
+    from ciliumctl.errors import CiliumctlError
     from ciliumctl.preflight import CheckList, CheckResult, Explanation, Preflight
     from ciliumctl.reports import Outcome as Ended
     from ciliumctl.reports import Suite
@@ -124,7 +125,7 @@ def command(
     from typing import cast
 
     from ciliumctl import installation, preflight
-    from ciliumctl.errors import UsageError
+    from ciliumctl.errors import CiliumctlError, UsageError
     from ciliumctl.preflight.result import FailOn
 
     session = session_of(ctx)
@@ -145,25 +146,31 @@ def command(
         fail_on=cast("FailOn", fail_on),
         check_images=check_images,
         external=external_checks,
+        some=not list,
         nodes=preflight.NodeChecks(image=node_image, owner=session.holder("preflight").who) if node_checks else None,
     )
     if list:
         session.finish(preflight.listed(wanted_checks, session.environ), show_list)
     session.deadline(300.0 if node_checks else 120.0)
-    wanted = _installing.wanted(
-        session,
-        version=version,
-        chart=chart,
-        repository=repository,
-        values=values,
-        flags=(set, set_string, set_file, set_json),
-        presets=preset,
-        detect=autodetect,
-        translate=translate_values,
-    )
-    with _installing.scratch() as folder:
-        gate = _checking.gate(session, wanted_checks)
-        result = installation.check(wanted, session.kube, _installing.means(session), folder, gate)
+    try:
+        wanted = _installing.wanted(
+            session,
+            version=version,
+            chart=chart,
+            repository=repository,
+            values=values,
+            flags=(set, set_string, set_file, set_json),
+            presets=preset,
+            detect=autodetect,
+            translate=translate_values,
+        )
+        with _installing.scratch() as folder:
+            gate = _checking.gate(session, wanted_checks)
+            result = installation.check(wanted, session.kube, _installing.means(session), folder, gate)
+    except CiliumctlError as error:
+        data = envelope(KIND, None, error)
+        reporting.tell(session, reporting.publish(reports, "Preflight", not_begun(error), data, session.environ))
+        raise
     lost = reporting.publish(reports, _title(result), suites(result), to_json(result), session.environ, result.notes)
     shown = render(verbose=bool(session.settings.verbose), wide=session.settings.output == "wide")
     reporting.end(session, result, shown, result.error, lost)
@@ -265,3 +272,13 @@ def suites(result: Preflight) -> list[Suite]:
         )
         found.setdefault(check.category, []).append(case)
     return [Suite(name=name, cases=tuple(cases), properties=properties) for name, cases in found.items()]
+
+
+def not_begun(error: CiliumctlError) -> list[Suite]:
+    """The suite of a run that came to no result: whoever reads reports must see that."""
+    from ciliumctl.reports import Case, Suite
+
+    details = (f"hint: {error.hint}",) if error.hint else ()
+    about = "the checks could not be made"
+    case = Case(name="set-up", about=about, outcome="error", message=error.message, details=details)
+    return [Suite(name="set-up", cases=(case,))]

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ciliumctl import machine
-from ciliumctl.clients.helm.storage import Release, Revision, decode, release_of, restated, revision_of, unpack_chart
+from ciliumctl.clients.helm.storage import (
+    Release,
+    Revision,
+    as_input,
+    decode,
+    release_of,
+    restated,
+    revision_of,
+    unpack_chart,
+)
 from ciliumctl.errors import HelmFailed, Missing
 from ciliumctl.wait import Deadline
 
@@ -213,7 +222,7 @@ class Helm:
             chart = Path(folder) / "values"
             (chart / "templates").mkdir(parents=True)
             (chart / "Chart.yaml").write_text("{apiVersion: v2, name: values, version: 0.0.0}\n")
-            (chart / "values.yaml").write_text(json.dumps(defaults or {}))
+            (chart / "values.yaml").write_bytes(as_input(defaults or {}))
             # As YAML the line stays JSON; as a plain template Helm would refuse it.
             (chart / "templates" / "values.yaml").write_text("values: {{ .Values | toJson }}\n")
             text: str = self._run(

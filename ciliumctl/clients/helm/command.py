@@ -17,6 +17,7 @@ from typing import Any
 import pyhelm3
 
 from ciliumctl.clients.helm.failures import failure
+from ciliumctl.clients.helm.storage import as_input
 from ciliumctl.errors import HelmTimedOut, Missing
 
 #: Seconds that helm has to mark its release as failed after a SIGTERM; seen: 0.02 s on a healthy API server.
@@ -77,7 +78,7 @@ class HelmCommand(pyhelm3.Command):  # type: ignore[misc]  # pyhelm3 has no type
     ) -> dict[str, Any]:
         """Install a release, and fail when it exists: `upgrade --install` would change it."""
         argv = ["install", name, chart, "--namespace", namespace, "--output", "json", "--values", "-", *arguments]
-        return _json_object(await self.run(argv, json.dumps(values).encode()))
+        return _json_object(await self.run(argv, as_input(values)))
 
     async def upgrade(
         self, name: str, chart: str, arguments: Sequence[str], values: Mapping[str, Any], namespace: str
@@ -85,14 +86,14 @@ class HelmCommand(pyhelm3.Command):  # type: ignore[misc]  # pyhelm3 has no type
         """Upgrade a release with exactly these values, nothing reused."""
         argv = ["upgrade", name, chart, "--namespace", namespace, "--output", "json", "--values", "-"]
         argv += ["--reset-values", *arguments]
-        return _json_object(await self.run(argv, json.dumps(values).encode()))
+        return _json_object(await self.run(argv, as_input(values)))
 
     async def render(
         self, name: str, chart: str, arguments: Sequence[str], values: Mapping[str, Any], namespace: str
     ) -> str:
         """The manifest as text, without a cluster."""
         argv = ["template", name, chart, "--namespace", namespace, "--values", "-", *arguments]
-        return (await self.run(argv, json.dumps(values).encode())).decode()
+        return (await self.run(argv, as_input(values))).decode()
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -130,6 +131,16 @@ def restated(stored: Mapping[str, Any], status: str, description: str, now: floa
     return {**stored, "metadata": metadata, "data": {**stored["data"], "release": text}}
 
 
+def as_input(values: Mapping[str, Any]) -> bytes:
+    """Values as JSON that is YAML, too.
+
+    Half of a surrogate pair is no character there, so what JSON writes as one stands as it is; all else that is not
+    ASCII is escaped: some of it would be a line break.
+    """
+    text = json.dumps(values, ensure_ascii=False)
+    return re.sub("[\x7f-\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
 def unpack_chart(release: Release, folder: Path) -> Path:
     """Write the chart that a release was made from into `folder` and return the chart's own folder.
 
@@ -139,8 +150,8 @@ def unpack_chart(release: Release, folder: Path) -> Path:
     # Its name is what somebody wrote into the cluster: the last part cannot lead out of the folder.
     top = folder / (PurePosixPath(str(chart["metadata"]["name"])).name or "chart")
     top.mkdir(parents=True)
-    (top / "Chart.yaml").write_text(json.dumps(chart["metadata"]), encoding="utf-8")
-    (top / "values.yaml").write_text(json.dumps(chart.get("values") or {}), encoding="utf-8")
+    (top / "Chart.yaml").write_bytes(as_input(chart["metadata"]))
+    (top / "values.yaml").write_bytes(as_input(chart.get("values") or {}))
     if chart.get("schema"):
         (top / "values.schema.json").write_bytes(base64.b64decode(chart["schema"]))
     for entry in [*(chart.get("templates") or []), *(chart.get("files") or [])]:

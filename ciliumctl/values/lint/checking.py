@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ciliumctl.values import secrets
 from ciliumctl.values.layers import Layer
 from ciliumctl.values.lint import since
 from ciliumctl.values.lint.facts import Facts
@@ -143,7 +144,8 @@ def _walk(layer: Layer, facts: Facts, values: Mapping[str, Any], prefix: Path, t
                 "CV102",
                 "error",
                 path,
-                f"chart {facts.chart.version} wants {wrong.wants}, not {wrong.has}",
+                f"chart {facts.chart.version} wants {wrong.wants}"
+                + ("" if secrets.is_secret_path(path) else f", not {wrong.has}"),
                 layer,
                 translation={join(path): wrong.instead} if wrong.certain else {},
                 fixable=wrong.certain,

@@ -100,7 +100,7 @@ def _edit(editor: Text, now: Mapping[str, Any], finding: Finding) -> None:
         editor.change(path, finding.translation[finding.key])
         return
     neighbours = [target for target in new if target[:-1] == path[:-1]]
-    if neighbours and (new[neighbours[0]] == old or not isinstance(old, Mapping | list)):
+    if neighbours and (new[neighbours[0]] == old or not (_many(old) or _many(new[neighbours[0]]))):
         first = neighbours[0]
         if new[first] != old or type(new[first]) is not type(old):
             editor.change(path, new[first])
@@ -114,5 +114,12 @@ def _edit(editor: Text, now: Mapping[str, Any], finding: Finding) -> None:
     for target, value in new.items():
         parts = dict(leaves({"": value})) if isinstance(value, Mapping) and editor.has(target) else {("",): value}
         for part, leaf in parts.items():
-            editor.put((*target, *part[1:]), leaf, "" if isinstance(leaf, Mapping | list) else comment, above)
+            if comment and _many(leaf):
+                # What takes several lines has no end for it.
+                above, comment = [*above, comment], ""
+            editor.put((*target, *part[1:]), leaf, comment, above)
             above = []
+
+
+def _many(value: Any) -> bool:
+    return isinstance(value, Mapping | list)

@@ -75,6 +75,7 @@ class Fixed:
     """A file with its values translated: `text` is the whole of it.
 
     `kept` is false where the comments could not be kept, `written` true when it is on disk.
+    `backup` is where the file is as it was, when comments were lost on disk.
     """
 
     file: str
@@ -82,6 +83,7 @@ class Fixed:
     changed: bool
     kept: bool
     written: bool = False
+    backup: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from ciliumctl import charts, files
@@ -12,13 +14,14 @@ from ciliumctl.clients.helm import Helm, SetFlag
 from ciliumctl.clients.web import Web
 from ciliumctl.errors import BadFile, ChartNotFound, RepositoryUnreachable, UsageError
 from ciliumctl.report import Reporter
-from ciliumctl.values import lint
+from ciliumctl.values import lint, secrets
 from ciliumctl.values.layers import Layer, of_flags
 from ciliumctl.values.lint import documents, fixing
 from ciliumctl.values.lint.checking import layer_findings
 from ciliumctl.values.lint.documents import Document
 from ciliumctl.values.lint.facts import Facts
 from ciliumctl.values.lint.model import FailOn, Finding, Fixed, Lint
+from ciliumctl.values.paths import split
 
 #: What standard input is called in findings.
 STDIN = "<stdin>"
@@ -97,7 +100,13 @@ def run(wanted: Wanted, means: Means) -> Lint:
             fail_on=wanted.fail_on,
             facts=facts,
         )
-    return replace(found, fixed=fixed)
+    return replace(found, fixed=fixed, findings=tuple(_without_secrets(finding) for finding in found.findings))
+
+
+def _without_secrets(finding: Finding) -> Finding:
+    """A finding to show: the file gets the real value, and nobody else."""
+    shown = {key: secrets.hidden(value, split(key)) for key, value in finding.translation.items()}
+    return replace(finding, translation=shown)
 
 
 def chart_of(request: charts.Request, means: Means) -> charts.Chart:
@@ -134,9 +143,19 @@ def _fixed(document: Document, facts: Facts, *, write: bool) -> Fixed:
         return Fixed(file=document.name, text=document.text, changed=False, kept=True)
     done = fixing.fix(document, lambda layer: layer_findings(layer, facts, layer.values))
     if write and done.changed:
+        path = Path(done.file).expanduser()
         try:
-            files.write_whole(Path(done.file).expanduser(), done.text)
+            backup = "" if done.kept else _backed_up(path)
+            files.write_whole(path, done.text)
         except OSError as error:
             raise BadFile(f"`{done.file}` cannot be written: {error.strerror}", hint="name another file") from error
-        return replace(done, written=True)
+        return replace(done, written=True, backup=backup)
     return done
+
+
+def _backed_up(path: Path) -> str:
+    """Keep a file as it was, comments and all, beside it: under the first name that nothing has. Returns the name."""
+    names = (path.with_name(f"{path.name}.bak{number or ''}") for number in count())
+    backup = next(name for name in names if not name.exists())
+    shutil.copy2(path, backup)
+    return str(backup)

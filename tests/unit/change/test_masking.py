@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ciliumctl import yaml_files
-from ciliumctl.change.masking import Masker, is_secret_path
+from ciliumctl.change.masking import Masker
+from ciliumctl.values.secrets import is_secret_path
 
 SECRETS = st.text(alphabet=st.characters(codec="ascii", categories=["L", "N"]), min_size=12, max_size=30)
 

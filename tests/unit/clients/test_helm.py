@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ciliumctl.clients.helm import Helm, HelmOptions, Inputs, SetFlag, checked_version
 from ciliumctl.errors import CiliumctlError, HelmFailed, HelmTimedOut, Locked, Missing
@@ -38,6 +39,15 @@ def test_generated_values_go_by_stdin_before_the_user_s_files_and_flags(stub: St
     assert json.loads(call.stdin) == {"operator": {"replicas": 1}}
     order = [part for part in call.argv if part in {"-", "/x/a.yaml", "/x/b.yaml", "a=1", "b=2"}]
     assert order == ["-", "/x/a.yaml", "/x/b.yaml", "a=1", "b=2"]
+
+
+def test_a_character_beyond_16_bits_reaches_helm_as_itself(stub: StubHelm) -> None:
+    stub.answer_release()
+    values = {"team": "net \N{HONEYBEE}", "odd": "a\x85b\u2028c\x7f \\ud83d"}
+    helm(stub).install("cilium", "/c.tgz", Inputs(generated=values), namespace="x")
+    said = stub.calls[0].stdin
+    assert json.loads(said) == yaml.safe_load(said) == values
+    assert "\N{HONEYBEE}" in said
 
 
 def test_helm_acts_as_the_same_user_on_the_same_cluster(stub: StubHelm) -> None:

@@ -42,6 +42,32 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
         choice_of(skip=["nodez"])
 
 
+@pytest.mark.parametrize("pattern", ["CIL-NOD-001", "cil-nope-*", "netwrok", "nodez"])
+def test_the_programs_of_others_do_not_make_a_typo_a_name(pattern: str) -> None:
+    with pytest.raises(UsageError):
+        choice_of(only=[pattern], programs=["acme"])
+    with pytest.raises(UsageError):
+        choice_of(skip=[pattern], programs=["acme"])
+    with pytest.raises(UsageError):
+        choice_of(suppress=suppressions([f"{pattern}=Node/x"]), programs=["acme"])
+
+
+def test_a_name_that_only_a_program_can_have_is_left_to_it() -> None:
+    assert choice_of(only=["ACME-1"], suppress=suppressions(["ACME-*=*"]), programs=["acme"]).only == ("ACME-1",)
+
+
+@pytest.mark.parametrize("pattern", ["nosuch", "nodes"])
+def test_what_is_suppressed_is_a_check_by_its_id(pattern: str) -> None:
+    with pytest.raises(UsageError, match=f"no check is called `{pattern}`"):
+        choice_of(suppress=suppressions([f"{pattern}=Node/x"]))
+
+
+def test_a_choice_of_nothing_is_refused_where_something_must_be_checked() -> None:
+    with pytest.raises(UsageError, match="nothing to check"):
+        choice_of(only=["api"], skip=["api"], some=True)
+    assert choice_of(skip=["all"]).skip == ("all",)
+
+
 @pytest.mark.parametrize(
     ("pattern", "left"),
     [

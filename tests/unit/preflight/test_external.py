@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,22 @@ def printing(value: Any) -> str:
 
 def ran(folder: Path, seconds: float = 20.0, **environ: str) -> list[external.Said]:
     environment = {"PATH": f"{folder}:/usr/bin:/bin", **environ}
-    return list(external.run(external.programs(environment), environment, Deadline.after(seconds)))
+    with external.Running() as running:
+        return list(external.run(external.programs(environment), environment, Deadline.after(seconds), running))
+
+
+def gone(pid: Path) -> bool:
+    """Whether a program's child has ended, or ends within some seconds."""
+    stat = Path(f"/proc/{int(pid.read_text())}/stat")
+    for _try in range(100):
+        try:
+            if " Z " in stat.read_text():
+                # Killed, and nobody waits for it.
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_what_a_program_prints_is_its_result(tmp_path: Path) -> None:
@@ -50,6 +67,7 @@ def test_what_a_program_prints_is_its_result(tmp_path: Path) -> None:
     ("script", "words"),
     [
         ("echo no", "no JSON"),
+        ("printf '%0200000d' 0 | tr 0 '['", "nested too deeply"),
         ("echo '{}'", "a list of results"),
         ("echo '[1]'", "result 1 is not an object"),
         ("""echo '[{"id": "A"}]'""", "has no `title`"),
@@ -76,6 +94,34 @@ def test_one_that_does_not_end_is_stopped(tmp_path: Path) -> None:
     results = ran(tmp_path, seconds=0.5)
     assert {said.id: said.verdict.outcome for said in results}["ciliumctl-check-slow"] == "failed"
     assert "did not end" in next(said for said in results if said.id == "ciliumctl-check-slow").verdict.message
+
+
+def test_what_it_started_does_not_outlive_it(tmp_path: Path) -> None:
+    program(tmp_path, "slow", f"sleep 600 & echo $! > {tmp_path}/pid; wait")
+    (said,) = ran(tmp_path, seconds=1)
+    assert "did not end" in said.verdict.message
+    assert gone(tmp_path / "pid")
+
+
+def test_an_interrupt_ends_what_runs(tmp_path: Path) -> None:
+    program(tmp_path, "slow", f"sleep 600 & echo $! > {tmp_path}/new && mv {tmp_path}/new {tmp_path}/pid; wait")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    running = external.Running()
+    call = (external.programs(environment), environment, Deadline.after(60), running)
+    thread = threading.Thread(target=external.run, args=call, daemon=True)
+
+    def interrupted() -> None:
+        with running:
+            thread.start()
+            while not (tmp_path / "pid").exists():
+                time.sleep(0.02)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert gone(tmp_path / "pid")
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_one_that_cannot_be_started_is_told_of(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def _fixed(out: Writer, fixed: Fixed) -> None:
     if not fixed.changed:
         out.line(f"{fixed.file}: nothing to translate")
     elif fixed.written:
-        out.line(f"{fixed.file}: translated" + ("" if fixed.kept else ", without its comments: they could not be kept"))
+        lost = f", without its comments, which could not be kept: `{fixed.backup}` has them"
+        out.line(f"{fixed.file}: translated" + ("" if fixed.kept else lost))
     elif not fixed.kept:
         out.line(("warning: ", "warn"), f"{fixed.file}: its comments could not be kept")
 

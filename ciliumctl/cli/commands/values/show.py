@@ -2,6 +2,7 @@
 
 Each value is the chart's default, a preset's, a detected one or yours; `hides` names what it wins over.
 Without `--all` only values that differ from the chart's own are shown. `--offline` asks no cluster.
+What looks like a secret is not shown without `--show-secrets`.
 
 Examples:
   ciliumctl values show -f values.yaml --set operator.replicas=1
@@ -52,12 +53,14 @@ def command(
     preset: Presets = None,
     all: Annotated[bool, option("--all", help="Show the chart's own values too")] = False,
     offline: Annotated[bool, option("--offline", help="Ask no cluster: nothing is detected")] = False,
+    show_secrets: Annotated[bool, option("--show-secrets", help="Show keys, passwords and tokens, too")] = False,
     translate_values: Annotated[
         bool, option("--translate-values", help="Translate values of older charts instead of refusing them")
     ] = False,
 ) -> None:
     """Merge and show."""
     from ciliumctl import installation
+    from ciliumctl.values.layers import without_secrets
 
     session = session_of(ctx)
     session.allow()
@@ -82,7 +85,7 @@ def command(
             folder,
             everything=all,
         )
-    session.finish(result, render)
+    session.finish(result if show_secrets else without_secrets(result), render)
 
 
 def render(out: Writer, result: MergedValues) -> None:

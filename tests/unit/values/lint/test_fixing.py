@@ -44,6 +44,10 @@ def fix(text: str) -> Fixed:
         ("kubeProxyReplacement: strict\r\nb: 1\r\n", "kubeProxyReplacement: true\r\nb: 1\r\n"),
         ("encryption: {enabled: true, keyFile: keys}\n", "encryption: {enabled: true, ipsec: {keyFile: keys}}\n"),
         ("operator:\n  image: foo\n", "operator:\n  image:\n    repository: foo\n"),
+        (
+            "# mine\nipam:\n  operator:\n    # ours\n    clusterPoolIPv4PodCIDR: 10.0.0.0/8 # pool\nb: 1  # one\n",
+            "# mine\nb: 1  # one\n# ours\n# pool\nipam:\n  operator:\n    clusterPoolIPv4PodCIDRList:\n    - 10.0.0.0/8\n",
+        ),
         ("tunnel: vxlan", "routingMode: tunnel\ntunnelProtocol: vxlan\n"),
         ("tunnel: disabled\nroutingMode: tunnel\n", "routingMode: tunnel\n"),
     ],
