@@ -12,7 +12,7 @@ from ciliumctl.clients.kube import NAMESPACES, NODES, Kube, Manifest, Resource, 
 from ciliumctl.errors import Missing
 from ciliumctl.nodework import choosing
 from ciliumctl.parallel import together
-from ciliumctl.removal import crds, marks, objects, pods
+from ciliumctl.removal import crds, foreign, marks, objects, pods
 from ciliumctl.removal.model import Preview, Removed, Wanted
 from ciliumctl.removal.nodes import RESIDUE
 
@@ -40,8 +40,20 @@ def leftovers(kube: Kube, wanted: Wanted) -> bool:
         or bool(marks.count(list(kube.objects(NODES))))
         or (wanted.purge_crds and bool(crds.names(kube)))
         or (wanted.purge and bool(objects.beside(kube, wanted.namespace, ())))
-        or (wanted.delete_namespace and kube.find(NAMESPACES, wanted.namespace) is not None)
+        or _deletes_namespace(kube, wanted)
     )
+
+
+def _deletes_namespace(kube: Kube, wanted: Wanted) -> bool:
+    asked = foreign.goes(wanted.namespace, asked=wanted.delete_namespace)
+    return asked and kube.find(NAMESPACES, wanted.namespace) is not None
+
+
+def _held(kube: Kube, wanted: Wanted, items: Sequence[Manifest]) -> tuple[str, foreign.Holding]:
+    """The namespace that is deleted, and what it holds of others; nothing when it stays."""
+    if not _deletes_namespace(kube, wanted):
+        return "", foreign.Holding()
+    return wanted.namespace, foreign.held(kube, wanted.namespace, wanted.release, items)
 
 
 def nothing(kube: Kube, wanted: Wanted) -> Removed:
@@ -57,16 +69,21 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
     """
     items = permissions.documents(found.manifest) if found is not None else []
     taken = namespaces(items)
-    (counted, policies), nodes, (networked, restarts, without_proxy), (beside, lost, peers), changes = together(
-        lambda: (crds.counted(kube), crds.policies(kube)),
-        lambda: list(kube.objects(NODES)),
-        lambda: (pods.networked(kube), pods.restarts(kube), pods.without_kube_proxy(kube, wanted.namespace)),
-        lambda: (
-            objects.beside(kube, wanted.namespace, items),
-            objects.lost_secrets(kube, taken, items),
-            objects.peers(kube, wanted.namespace),
-        ),
-        lambda: tuple(change.info.title for change in flavour.applied_changes(kube)),
+    (counted, policies), nodes, (networked, restarts, without_proxy), (beside, lost, peers), (changes, place, held) = (
+        together(
+            lambda: (crds.counted(kube), crds.policies(kube)),
+            lambda: list(kube.objects(NODES)),
+            lambda: (pods.networked(kube), pods.restarts(kube), pods.without_kube_proxy(kube, wanted.namespace)),
+            lambda: (
+                objects.beside(kube, wanted.namespace, items),
+                objects.lost_secrets(kube, taken, items),
+                objects.peers(kube, wanted.namespace),
+            ),
+            lambda: (
+                tuple(change.info.title for change in flavour.applied_changes(kube)),
+                *_held(kube, wanted, items),
+            ),
+        )
     )
     choice = choosing.choose(nodes) if wanted.clean_nodes else None
     return Preview(
@@ -82,7 +99,10 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
         policy_names=policies,
         changes=changes,
         marks=marks.count(nodes),
+        deleted_namespace=place,
         beside=beside,
+        foreign=held.foreign,
+        not_known=tuple(f"the {kind} objects in namespace `{place}`" for kind in held.unknown),
         lost_secrets=lost,
         peers=peers,
         residue=RESIDUE,

@@ -87,6 +87,8 @@ class Preview:
     policy_names: tuple[str, ...]
     changes: tuple[str, ...]
     marks: Marks
+    #: The namespace, when it goes because `--delete-namespace` asks for it; else empty.
+    deleted_namespace: str
     #: Objects that the release does not own, as `kind/namespace/name`; they go with `--purge`.
     beside: tuple[str, ...]
     #: Secrets of users in namespaces that go with the release.
@@ -99,6 +101,10 @@ class Preview:
     skipped_nodes: tuple[str, ...]
     #: The image that runs on the nodes.
     node_image: str
+    #: What of others is in the namespace that is deleted, as `kind/name`.
+    foreign: tuple[str, ...]
+    #: What this user may not look at, though it could be lost.
+    not_known: tuple[str, ...]
     networked_pods: int
     restarts: tuple[Restart, ...]
     without_kube_proxy: bool

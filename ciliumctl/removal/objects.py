@@ -59,6 +59,12 @@ def _matching(
     return [(kind, name) for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
+def is_made(kind: str, item: Manifest) -> bool:
+    """Whether Cilium itself made an object beside its release, or copied it."""
+    patterns = next((names for known, _, names in _OURS if known == kind), ())
+    return any(fnmatchcase(name_of(item), pattern) for pattern in patterns) or _SYNCED in labels_of(item)
+
+
 def _mine(kube: Kube, namespace: str, kind: str, resource: Resource) -> list[tuple[str, str]]:
     names = [name_of(item) for item in kube.objects(resource, namespace, labels=_MINE, metadata_only=True)]
     # The journal goes last of all, and by itself.

@@ -11,14 +11,13 @@ from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import NAMESPACES, PODS, Kube
 from ciliumctl.errors import CiliumctlError, NotFound, Partial, Refused, TimedOut
 from ciliumctl.nodework import NodeImage
-from ciliumctl.removal import crds, looking, marks, nodes, objects
+from ciliumctl.removal import crds, foreign, looking, marks, nodes, objects
 from ciliumctl.removal.model import NodeCleaned, Preview, Removed, Step, Wanted
 from ciliumctl.report import Reporter
 from ciliumctl.status.collect import PART_OF
 from ciliumctl.wait import Deadline, overtime, poll
 
 _LAST_LOOK = 5.0
-_KUBERNETES_OWN = {"kube-system", "kube-public", "default"}
 
 
 def refuse_dependants(ahead: Preview) -> None:
@@ -32,6 +31,19 @@ def refuse_dependants(ahead: Preview) -> None:
             f"this cluster is in a Cluster Mesh with {', '.join(f'`{name}`' for name in ahead.peers)}: "
             "their pods lose the services they share",
             hint="disconnect them first (`cilium clustermesh disconnect`), or add `--force`",
+        )
+    if ahead.foreign:
+        shown = ", ".join(f"`{name}`" for name in ahead.foreign[:3])
+        raise Refused(
+            f"namespace `{ahead.deleted_namespace}` holds {len(ahead.foreign)} objects that are not Cilium's: {shown}"
+            f"{' and more' if len(ahead.foreign) > 3 else ''}",
+            hint=f"look at them with `kubectl get all,cm,secrets,pvc -n {ahead.deleted_namespace}`; leave out "
+            "`--delete-namespace`, or add `--force`",
+        )
+    if ahead.not_known:
+        raise Refused(
+            f"this user may not list what could be lost: {', '.join(ahead.not_known)}",
+            hint="ask somebody who may, or add `--force`",
         )
     if ahead.lost_secrets:
         places = ", ".join(sorted({name.partition("/")[0] for name in ahead.lost_secrets}))
@@ -203,7 +215,7 @@ def _clean(
 
 
 def _delete_namespace(kube: Kube, name: str, deadline: Deadline) -> str:
-    if name in _KUBERNETES_OWN:
+    if name in foreign.KUBERNETES_OWN:
         return "left: it is Kubernetes' own"
     kube.delete(NAMESPACES, name)
     gone = poll(lambda: kube.find(NAMESPACES, name) is None, bool, deadline=deadline, interval=1.0)
@@ -220,7 +232,7 @@ def _kept(wanted: Wanted, ahead: Preview) -> tuple[str, ...]:
         names = ", ".join(name.rpartition("/")[2] for name in ahead.beside[:4])
         more = f" and {len(ahead.beside) - 4} more" if len(ahead.beside) > 4 else ""
         kept.append(f"in namespace `{wanted.namespace}`: {names}{more} (`--purge`)")
-    if not wanted.delete_namespace and wanted.namespace not in {"kube-system", "default"}:
+    if not wanted.delete_namespace and wanted.namespace not in foreign.KUBERNETES_OWN:
         kept.append(f"namespace `{wanted.namespace}` (`--delete-namespace`)")
     if not wanted.clean_nodes:
         kept += [f"on every node: {line}" for line in ahead.residue]

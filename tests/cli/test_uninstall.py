@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from ciliumctl import journal
 from tests.conftest import Command
 from tests.world import objects
-from tests.world.cluster import FakeCluster
+from tests.world.cluster import FakeCluster, Fault
 from tests.world.helm import StubHelm
 from tests.world.nodework import nodes_answer
 from tests.world.run import Ran
@@ -159,3 +160,59 @@ def test_with_force_a_mesh_is_left_all_the_same(cluster: FakeCluster, uninstall:
     # The stand-in for helm takes nothing away: only that it was asked matters here.
     assert ran.code == 7
     assert any("uninstall" in call.argv for call in stub_helm.calls)
+
+
+def namespaced(kind: str, name: str, place: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": place}}
+
+
+def test_a_namespace_of_others_is_not_deleted(cluster: FakeCluster, command: Command, stub_helm: StubHelm) -> None:
+    stub_helm.answer(stdout="v3.22.0")
+    cluster.add(objects.namespace("production"), namespaced("ConfigMap", "settings", "production"))
+    arguments = ("uninstall", "--helm", str(stub_helm.path), "-n", "production", "--delete-namespace", "--yes")
+    ran = command(*arguments)
+    assert ran.code == 3
+    assert "namespace production with all that is in it" in ran.err
+    assert "not Cilium's: 1 ConfigMap" in ran.err
+    assert "`ConfigMap/settings`" in ran.err
+    forced = command(*arguments, "--force")
+    assert forced.code == 3
+    assert "--confirm prod" in forced.err
+    assert cluster.get("namespaces", "production") is not None
+    assert command(*arguments, "--force", "--confirm", "prod").code == 0
+    assert cluster.get("namespaces", "production") is None
+
+
+def journal_of(place: str) -> dict[str, Any]:
+    found = namespaced("ConfigMap", journal.NAME, place)
+    found["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "ciliumctl"}
+    return found
+
+
+def test_a_namespace_with_nothing_foreign_goes_with_a_yes_alone(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    stub_helm.answer(stdout="v3.22.0")
+    cluster.add(
+        objects.namespace("cilium"),
+        namespaced("ConfigMap", "kube-root-ca.crt", "cilium"),
+        journal_of("cilium"),
+        namespaced("ServiceAccount", "default", "cilium"),
+        namespaced("Secret", "cilium-ca", "cilium"),
+        namespaced("Event", "pulled", "cilium"),
+    )
+    ran = command("uninstall", "--helm", str(stub_helm.path), "-n", "cilium", "--delete-namespace", "--yes")
+    assert ran.code == 0, ran.err
+    assert cluster.get("namespaces", "cilium") is None
+
+
+def test_a_namespace_that_cannot_be_looked_into_is_not_deleted(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    stub_helm.answer(stdout="v3.22.0")
+    cluster.add(objects.namespace("production"))
+    cluster.faults.append(Fault(pattern="GET .*/production/services", status=403, message="no"))
+    ran = command("uninstall", "--helm", str(stub_helm.path), "-n", "production", "--delete-namespace", "--yes")
+    assert ran.code == 3
+    assert "the Service objects in namespace `production`" in ran.err
+    assert cluster.get("namespaces", "production") is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,12 @@ def _goes(ahead: Preview) -> Iterator[str]:
     yield f"release {ahead.release}: {counted}" if ahead.release else "no release: it is gone already"
     for name in ahead.namespaces:
         yield f"namespace {name} with all that is in it"
+    if ahead.deleted_namespace:
+        yield f"namespace {ahead.deleted_namespace} with all that is in it, by `--delete-namespace`"
+        kinds = Counter(name.partition("/")[0] for name in ahead.foreign)
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        yield f"  not Cilium's: {told or 'nothing'}"
+        yield from (f"  {name}" for name in _first(ahead.foreign))
     for change in ahead.changes:
         yield f"undone: {change}"
     marks = ahead.marks
@@ -80,6 +87,8 @@ def _show_losses(out: Writer, ahead: Preview) -> None:
         out.line(("        no kube-proxy runs here: every service stops working, DNS and the API among them", "bad"))
     if ahead.peers:
         out.line(("        Cluster Mesh: ", "bad"), f"connected to {', '.join(ahead.peers)}; refused without `--force`")
+    for name in _first(ahead.not_known):
+        out.line(("        not known: ", "bad"), f"{name}; refused without `--force`")
     for name in _first(ahead.lost_secrets):
         out.line(("        lost: ", "bad"), f"Secret {name}")
 
