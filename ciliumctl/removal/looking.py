@@ -69,21 +69,25 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
     """
     items = permissions.documents(found.manifest) if found is not None else []
     taken = namespaces(items)
-    (counted, policies), nodes, (networked, restarts, without_proxy), (beside, lost, peers), (changes, place, held) = (
-        together(
-            lambda: (crds.counted(kube), crds.policies(kube)),
-            lambda: list(kube.objects(NODES)),
-            lambda: (pods.networked(kube), pods.restarts(kube), pods.without_kube_proxy(kube, wanted.namespace)),
-            lambda: (
-                objects.beside(kube, wanted.namespace, items),
-                objects.lost_secrets(kube, taken, items),
-                objects.peers(kube, wanted.namespace),
-            ),
-            lambda: (
-                tuple(change.info.title for change in flavour.applied_changes(kube)),
-                *_held(kube, wanted, items),
-            ),
-        )
+    (
+        (counted, others, policies),
+        nodes,
+        (networked, restarts, without_proxy),
+        (beside, lost, peers),
+        (changes, place, held),
+    ) = together(
+        lambda: (crds.counted(kube), crds.others(kube), crds.policies(kube)),
+        lambda: list(kube.objects(NODES)),
+        lambda: (pods.networked(kube), pods.restarts(kube), pods.without_kube_proxy(kube, wanted.namespace)),
+        lambda: (
+            objects.beside(kube, wanted.namespace, items),
+            objects.lost_secrets(kube, taken, items),
+            objects.peers(kube, wanted.namespace),
+        ),
+        lambda: (
+            tuple(change.info.title for change in flavour.applied_changes(kube)),
+            *_held(kube, wanted, items),
+        ),
     )
     choice = choosing.choose(nodes) if wanted.clean_nodes else None
     return Preview(
@@ -95,6 +99,7 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
         removes=dict(Counter(str(item.get("kind")) for item in items)),
         namespaces=taken,
         crds=tuple(sorted(counted)),
+        other_crds=others,
         objects={name: count for name, count in counted.items() if count},
         policy_names=policies,
         changes=changes,

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from ciliumctl.clients.kube import CILIUM_CLUSTERWIDE_POLICIES, CILIUM_POLICIES
 from ciliumctl.nodework import Outcome
 
-_POLICIES = ("ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies")
+_POLICIES = {str(CILIUM_POLICIES), str(CILIUM_CLUSTERWIDE_POLICIES)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,8 @@ class Preview:
     removes: Mapping[str, int]
     namespaces: tuple[str, ...]
     crds: tuple[str, ...]
+    #: CRDs of other programs in Cilium's API group; they stay in any case.
+    other_crds: tuple[str, ...]
     objects: Mapping[str, int]
     #: The users' own policies, as `kind/namespace/name`; lost with the CRDs.
     policy_names: tuple[str, ...]
@@ -117,7 +120,7 @@ class Preview:
     @property
     def policies(self) -> int:
         """How many of the users' Cilium policies there are."""
-        return sum(count for name, count in self.objects.items() if name.split(".")[0] in _POLICIES)
+        return sum(count for name, count in self.objects.items() if name in _POLICIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

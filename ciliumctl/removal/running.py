@@ -228,6 +228,8 @@ def _kept(wanted: Wanted, ahead: Preview) -> tuple[str, ...]:
     kept = []
     if ahead.crds and not wanted.purge_crds:
         kept.append("Cilium's CRDs and their objects, policies among them (`--purge-crds`)")
+    if ahead.other_crds and wanted.purge_crds:
+        kept.append(f"not Cilium's: {len(ahead.other_crds)} CRDs, {', '.join(ahead.other_crds[:4])}")
     if ahead.beside and not wanted.purge:
         names = ", ".join(name.rpartition("/")[2] for name in ahead.beside[:4])
         more = f" and {len(ahead.beside) - 4} more" if len(ahead.beside) > 4 else ""

@@ -216,3 +216,24 @@ def test_a_namespace_that_cannot_be_looked_into_is_not_deleted(
     assert ran.code == 3
     assert "the Service objects in namespace `production`" in ran.err
     assert cluster.get("namespaces", "production") is not None
+
+
+def crd(plural: str) -> dict[str, Any]:
+    spec = {"group": "cilium.io", "names": {"plural": plural}, "versions": [{"name": "v2", "storage": True}]}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.cilium.io"},
+        "spec": spec,
+    }
+
+
+def test_crds_of_others_in_ciliums_group_stay(cluster: FakeCluster, command: Command, stub_helm: StubHelm) -> None:
+    stub_helm.answer(stdout="v3.22.0")
+    cluster.add(crd("ciliumnodes"), crd("tracingpolicies"))
+    arguments = ("uninstall", "--helm", str(stub_helm.path), "--yes", "--purge-crds", "--confirm", "prod")
+    ran = command(*arguments)
+    assert ran.code == 0, ran.err
+    assert "left: not Cilium's: 1 CRDs, tracingpolicies.cilium.io" in ran.out
+    assert cluster.get("customresourcedefinitions", "ciliumnodes.cilium.io") is None
+    assert cluster.get("customresourcedefinitions", "tracingpolicies.cilium.io") is not None

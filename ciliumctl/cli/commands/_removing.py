@@ -66,6 +66,8 @@ def _stays(ahead: Preview) -> Iterator[str]:
     if ahead.crds:
         yield f"{len(ahead.crds)} CRDs{f' with {objects}' if objects else ''} (unless `--purge-crds`)"
         yield from (f"  policy {line}" for line in _first(ahead.policy_names))
+    if ahead.other_crds:
+        yield f"not Cilium's: {len(ahead.other_crds)} CRDs, {', '.join(_first(ahead.other_crds))}"
     if ahead.beside:
         yield f"beside the release (unless `--purge`): {', '.join(_first(ahead.beside))}"
     if not ahead.nodes:
