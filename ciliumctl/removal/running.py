@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from ciliumctl import flavour, journal, lock, nodework, permissions
+from ciliumctl import flavour, journal, lock, nodework
 from ciliumctl.clients.helm import Helm, Release
-from ciliumctl.clients.kube import NAMESPACES, PODS, Kube
+from ciliumctl.clients.kube import NAMESPACES, Kube
 from ciliumctl.errors import CiliumctlError, NotFound, Partial, Refused, TimedOut
 from ciliumctl.nodework import NodeImage
-from ciliumctl.removal import crds, foreign, looking, marks, nodes, objects
+from ciliumctl.removal import crds, foreign, looking, marks, nodes, objects, waiting
 from ciliumctl.removal.model import NodeCleaned, Preview, Removed, Step, Wanted
 from ciliumctl.report import Reporter
-from ciliumctl.status.collect import PART_OF
-from ciliumctl.wait import Deadline, overtime, poll
+from ciliumctl.wait import Deadline, poll
 
-_LAST_LOOK = 5.0
+# Seconds of which half are for the pods, where the command has no end.
+_LONGEST_WAIT = 600.0
 
 
 def refuse_dependants(ahead: Preview) -> None:
@@ -61,9 +61,15 @@ class _Steps:
     def __init__(self, report: Reporter) -> None:
         self.report = report
         self.done: list[Step] = []
+        #: Why the steps that come are not done; empty while they are.
+        self.stopped = ""
 
-    def do(self, title: str, work: Callable[[], str]) -> None:
-        """Do one; a failure is kept."""
+    def do(self, title: str, work: Callable[[], str], *, unless: str = "") -> None:
+        """Do one, unless there is a reason not to; a failure is kept."""
+        reason = self.stopped or unless
+        if reason:
+            self.done.append(Step(title=title, outcome="skipped", detail=reason))
+            return
         try:
             with self.report.step(title) as step:
                 detail = work()
@@ -73,6 +79,11 @@ class _Steps:
             self.done.append(Step(title=title, outcome="skipped", detail="not there"))
         except CiliumctlError as error:
             self.failed(title, error)
+
+    @property
+    def last_failed(self) -> bool:
+        """Whether the step that was done last failed."""
+        return bool(self.done) and self.done[-1].outcome == "failed"
 
     def failed(self, title: str, error: CiliumctlError) -> None:
         """Keep a failure, and tell of it."""
@@ -102,22 +113,29 @@ def remove(
         nodework.clean_up(kube, report)
         if found is not None:
             steps.do("Removing the Helm release", lambda: _uninstall(helm, found))
-        steps.do("Waiting until the pods are gone", lambda: _wait_gone(kube, found, wanted.namespace, deadline))
+            if steps.last_failed:
+                steps.stopped = "the release is still there"
+        # What comes after has to have its time, too.
+        share = deadline.within(deadline.left(_LONGEST_WAIT) / 2)
+        steps.do("Waiting until the pods are gone", lambda: waiting.until_gone(kube, found, wanted.namespace, share))
+        there = "Cilium's pods are still there" if steps.last_failed else ""
         changes: list[flavour.ClusterChange] = []
         steps.do("Looking for changes outside the release", lambda: _look_for(changes, kube))
         for change in changes:
             steps.do(f"Undoing: {change.info.title}", partial(_undo, kube, change))
         # The operator puts the taint back where an agent is missing: not before it is gone.
         steps.do("Removing Cilium's marks from the nodes", lambda: marks.remove(kube))
-        if wanted.clean_nodes:
+        if wanted.clean_nodes and not steps.stopped:
             cleaned = _clean(kube, image, found, wanted.namespace, holder.who, steps)
         if wanted.purge:
-            steps.do("Deleting what is beside the release", lambda: objects.purge(kube, wanted.namespace))
+            title = "Deleting what is beside the release"
+            steps.do(title, lambda: objects.purge(kube, wanted.namespace), unless=there)
         if wanted.purge_crds:
-            steps.do("Deleting Cilium's CRDs and all their objects", lambda: crds.purge(kube, deadline))
+            title = "Deleting Cilium's CRDs and all their objects"
+            steps.do(title, lambda: crds.purge(kube, deadline), unless=there)
         if wanted.delete_namespace:
             title = f"Deleting namespace `{wanted.namespace}`"
-            steps.do(title, lambda: _delete_namespace(kube, wanted.namespace, deadline))
+            steps.do(title, lambda: _delete_namespace(kube, wanted.namespace, deadline), unless=there)
         if not wanted.keep_journal and all(step.outcome != "failed" for step in steps.done):
             # What is left to do is still somebody's to understand.
             journal.forget(kube, wanted.namespace)
@@ -166,26 +184,6 @@ def _uninstall(helm: Helm, found: Release) -> str:
 def _look_for(changes: list[flavour.ClusterChange], kube: Kube) -> str:
     changes.extend(flavour.applied_changes(kube))
     return f"{len(changes)} to undo" if changes else "none"
-
-
-def _wait_gone(kube: Kube, found: Release | None, namespace: str, deadline: Deadline) -> str:
-    """Wait for the pods, and for the release's own namespaces: a new installation would fail in their midst."""
-    namespaces = looking.namespaces(permissions.documents(found.manifest)) if found is not None else ()
-
-    def left() -> Sequence[str]:
-        # The last look of all comes when the time is up, and says what was still there.
-        with overtime(kube, seconds=_LAST_LOOK):
-            pods = kube.table(PODS, namespace, labels=PART_OF, cached=False).column("name")
-            there = [name for name in namespaces if kube.find(NAMESPACES, name) is not None]
-        return [*(f"pod {name}" for name in pods), *(f"namespace {name}" for name in there)]
-
-    names = poll(left, lambda names: not names, deadline=deadline, interval=0.5)
-    if names:
-        raise TimedOut(
-            f"still there: {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}",
-            hint=f"`kubectl get pods -n {namespace} -l {PART_OF}`",
-        )
-    return ""
 
 
 def _undo(kube: Kube, change: flavour.ClusterChange) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -237,3 +238,37 @@ def test_crds_of_others_in_ciliums_group_stay(cluster: FakeCluster, command: Com
     assert "left: not Cilium's: 1 CRDs, tracingpolicies.cilium.io" in ran.out
     assert cluster.get("customresourcedefinitions", "ciliumnodes.cilium.io") is None
     assert cluster.get("customresourcedefinitions", "tracingpolicies.cilium.io") is not None
+
+
+def test_after_a_helm_that_failed_nothing_else_is_removed(
+    cluster: FakeCluster, uninstall: Any, stub_helm: StubHelm
+) -> None:
+    cluster.add(crd("ciliumnodes"), objects.node("marked", annotations={"io.cilium.network.x": "1"}))
+    stub_helm.answer(code=1, stderr="Error: the server is not amused", stdout="v3.22.0")
+    started = time.monotonic()
+    ran = uninstall("--yes", "--purge-crds", "--confirm", "prod", "--timeout", "60s", "-q")
+    assert ran.code == 7, ran.err
+    assert time.monotonic() - started < 20
+    assert cluster.get("customresourcedefinitions", "ciliumnodes.cilium.io") is not None
+    assert not [seen for seen in cluster.seen if seen.method == "PATCH" and "/nodes/" in seen.path]
+    assert "failed: Removing the Helm release: " in ran.out
+    assert "not amused" in ran.out
+    assert "skipped: Deleting Cilium's CRDs and all their objects: the release is still there" in ran.out
+
+
+def test_a_node_that_does_not_answer_does_not_eat_the_time(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm
+) -> None:
+    stub_helm.answer(stdout="v3.22.0")
+    dead = objects.node("dead", annotations={"io.cilium.network.x": "1"})
+    dead["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+    stuck = objects.pod("cilium-aaaaa", on="dead")
+    stuck["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster.add(dead, stuck, crd("ciliumnodes"))
+    started = time.monotonic()
+    arguments = ("uninstall", "--helm", str(stub_helm.path), "--yes", "--purge-crds", "--confirm", "prod")
+    ran = command(*arguments, "--timeout", "60s")
+    assert ran.code == 7, ran.err
+    assert time.monotonic() - started < 20
+    assert "1 pods cannot end, because their nodes do not answer: `dead`" in ran.err
+    assert cluster.get("customresourcedefinitions", "ciliumnodes.cilium.io") is not None

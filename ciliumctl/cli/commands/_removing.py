@@ -109,6 +109,10 @@ def render(out: Writer, result: Removed) -> None:
         return
     gone = "removed from" if result.ok else "only partly removed from"
     out.line(f"Cilium {gone} {result.context}")
+    for step in result.steps:
+        if step.outcome == "failed" or (step.outcome == "skipped" and not result.ok):
+            style = "bad" if step.outcome == "failed" else "dim"
+            out.line((step.outcome, style), f": {step.title}{f': {step.detail}' if step.detail else ''}")
     for node in result.nodes:
         _show_node(out, node)
     for line in result.kept:
