@@ -14,7 +14,7 @@ from ciliumctl.nodework import choosing
 from ciliumctl.parallel import together
 from ciliumctl.removal import crds, foreign, marks, objects, pods
 from ciliumctl.removal.model import Preview, Removed, Wanted
-from ciliumctl.removal.nodes import RESIDUE
+from ciliumctl.removal.nodes import RESIDUE, folders
 
 
 def find(kube: Kube, wanted: Wanted, storage: Resource) -> Release | None:
@@ -66,6 +66,7 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
 
     Raises:
         Missing: nodes are to be cleaned, and no image for that is known.
+        Refused: they are to be cleaned, and the agent's folder may be others' too.
     """
     items = permissions.documents(found.manifest) if found is not None else []
     taken = namespaces(items)
@@ -89,6 +90,9 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
             *_held(kube, wanted, items),
         ),
     )
+    if wanted.clean_nodes:
+        # Before anything is removed.
+        folders(found.config if found is not None else {})
     choice = choosing.choose(nodes) if wanted.clean_nodes else None
     return Preview(
         context=kube.context,
