@@ -96,6 +96,7 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
     choice = choosing.choose(nodes) if wanted.clean_nodes else None
     return Preview(
         context=kube.context,
+        wanted=wanted,
         namespace=wanted.namespace,
         release=found.name if found is not None else "",
         version=found.chart_version if found is not None else "",

@@ -75,6 +75,8 @@ class Preview:
     kind: ClassVar[str] = "RemovalPreview"
 
     context: str
+    #: What was asked for: it decides what of the rest goes, and what stays.
+    wanted: Wanted
     namespace: str
     release: str
     version: str

@@ -272,3 +272,16 @@ def test_a_node_that_does_not_answer_does_not_eat_the_time(
     assert time.monotonic() - started < 20
     assert "1 pods cannot end, because their nodes do not answer: `dead`" in ran.err
     assert cluster.get("customresourcedefinitions", "ciliumnodes.cilium.io") is not None
+
+
+@pytest.mark.parametrize("flags", [(), ("--purge", "--purge-crds")])
+def test_the_preview_says_of_what_is_asked_for_that_it_goes(
+    cluster: FakeCluster, uninstall: Any, flags: tuple[str, ...]
+) -> None:
+    cluster.add(secret("cilium-ipsec-keys", "kube-system"), crd("ciliumnodes"))
+    goes, _, stays = uninstall("--dry-run", *flags).out.partition("stays: ")
+    word, place = ("by", goes) if flags else ("unless", stays)
+    assert f"1 CRDs ({word} `--purge-crds`)" in place
+    assert f"beside the release ({word} `--purge`): Secret/kube-system/cilium-ipsec-keys" in place
+    assert ("CRDs" in goes, "CRDs" in stays) == (bool(flags), not flags)
+    assert uninstall("--dry-run", *flags, "-o", "json").json["data"]["wanted"]["purge_crds"] is bool(flags)

@@ -39,6 +39,10 @@ def _goes(ahead: Preview) -> Iterator[str]:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         yield f"  not Cilium's: {told or 'nothing'}"
         yield from (f"  {name}" for name in _first(ahead.foreign))
+    if ahead.wanted.purge_crds:
+        yield from _crds(ahead, "by")
+    if ahead.beside and ahead.wanted.purge:
+        yield _beside(ahead, "by")
     for change in ahead.changes:
         yield f"undone: {change}"
     marks = ahead.marks
@@ -62,16 +66,25 @@ def _goes(ahead: Preview) -> Iterator[str]:
 
 
 def _stays(ahead: Preview) -> Iterator[str]:
-    objects = ", ".join(f"{count} {name.split('.')[0]}" for name, count in sorted(ahead.objects.items()))
-    if ahead.crds:
-        yield f"{len(ahead.crds)} CRDs{f' with {objects}' if objects else ''} (unless `--purge-crds`)"
-        yield from (f"  policy {line}" for line in _first(ahead.policy_names))
+    if not ahead.wanted.purge_crds:
+        yield from _crds(ahead, "unless")
     if ahead.other_crds:
         yield f"not Cilium's: {len(ahead.other_crds)} CRDs, {', '.join(_first(ahead.other_crds))}"
-    if ahead.beside:
-        yield f"beside the release (unless `--purge`): {', '.join(_first(ahead.beside))}"
+    if ahead.beside and not ahead.wanted.purge:
+        yield _beside(ahead, "unless")
     if not ahead.nodes:
         yield from (f"on every node: {line}" for line in ahead.residue)
+
+
+def _crds(ahead: Preview, word: str) -> Iterator[str]:
+    objects = ", ".join(f"{count} {name.split('.')[0]}" for name, count in sorted(ahead.objects.items()))
+    if ahead.crds:
+        yield f"{len(ahead.crds)} CRDs{f' with {objects}' if objects else ''} ({word} `--purge-crds`)"
+        yield from (f"  policy {line}" for line in _first(ahead.policy_names))
+
+
+def _beside(ahead: Preview, word: str) -> str:
+    return f"beside the release ({word} `--purge`): {', '.join(_first(ahead.beside))}"
 
 
 def _first(names: Sequence[str]) -> list[str]:
