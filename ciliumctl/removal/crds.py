@@ -39,11 +39,22 @@ def _of_the_group(kube: Kube) -> list[str]:
     return [name for name in found if name.endswith(f".{GROUP}")]
 
 
-def counted(kube: Kube) -> dict[str, int]:
-    """Cilium's CRDs, with the number of objects of each."""
+def counted(kube: Kube) -> dict[str, int | None]:
+    """Cilium's CRDs, with the number of objects of each; `None` where it cannot be known."""
     found = {name_of(item): _resource(item) for item in kube.objects(CRDS) if _is_ours(item)}
     counts = gather([partial(_count, kube, resource) for resource in found.values()])
-    return {name: count if isinstance(count, int) else 0 for name, count in zip(found, counts, strict=True)}
+    return {name: _known(count) for name, count in zip(found, counts, strict=True)}
+
+
+def _known(count: int | Exception) -> int | None:
+    if isinstance(count, int):
+        return count
+    if isinstance(count, NotFound):
+        # It is not served any more, or not yet.
+        return 0
+    if isinstance(count, CiliumctlError):
+        return None
+    raise count
 
 
 def policies(kube: Kube) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
         (counted, others, policies),
         nodes,
         (networked, restarts, without_proxy),
-        (beside, lost, peers),
+        (beside, (lost, closed), peers),
         (changes, place, held),
     ) = together(
         lambda: (crds.counted(kube), crds.others(kube), crds.policies(kube)),
@@ -112,7 +112,15 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
         deleted_namespace=place,
         beside=beside,
         foreign=held.foreign,
-        not_known=tuple(f"the {kind} objects in namespace `{place}`" for kind in held.unknown),
+        not_known=(
+            *(f"the Secret objects in namespace `{name}`" for name in closed if name != place),
+            *(
+                f"the {kind} objects in namespace `{place}`"
+                for kind in held.unknown
+                if kind != "Secret" or place not in closed
+            ),
+            *(f"the objects of `{name}`" for name in sorted(counted) if wanted.purge_crds and counted[name] is None),
+        ),
         lost_secrets=lost,
         peers=peers,
         residue=RESIDUE,

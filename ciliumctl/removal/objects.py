@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -86,22 +86,22 @@ def _delete(kube: Kube, told: str) -> None:
     kube.delete(_KINDS[kind], name, namespace)
 
 
-def lost_secrets(kube: Kube, namespaces: Sequence[str], release_objects: Sequence[Manifest]) -> tuple[str, ...]:
-    """Secrets of users in namespaces that the release takes with it."""
+def lost_secrets(
+    kube: Kube, namespaces: Sequence[str], release_objects: Sequence[Manifest]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Secrets of users in namespaces that the release takes with it, and those of them that may not be looked into."""
     owned = {name_of(item) for item in release_objects if item.get("kind") == "Secret"}
-    return tuple(
-        f"{place}/{name_of(item)}"
-        for place in namespaces
-        for item in _secrets(kube, place)
-        if name_of(item) not in owned and _SYNCED not in labels_of(item)
-    )
-
-
-def _secrets(kube: Kube, namespace: str) -> Iterator[Manifest]:
-    try:
-        yield from kube.objects(SECRETS, namespace, metadata_only=True)
-    except Forbidden:
-        return
+    lost: list[str] = []
+    unknown: list[str] = []
+    for place in namespaces:
+        try:
+            items = list(kube.objects(SECRETS, place, metadata_only=True))
+        except Forbidden:
+            unknown.append(place)
+            continue
+        theirs = [item for item in items if name_of(item) not in owned and _SYNCED not in labels_of(item)]
+        lost += [f"{place}/{name_of(item)}" for item in theirs]
+    return tuple(lost), tuple(unknown)
 
 
 def peers(kube: Kube, namespace: str) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def refuse_dependants(ahead: Preview) -> None:
         )
     if ahead.not_known:
         raise Refused(
-            f"this user may not list what could be lost: {', '.join(ahead.not_known)}",
+            f"what could be lost is not known: {', '.join(ahead.not_known)}",
             hint="ask somebody who may, or add `--force`",
         )
     if ahead.lost_secrets:

@@ -285,3 +285,18 @@ def test_the_preview_says_of_what_is_asked_for_that_it_goes(
     assert f"beside the release ({word} `--purge`): Secret/kube-system/cilium-ipsec-keys" in place
     assert ("CRDs" in goes, "CRDs" in stays) == (bool(flags), not flags)
     assert uninstall("--dry-run", *flags, "-o", "json").json["data"]["wanted"]["purge_crds"] is bool(flags)
+
+
+def test_secrets_that_cannot_be_listed_are_not_taken_for_none(cluster: FakeCluster, uninstall: Any) -> None:
+    cluster.faults.append(Fault(pattern="GET .*/cilium-secrets/secrets", status=403, message="no"))
+    ran = uninstall("--yes")
+    assert ran.code == 3
+    assert "what could be lost is not known: the Secret objects in namespace `cilium-secrets`" in ran.err
+
+
+def test_objects_that_cannot_be_counted_are_not_taken_for_none(cluster: FakeCluster, uninstall: Any) -> None:
+    cluster.add(crd("ciliumnodes"))
+    cluster.faults.append(Fault(pattern="GET .*/ciliumnodes", status=403, message="no"))
+    ran = uninstall("--yes", "--purge-crds", "--confirm", "prod")
+    assert ran.code == 3
+    assert "the objects of `ciliumnodes.cilium.io`" in ran.err
