@@ -114,11 +114,7 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
         foreign=held.foreign,
         not_known=(
             *(f"the Secret objects in namespace `{name}`" for name in closed if name != place),
-            *(
-                f"the {kind} objects in namespace `{place}`"
-                for kind in held.unknown
-                if kind != "Secret" or place not in closed
-            ),
+            *(f"the {kind} objects in namespace `{place}`" for kind in held.unknown),
             *(f"the objects of `{name}`" for name in sorted(counted) if wanted.purge_crds and counted[name] is None),
         ),
         lost_secrets=lost,
