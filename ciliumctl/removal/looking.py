@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from ciliumctl import flavour, nodework, owners, permissions, release
 from ciliumctl.clients.helm import Release
@@ -12,7 +13,7 @@ from ciliumctl.clients.kube import NAMESPACES, NODES, Kube, Manifest, Resource, 
 from ciliumctl.errors import Missing
 from ciliumctl.nodework import choosing
 from ciliumctl.parallel import together
-from ciliumctl.removal import crds, foreign, marks, objects, pods
+from ciliumctl.removal import crds, foreign, marks, objects, pods, remembered
 from ciliumctl.removal.model import Preview, Removed, Wanted
 from ciliumctl.removal.nodes import RESIDUE, folders
 
@@ -90,9 +91,8 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
             *_held(kube, wanted, items),
         ),
     )
-    if wanted.clean_nodes:
-        # Before anything is removed.
-        folders(found.config if found is not None else {})
+    # Before anything is removed: they may be such that nobody cleans them.
+    paths = tuple(folders(node_values(kube, found)).values()) if wanted.clean_nodes else ()
     choice = choosing.choose(nodes) if wanted.clean_nodes else None
     return Preview(
         context=kube.context,
@@ -120,6 +120,7 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
         lost_secrets=lost,
         peers=peers,
         residue=RESIDUE,
+        folders=paths,
         nodes=len(choice.names) if choice is not None else 0,
         skipped_nodes=tuple(f"{one.node}: {one.detail}" for one in choice.others) if choice is not None else (),
         node_image=image(kube, found, wanted).image if choice is not None and choice.names else "",
@@ -130,11 +131,17 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
     )
 
 
+def node_values(kube: Kube, found: Release | None) -> Mapping[str, Any]:
+    """The values that name folders on the nodes: of the release, or of the one that is gone."""
+    return found.config if found is not None else remembered.read(kube)[0]
+
+
 def image(kube: Kube, found: Release | None, wanted: Wanted) -> nodework.NodeImage:
     """The image that cleans the nodes. Raises `Missing`."""
     items = permissions.documents(found.manifest) if found is not None else []
     try:
-        return nodework.image_of(kube, wanted.namespace, wanted=wanted.node_image, manifests=items)
+        asked = wanted.node_image or ("" if found is not None else remembered.read(kube)[1])
+        return nodework.image_of(kube, wanted.namespace, wanted=asked, manifests=items)
     except Missing as error:
         raise Missing(error.message.replace("look at", "clean"), hint=error.hint) from None
 

@@ -101,6 +101,8 @@ class Preview:
     #: Other clusters of the Cluster Mesh that this one is connected to.
     peers: tuple[str, ...]
     residue: tuple[str, ...]
+    #: The nodes' folders that `--clean-nodes` looks in; empty unless it is asked for.
+    folders: tuple[str, ...]
     #: Nodes that can be cleaned, and those that cannot with the reason; both empty unless `--clean-nodes` is asked for.
     nodes: int
     skipped_nodes: tuple[str, ...]

@@ -10,6 +10,7 @@ from ciliumctl import journal
 from ciliumctl.clients.kube import CONFIG_MAPS, LEASES, SECRETS, Kube, Manifest, Resource, dig, labels_of, name_of
 from ciliumctl.errors import Forbidden
 from ciliumctl.parallel import gather
+from ciliumctl.removal import remembered
 
 #: What the operator, the agents and the certificate jobs make, and people for IPsec: names as shell patterns.
 _OURS: tuple[tuple[str, Resource, tuple[str, ...]], ...] = (
@@ -67,8 +68,8 @@ def is_made(kind: str, item: Manifest) -> bool:
 
 def _mine(kube: Kube, namespace: str, kind: str, resource: Resource) -> list[tuple[str, str]]:
     names = [name_of(item) for item in kube.objects(resource, namespace, labels=_MINE, metadata_only=True)]
-    # The journal goes last of all, and by itself.
-    return [(kind, name) for name in names if name != journal.NAME]
+    # They go last of all, and by themselves.
+    return [(kind, name) for name in names if name not in {journal.NAME, remembered.NAME}]
 
 
 def purge(kube: Kube, namespace: str) -> str:

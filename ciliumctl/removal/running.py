@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from ciliumctl import flavour, journal, lock, nodework
 from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import NAMESPACES, Kube
-from ciliumctl.errors import CiliumctlError, NotFound, Partial, Refused, TimedOut
+from ciliumctl.errors import CiliumctlError, ClusterError, NotFound, Partial, Refused, TimedOut
 from ciliumctl.nodework import NodeImage
-from ciliumctl.removal import crds, foreign, looking, marks, nodes, objects, waiting
+from ciliumctl.removal import crds, foreign, looking, marks, nodes, objects, remembered, waiting
 from ciliumctl.removal.model import NodeCleaned, Preview, Removed, Step, Wanted
 from ciliumctl.report import Reporter
 from ciliumctl.wait import Deadline, poll
@@ -111,6 +112,9 @@ def remove(
     report.resume = "`ciliumctl uninstall` goes on where it stopped"
     with lock.held(kube, holder, report), _told(kube, found, holder, report, steps):
         nodework.clean_up(kube, report)
+        values = looking.node_values(kube, found) if found is not None or wanted.clean_nodes else {}
+        if found is not None:
+            kept += _remember(kube, values, image.image, wanted, report)
         if found is not None:
             steps.do("Removing the Helm release", lambda: _uninstall(helm, found))
             if steps.last_failed:
@@ -126,7 +130,7 @@ def remove(
         # The operator puts the taint back where an agent is missing: not before it is gone.
         steps.do("Removing Cilium's marks from the nodes", lambda: marks.remove(kube))
         if wanted.clean_nodes and not steps.stopped:
-            cleaned = _clean(kube, image, found, wanted.namespace, holder.who, steps)
+            cleaned = _clean(kube, image, values, wanted.namespace, holder.who, steps)
         if wanted.purge:
             title = "Deleting what is beside the release"
             steps.do(title, lambda: objects.purge(kube, wanted.namespace), unless=there)
@@ -148,6 +152,22 @@ def remove(
         restarts=ahead.restarts,
         kept=kept,
     )
+
+
+def _remember(kube: Kube, values: Mapping[str, Any], image: str, wanted: Wanted, report: Reporter) -> tuple[str, ...]:
+    """Keep what a later `--clean-nodes` must know, when the release is gone. Returns what is to be said of it."""
+    try:
+        if wanted.clean_nodes or remembered.needed(values):
+            remembered.keep(kube, values, image)
+            place = f"`{remembered.NAMESPACE}/{remembered.NAME}`"
+            return () if wanted.clean_nodes else (f"ConfigMap {place}: the nodes' folders, for `--clean-nodes`",)
+        remembered.forget(kube)
+    except ClusterError as error:
+        report.warn(
+            f"the nodes' folders cannot be kept: {error.message}",
+            "a later `--clean-nodes` would look in Cilium's usual folders",
+        )
+    return ()
 
 
 @contextmanager
@@ -191,11 +211,10 @@ def _undo(kube: Kube, change: flavour.ClusterChange) -> str:
 
 
 def _clean(
-    kube: Kube, image: NodeImage, found: Release | None, namespace: str, owner: str, steps: _Steps
+    kube: Kube, image: NodeImage, values: Mapping[str, Any], namespace: str, owner: str, steps: _Steps
 ) -> tuple[NodeCleaned, ...]:
     """Clean the nodes: a step that reports its own progress."""
     title = "Cleaning the nodes"
-    values = found.config if found is not None else {}
     try:
         cleaned = nodes.clean(kube, image, namespace=namespace, values=values, owner=owner, report=steps.report)
     except CiliumctlError as error:
@@ -207,6 +226,11 @@ def _clean(
         steps.done.append(Step(title=title, outcome="failed", detail=detail))
         steps.report.warn(detail, "the table says why; run it again when that is mended")
     else:
+        try:
+            remembered.forget(kube)
+        except ClusterError as error:
+            place = f"{remembered.NAME} -n {remembered.NAMESPACE}"
+            steps.report.warn(f"the nodes' folders stay written down: {error.message}", f"`kubectl delete cm {place}`")
         done = sum(one.outcome == "done" for one in cleaned)
         steps.done.append(Step(title=title, outcome="done", detail=f"{done} of {len(cleaned)} nodes"))
     return cleaned
@@ -237,4 +261,5 @@ def _kept(wanted: Wanted, ahead: Preview) -> tuple[str, ...]:
     if not wanted.clean_nodes:
         kept += [f"on every node: {line}" for line in ahead.residue]
         kept.append("all of that goes with `--clean-nodes`")
-    return (*kept, "running pods keep their old network: restart them")
+        return (*kept, "running pods keep their old network: restart them")
+    return (*kept, "running pods of Cilium's network lost their links: restart them")

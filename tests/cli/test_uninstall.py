@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ciliumctl import journal
+from ciliumctl.clients.kube import SECRETS, ConnectOptions, connect
 from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import FakeCluster, Fault
@@ -113,6 +116,7 @@ def test_nodes_are_cleaned_with_a_report_each_and_a_rest_is_exit_7(
     assert "node two: clean, 1 things removed" in ran.out
     assert "node three: skipped" in ran.out
     assert "left: on every node" not in ran.out
+    assert "keep their old network" not in ran.out
 
 
 def test_without_an_image_nodes_are_not_touched(cluster: FakeCluster, command: Command) -> None:
@@ -300,3 +304,28 @@ def test_objects_that_cannot_be_counted_are_not_taken_for_none(cluster: FakeClus
     ran = uninstall("--yes", "--purge-crds", "--confirm", "prod")
     assert ran.code == 3
     assert "the objects of `ciliumnodes.cilium.io`" in ran.err
+
+
+def test_the_folders_of_a_release_are_known_until_all_nodes_are_clean(
+    cluster: FakeCluster, command: Command, stub_helm: StubHelm, tmp_path: Path
+) -> None:
+    stub_helm.answer(stdout="v3.22.0")
+    cluster.add(objects.node("one"))
+    cluster.add(objects.release(manifest=MANIFEST, config={"cni": {"confPath": "/var/snap/cni"}}))
+    nodes_answer(cluster, {"one": {"left": "link cilium_net"}})
+    arguments = ("uninstall", "--helm", str(stub_helm.path), "--yes", "--clean-nodes", "--confirm", "prod")
+    assert command(*arguments, "--timeout", "5s").code == 7
+    # What the stand-in for helm did not take away.
+    kube = connect(ConnectOptions(kubeconfig=str(cluster.kubeconfig(tmp_path))), os.environ)
+    for item in cluster.all("secrets"):
+        kube.delete(SECRETS, item["metadata"]["name"], "kube-system")
+    cluster.seen.clear()
+    nodes_answer(cluster, {"one": {}})
+    ran = command(*arguments)
+    assert ran.code == 0, ran.err
+    assert "looked for in /var/snap/cni, /opt/cni/bin, /var/run/cilium" in ran.err
+    (made,) = [seen.body for seen in cluster.seen if seen.method == "POST" and seen.path.endswith("/daemonsets")]
+    (worker,) = made["spec"]["template"]["spec"]["initContainers"]
+    assert {"name": "CNI_CONF", "value": "/var/snap/cni"} in worker["env"]
+    assert worker["image"] == "quay.io/cilium/cilium:v1.15.6"
+    assert cluster.get("configmaps", "ciliumctl-nodes", "kube-system") is None

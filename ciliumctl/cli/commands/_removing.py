@@ -59,6 +59,7 @@ def _goes(ahead: Preview) -> Iterator[str]:
         yield f"marks on Node objects: {', '.join(parts)}"
     if ahead.nodes:
         yield f"with `--clean-nodes`, on {ahead.nodes} nodes, by a pod of {ahead.node_image} for a moment:"
+        yield f"  looked for in {', '.join(ahead.folders)}"
         yield from (f"  {line}" for line in ahead.residue)
         yield "  running pods of Cilium's network lose their links with it"
     if ahead.skipped_nodes:
