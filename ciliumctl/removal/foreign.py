@@ -30,13 +30,14 @@ from ciliumctl.status.collect import PART_OF
 
 #: Namespaces that a cluster cannot be without: they are never deleted.
 KUBERNETES_OWN = frozenset({"kube-system", "kube-public", "kube-node-lease", "default"})
+#: What makes others comes before them: the pods of a job of ours are ours.
 _LOOKED_AT: Mapping[str, Resource] = {
-    "Pod": PODS,
     "Deployment": DEPLOYMENTS,
     "StatefulSet": Resource("apps", "v1", "statefulsets"),
     "DaemonSet": DAEMON_SETS,
-    "Job": Resource("batch", "v1", "jobs"),
     "CronJob": Resource("batch", "v1", "cronjobs"),
+    "Job": Resource("batch", "v1", "jobs"),
+    "Pod": PODS,
     "Service": SERVICES,
     "Ingress": Resource("networking.k8s.io", "v1", "ingresses"),
     "Secret": SECRETS,
@@ -82,7 +83,9 @@ def held(kube: Kube, namespace: str, release: str, release_objects: Sequence[Man
         elif isinstance(result, Exception):
             raise result
         else:
-            foreign += [f"{kind}/{name_of(item)}" for item in result if not _is_ours(kind, item, release, owned)]
+            ours = {(kind, name_of(item)) for item in result if _is_ours(kind, item, release, owned)}
+            foreign += [f"{kind}/{name_of(item)}" for item in result if (kind, name_of(item)) not in ours]
+            owned |= ours
     return Holding(foreign=tuple(foreign), unknown=tuple(unknown))
 
 
