@@ -20,8 +20,9 @@ EXPIRES = "ciliumctl.io/expires"
 OWNER = "ciliumctl.io/owner"
 PREFIX = "ciliumctl-nodes"
 NAME = "ciliumctl-nodes"
-#: Renewed while the program lives; what is older was left by one that was killed.
-LIFE = timedelta(seconds=45)
+#: Renewed while the program lives; what is older was left by one that was killed. Written by one machine's clock and
+#: read by another's: far more than two clocks may be apart, so that nobody takes away what is at work.
+LIFE = timedelta(minutes=6)
 #: Seconds after which a forgotten pod does nothing any more, whatever a clock is ahead.
 _LATE = 600.0
 _SCRIPT = "/ciliumctl/script.sh"

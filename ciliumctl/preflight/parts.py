@@ -44,6 +44,7 @@ from ciliumctl.clients.kube import (
     annotations_of,
     conditions_of,
     dig,
+    is_ciliums_crd,
     labels_of,
     name_of,
     namespace_of,
@@ -59,7 +60,6 @@ from ciliumctl.values.layers import Layer
 from ciliumctl.values.lint import Finding
 
 _SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", namespaced=False)
-_GROUP = ".cilium.io"
 _SCHEMA = "io.cilium.k8s.crd.schema.version"
 _CHECK_RELEASE = "cilium-preflight"
 #: Pods that are named one by one; with more of them their number must do.
@@ -127,7 +127,7 @@ def crds(kube: Kube) -> tuple[Crd, ...]:
     found = []
     for item in kube.objects(CRDS, metadata_only=True):
         name = name_of(item)
-        if name.startswith("cilium") and name.endswith(_GROUP):
+        if is_ciliums_crd(name):
             marks = annotations_of(item) | labels_of(item)
             found.append(Crd(name=name, schema=marks.get(_SCHEMA, "")))
     return tuple(found)

@@ -4,37 +4,66 @@ from __future__ import annotations
 
 from functools import partial
 
-from ciliumctl.clients.kube import CRDS, Kube, Manifest, Resource, dig, name_of, namespace_of
+from ciliumctl.clients.kube import (
+    CILIUM_CLUSTERWIDE_POLICIES,
+    CILIUM_POLICIES,
+    CRDS,
+    Kube,
+    Manifest,
+    Resource,
+    dig,
+    is_ciliums_crd,
+    name_of,
+    namespace_of,
+)
 from ciliumctl.errors import CiliumctlError, NotFound, TimedOut
 from ciliumctl.parallel import gather
 from ciliumctl.wait import Deadline, overtime, poll
 
 GROUP = "cilium.io"
 _LAST_LOOK = 10.0
-_POLICIES = ("ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies")
 
 
 def names(kube: Kube) -> list[str]:
-    """The CRDs' names: a CRD's name is its plural and its group, always."""
+    """The names of Cilium's CRDs: a CRD's name is its plural and its group, always."""
+    return [name for name in _of_the_group(kube) if is_ciliums_crd(name)]
+
+
+def others(kube: Kube) -> tuple[str, ...]:
+    """CRDs of other programs in Cilium's group, such as Tetragon's: they stay."""
+    return tuple(sorted(name for name in _of_the_group(kube) if not is_ciliums_crd(name)))
+
+
+def _of_the_group(kube: Kube) -> list[str]:
     found = [name_of(item) for item in kube.objects(CRDS, metadata_only=True)]
     return [name for name in found if name.endswith(f".{GROUP}")]
 
 
-def counted(kube: Kube) -> dict[str, int]:
-    """Cilium's CRDs, with the number of objects of each."""
+def counted(kube: Kube) -> dict[str, int | None]:
+    """Cilium's CRDs, with the number of objects of each; `None` where it cannot be known."""
     found = {name_of(item): _resource(item) for item in kube.objects(CRDS) if _is_ours(item)}
     counts = gather([partial(_count, kube, resource) for resource in found.values()])
-    return {name: count if isinstance(count, int) else 0 for name, count in zip(found, counts, strict=True)}
+    return {name: _known(count) for name, count in zip(found, counts, strict=True)}
+
+
+def _known(count: int | Exception) -> int | None:
+    if isinstance(count, int):
+        return count
+    if isinstance(count, NotFound):
+        # It is not served any more, or not yet.
+        return 0
+    if isinstance(count, CiliumctlError):
+        return None
+    raise count
 
 
 def policies(kube: Kube) -> tuple[str, ...]:
     """The users' policies, as `kind/namespace/name`."""
     found = []
-    for plural in _POLICIES:
-        resource = Resource(GROUP, "v2", plural)
+    for resource in (CILIUM_POLICIES, CILIUM_CLUSTERWIDE_POLICIES):
         try:
             found += [
-                "/".join(part for part in (plural, namespace_of(item), name_of(item)) if part)
+                "/".join(part for part in (resource.plural, namespace_of(item), name_of(item)) if part)
                 for item in kube.objects(resource, metadata_only=True)
             ]
         except NotFound:
@@ -43,7 +72,7 @@ def policies(kube: Kube) -> tuple[str, ...]:
 
 
 def _is_ours(item: Manifest) -> bool:
-    return dig(item, "spec", "group", default="") == GROUP
+    return is_ciliums_crd(name_of(item))
 
 
 def _resource(item: Manifest) -> Resource:

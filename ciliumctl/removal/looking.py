@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from ciliumctl import flavour, nodework, owners, permissions, release
 from ciliumctl.clients.helm import Release
@@ -12,9 +13,9 @@ from ciliumctl.clients.kube import NAMESPACES, NODES, Kube, Manifest, Resource, 
 from ciliumctl.errors import Missing
 from ciliumctl.nodework import choosing
 from ciliumctl.parallel import together
-from ciliumctl.removal import crds, marks, objects, pods
+from ciliumctl.removal import crds, foreign, marks, objects, pods, remembered
 from ciliumctl.removal.model import Preview, Removed, Wanted
-from ciliumctl.removal.nodes import RESIDUE
+from ciliumctl.removal.nodes import RESIDUE, folders
 
 
 def find(kube: Kube, wanted: Wanted, storage: Resource) -> Release | None:
@@ -40,8 +41,20 @@ def leftovers(kube: Kube, wanted: Wanted) -> bool:
         or bool(marks.count(list(kube.objects(NODES))))
         or (wanted.purge_crds and bool(crds.names(kube)))
         or (wanted.purge and bool(objects.beside(kube, wanted.namespace, ())))
-        or (wanted.delete_namespace and kube.find(NAMESPACES, wanted.namespace) is not None)
+        or _deletes_namespace(kube, wanted)
     )
+
+
+def _deletes_namespace(kube: Kube, wanted: Wanted) -> bool:
+    asked = foreign.goes(wanted.namespace, asked=wanted.delete_namespace)
+    return asked and kube.find(NAMESPACES, wanted.namespace) is not None
+
+
+def _held(kube: Kube, wanted: Wanted, items: Sequence[Manifest]) -> tuple[str, foreign.Holding]:
+    """The namespace that is deleted, and what it holds of others; nothing when it stays."""
+    if not _deletes_namespace(kube, wanted):
+        return "", foreign.Holding()
+    return wanted.namespace, foreign.held(kube, wanted.namespace, wanted.release, items)
 
 
 def nothing(kube: Kube, wanted: Wanted) -> Removed:
@@ -54,11 +67,18 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
 
     Raises:
         Missing: nodes are to be cleaned, and no image for that is known.
+        Refused: they are to be cleaned, and the agent's folder may be others' too.
     """
     items = permissions.documents(found.manifest) if found is not None else []
     taken = namespaces(items)
-    (counted, policies), nodes, (networked, restarts, without_proxy), (beside, lost, peers), changes = together(
-        lambda: (crds.counted(kube), crds.policies(kube)),
+    (
+        (counted, others, policies),
+        nodes,
+        (networked, restarts, without_proxy),
+        (beside, (lost, closed), peers),
+        (changes, place, held),
+    ) = together(
+        lambda: (crds.counted(kube), crds.others(kube), crds.policies(kube)),
         lambda: list(kube.objects(NODES)),
         lambda: (pods.networked(kube), pods.restarts(kube), pods.without_kube_proxy(kube, wanted.namespace)),
         lambda: (
@@ -66,11 +86,17 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
             objects.lost_secrets(kube, taken, items),
             objects.peers(kube, wanted.namespace),
         ),
-        lambda: tuple(change.info.title for change in flavour.applied_changes(kube)),
+        lambda: (
+            tuple(change.info.title for change in flavour.applied_changes(kube)),
+            *_held(kube, wanted, items),
+        ),
     )
+    # Before anything is removed: they may be such that nobody cleans them.
+    paths = tuple(folders(node_values(kube, found)).values()) if wanted.clean_nodes else ()
     choice = choosing.choose(nodes) if wanted.clean_nodes else None
     return Preview(
         context=kube.context,
+        wanted=wanted,
         namespace=wanted.namespace,
         release=found.name if found is not None else "",
         version=found.chart_version if found is not None else "",
@@ -78,14 +104,23 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
         removes=dict(Counter(str(item.get("kind")) for item in items)),
         namespaces=taken,
         crds=tuple(sorted(counted)),
+        other_crds=others,
         objects={name: count for name, count in counted.items() if count},
         policy_names=policies,
         changes=changes,
         marks=marks.count(nodes),
+        deleted_namespace=place,
         beside=beside,
+        foreign=held.foreign,
+        not_known=(
+            *(f"the Secret objects in namespace `{name}`" for name in closed if name != place),
+            *(f"the {kind} objects in namespace `{place}`" for kind in held.unknown),
+            *(f"the objects of `{name}`" for name in sorted(counted) if wanted.purge_crds and counted[name] is None),
+        ),
         lost_secrets=lost,
         peers=peers,
         residue=RESIDUE,
+        folders=paths,
         nodes=len(choice.names) if choice is not None else 0,
         skipped_nodes=tuple(f"{one.node}: {one.detail}" for one in choice.others) if choice is not None else (),
         node_image=image(kube, found, wanted).image if choice is not None and choice.names else "",
@@ -96,11 +131,17 @@ def preview(kube: Kube, found: Release | None, wanted: Wanted) -> Preview:
     )
 
 
+def node_values(kube: Kube, found: Release | None) -> Mapping[str, Any]:
+    """The values that name folders on the nodes: of the release, or of the one that is gone."""
+    return found.config if found is not None else remembered.read(kube)[0]
+
+
 def image(kube: Kube, found: Release | None, wanted: Wanted) -> nodework.NodeImage:
     """The image that cleans the nodes. Raises `Missing`."""
     items = permissions.documents(found.manifest) if found is not None else []
     try:
-        return nodework.image_of(kube, wanted.namespace, wanted=wanted.node_image, manifests=items)
+        asked = wanted.node_image or ("" if found is not None else remembered.read(kube)[1])
+        return nodework.image_of(kube, wanted.namespace, wanted=asked, manifests=items)
     except Missing as error:
         raise Missing(error.message.replace("look at", "clean"), hint=error.hint) from None
 

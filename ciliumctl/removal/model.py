@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from ciliumctl.clients.kube import CILIUM_CLUSTERWIDE_POLICIES, CILIUM_POLICIES
 from ciliumctl.nodework import Outcome
 
-_POLICIES = ("ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies")
+_POLICIES = {str(CILIUM_POLICIES), str(CILIUM_CLUSTERWIDE_POLICIES)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,8 @@ class Preview:
     kind: ClassVar[str] = "RemovalPreview"
 
     context: str
+    #: What was asked for: it decides what of the rest goes, and what stays.
+    wanted: Wanted
     namespace: str
     release: str
     version: str
@@ -82,11 +85,15 @@ class Preview:
     removes: Mapping[str, int]
     namespaces: tuple[str, ...]
     crds: tuple[str, ...]
+    #: CRDs of other programs in Cilium's API group; they stay in any case.
+    other_crds: tuple[str, ...]
     objects: Mapping[str, int]
     #: The users' own policies, as `kind/namespace/name`; lost with the CRDs.
     policy_names: tuple[str, ...]
     changes: tuple[str, ...]
     marks: Marks
+    #: The namespace, when it goes because `--delete-namespace` asks for it; else empty.
+    deleted_namespace: str
     #: Objects that the release does not own, as `kind/namespace/name`; they go with `--purge`.
     beside: tuple[str, ...]
     #: Secrets of users in namespaces that go with the release.
@@ -94,11 +101,17 @@ class Preview:
     #: Other clusters of the Cluster Mesh that this one is connected to.
     peers: tuple[str, ...]
     residue: tuple[str, ...]
+    #: The nodes' folders that `--clean-nodes` looks in; empty unless it is asked for.
+    folders: tuple[str, ...]
     #: Nodes that can be cleaned, and those that cannot with the reason; both empty unless `--clean-nodes` is asked for.
     nodes: int
     skipped_nodes: tuple[str, ...]
     #: The image that runs on the nodes.
     node_image: str
+    #: What of others is in the namespace that is deleted, as `kind/name`.
+    foreign: tuple[str, ...]
+    #: What this user may not look at, though it could be lost.
+    not_known: tuple[str, ...]
     networked_pods: int
     restarts: tuple[Restart, ...]
     without_kube_proxy: bool
@@ -111,7 +124,7 @@ class Preview:
     @property
     def policies(self) -> int:
         """How many of the users' Cilium policies there are."""
-        return sum(count for name, count in self.objects.items() if name.split(".")[0] in _POLICIES)
+        return sum(count for name, count in self.objects.items() if name in _POLICIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ciliumctl import nodework
 from ciliumctl.clients.kube import Kube
+from ciliumctl.errors import Refused
 from ciliumctl.nodefacts.reading import paths_of
 from ciliumctl.nodework import NodeImage
 from ciliumctl.nodework.model import members
@@ -45,12 +46,28 @@ def clean(
         image=image.image,
         pull_secrets=image.pull_secrets,
         namespace=namespace,
-        environ=paths_of(values),
+        environ=folders(values),
         writes=True,
         seconds=_SECONDS,
     )
     done = nodework.run(kube, work, owner=owner, report=report, only=only, alone=True)
     return tuple(cleaned(one) for one in done.nodes)
+
+
+def folders(values: Mapping[str, Any]) -> dict[str, str]:
+    """The node's folders, as Cilium was told them.
+
+    Raises:
+        Refused: all below the agent's is removed, and its name does not say that it is Cilium's alone.
+    """
+    paths = paths_of(values)
+    path = paths["RUN_PATH"]
+    if "cilium" not in path.rpartition("/")[2]:
+        raise Refused(
+            f"the agent's folder `{path}` (`daemon.runPath`) does not have `cilium` in its name: others may use it too",
+            hint="leave out `--clean-nodes`, and start the nodes anew",
+        )
+    return paths
 
 
 def cleaned(run: nodework.NodeRun) -> NodeCleaned:

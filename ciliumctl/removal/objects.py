@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -10,6 +10,7 @@ from ciliumctl import journal
 from ciliumctl.clients.kube import CONFIG_MAPS, LEASES, SECRETS, Kube, Manifest, Resource, dig, labels_of, name_of
 from ciliumctl.errors import Forbidden
 from ciliumctl.parallel import gather
+from ciliumctl.removal import remembered
 
 #: What the operator, the agents and the certificate jobs make, and people for IPsec: names as shell patterns.
 _OURS: tuple[tuple[str, Resource, tuple[str, ...]], ...] = (
@@ -59,10 +60,16 @@ def _matching(
     return [(kind, name) for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
+def is_made(kind: str, item: Manifest) -> bool:
+    """Whether Cilium itself made an object beside its release, or copied it."""
+    patterns = next((names for known, _, names in _OURS if known == kind), ())
+    return any(fnmatchcase(name_of(item), pattern) for pattern in patterns) or _SYNCED in labels_of(item)
+
+
 def _mine(kube: Kube, namespace: str, kind: str, resource: Resource) -> list[tuple[str, str]]:
     names = [name_of(item) for item in kube.objects(resource, namespace, labels=_MINE, metadata_only=True)]
-    # The journal goes last of all, and by itself.
-    return [(kind, name) for name in names if name != journal.NAME]
+    # They go last of all, and by themselves.
+    return [(kind, name) for name in names if name not in {journal.NAME, remembered.NAME}]
 
 
 def purge(kube: Kube, namespace: str) -> str:
@@ -80,22 +87,22 @@ def _delete(kube: Kube, told: str) -> None:
     kube.delete(_KINDS[kind], name, namespace)
 
 
-def lost_secrets(kube: Kube, namespaces: Sequence[str], release_objects: Sequence[Manifest]) -> tuple[str, ...]:
-    """Secrets of users in namespaces that the release takes with it."""
+def lost_secrets(
+    kube: Kube, namespaces: Sequence[str], release_objects: Sequence[Manifest]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Secrets of users in namespaces that the release takes with it, and those of them that may not be looked into."""
     owned = {name_of(item) for item in release_objects if item.get("kind") == "Secret"}
-    return tuple(
-        f"{place}/{name_of(item)}"
-        for place in namespaces
-        for item in _secrets(kube, place)
-        if name_of(item) not in owned and _SYNCED not in labels_of(item)
-    )
-
-
-def _secrets(kube: Kube, namespace: str) -> Iterator[Manifest]:
-    try:
-        yield from kube.objects(SECRETS, namespace, metadata_only=True)
-    except Forbidden:
-        return
+    lost: list[str] = []
+    unknown: list[str] = []
+    for place in namespaces:
+        try:
+            items = list(kube.objects(SECRETS, place, metadata_only=True))
+        except Forbidden:
+            unknown.append(place)
+            continue
+        theirs = [item for item in items if name_of(item) not in owned and _SYNCED not in labels_of(item)]
+        lost += [f"{place}/{name_of(item)}" for item in theirs]
+    return tuple(lost), tuple(unknown)
 
 
 def peers(kube: Kube, namespace: str) -> tuple[str, ...]:

@@ -40,11 +40,12 @@ def restarts(kube: Kube) -> tuple[Restart, ...]:
 
 def grouped(pods: Sequence[Manifest]) -> tuple[Restart, ...]:
     """Pods by the workload that made them, in the order of their names."""
-    counted = Counter((namespace_of(pod), *_owner(pod)) for pod in pods)
+    counted = Counter((namespace_of(pod), *owner_of(pod)) for pod in pods)
     return tuple(_restart(place, kind, name, number) for (place, kind, name), number in sorted(counted.items()))
 
 
-def _owner(pod: Manifest) -> tuple[str, str]:
+def owner_of(pod: Manifest) -> tuple[str, str]:
+    """The kind and name of the workload that made a pod; its own where nothing did."""
     kind = dig(pod, "metadata", "ownerReferences", 0, "kind", default="")
     name = dig(pod, "metadata", "ownerReferences", 0, "name", default="")
     if kind == "ReplicaSet" and _HASH.search(name):

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
-from ciliumctl import flavour, journal, lock, nodework, permissions
+from ciliumctl import flavour, journal, lock, nodework
 from ciliumctl.clients.helm import Helm, Release
-from ciliumctl.clients.kube import NAMESPACES, PODS, Kube
-from ciliumctl.errors import CiliumctlError, NotFound, Partial, Refused, TimedOut
+from ciliumctl.clients.kube import NAMESPACES, Kube
+from ciliumctl.errors import CiliumctlError, ClusterError, NotFound, Partial, Refused, TimedOut
 from ciliumctl.nodework import NodeImage
-from ciliumctl.removal import crds, looking, marks, nodes, objects
+from ciliumctl.removal import crds, foreign, looking, marks, nodes, objects, remembered, waiting
 from ciliumctl.removal.model import NodeCleaned, Preview, Removed, Step, Wanted
 from ciliumctl.report import Reporter
-from ciliumctl.status.collect import PART_OF
-from ciliumctl.wait import Deadline, overtime, poll
+from ciliumctl.wait import Deadline, poll
 
-_LAST_LOOK = 5.0
-_KUBERNETES_OWN = {"kube-system", "kube-public", "default"}
+# Seconds of which half are for the pods, where the command has no end.
+_LONGEST_WAIT = 600.0
 
 
 def refuse_dependants(ahead: Preview) -> None:
@@ -32,6 +32,19 @@ def refuse_dependants(ahead: Preview) -> None:
             f"this cluster is in a Cluster Mesh with {', '.join(f'`{name}`' for name in ahead.peers)}: "
             "their pods lose the services they share",
             hint="disconnect them first (`cilium clustermesh disconnect`), or add `--force`",
+        )
+    if ahead.foreign:
+        shown = ", ".join(f"`{name}`" for name in ahead.foreign[:3])
+        raise Refused(
+            f"namespace `{ahead.deleted_namespace}` holds {len(ahead.foreign)} objects that are not Cilium's: {shown}"
+            f"{' and more' if len(ahead.foreign) > 3 else ''}",
+            hint=f"look at them with `kubectl get all,cm,secrets,pvc -n {ahead.deleted_namespace}`; leave out "
+            "`--delete-namespace`, or add `--force`",
+        )
+    if ahead.not_known:
+        raise Refused(
+            f"what could be lost is not known: {', '.join(ahead.not_known)}",
+            hint="ask somebody who may, or add `--force`",
         )
     if ahead.lost_secrets:
         places = ", ".join(sorted({name.partition("/")[0] for name in ahead.lost_secrets}))
@@ -49,9 +62,15 @@ class _Steps:
     def __init__(self, report: Reporter) -> None:
         self.report = report
         self.done: list[Step] = []
+        #: Why the steps that come are not done; empty while they are.
+        self.stopped = ""
 
-    def do(self, title: str, work: Callable[[], str]) -> None:
-        """Do one; a failure is kept."""
+    def do(self, title: str, work: Callable[[], str], *, unless: str = "") -> None:
+        """Do one, unless there is a reason not to; a failure is kept."""
+        reason = self.stopped or unless
+        if reason:
+            self.done.append(Step(title=title, outcome="skipped", detail=reason))
+            return
         try:
             with self.report.step(title) as step:
                 detail = work()
@@ -61,6 +80,11 @@ class _Steps:
             self.done.append(Step(title=title, outcome="skipped", detail="not there"))
         except CiliumctlError as error:
             self.failed(title, error)
+
+    @property
+    def last_failed(self) -> bool:
+        """Whether the step that was done last failed."""
+        return bool(self.done) and self.done[-1].outcome == "failed"
 
     def failed(self, title: str, error: CiliumctlError) -> None:
         """Keep a failure, and tell of it."""
@@ -88,24 +112,34 @@ def remove(
     report.resume = "`ciliumctl uninstall` goes on where it stopped"
     with lock.held(kube, holder, report), _told(kube, found, holder, report, steps):
         nodework.clean_up(kube, report)
+        values = looking.node_values(kube, found) if found is not None or wanted.clean_nodes else {}
+        if found is not None:
+            kept += _remember(kube, values, image.image, wanted, report)
         if found is not None:
             steps.do("Removing the Helm release", lambda: _uninstall(helm, found))
-        steps.do("Waiting until the pods are gone", lambda: _wait_gone(kube, found, wanted.namespace, deadline))
+            if steps.last_failed:
+                steps.stopped = "the release is still there"
+        # What comes after has to have its time, too.
+        share = deadline.within(deadline.left(_LONGEST_WAIT) / 2)
+        steps.do("Waiting until the pods are gone", lambda: waiting.until_gone(kube, found, wanted.namespace, share))
+        there = "Cilium's pods are still there" if steps.last_failed else ""
         changes: list[flavour.ClusterChange] = []
         steps.do("Looking for changes outside the release", lambda: _look_for(changes, kube))
         for change in changes:
             steps.do(f"Undoing: {change.info.title}", partial(_undo, kube, change))
         # The operator puts the taint back where an agent is missing: not before it is gone.
         steps.do("Removing Cilium's marks from the nodes", lambda: marks.remove(kube))
-        if wanted.clean_nodes:
-            cleaned = _clean(kube, image, found, wanted.namespace, holder.who, steps)
+        if wanted.clean_nodes and not steps.stopped:
+            cleaned = _clean(kube, image, values, wanted.namespace, holder.who, steps)
         if wanted.purge:
-            steps.do("Deleting what is beside the release", lambda: objects.purge(kube, wanted.namespace))
+            title = "Deleting what is beside the release"
+            steps.do(title, lambda: objects.purge(kube, wanted.namespace), unless=there)
         if wanted.purge_crds:
-            steps.do("Deleting Cilium's CRDs and all their objects", lambda: crds.purge(kube, deadline))
+            title = "Deleting Cilium's CRDs and all their objects"
+            steps.do(title, lambda: crds.purge(kube, deadline), unless=there)
         if wanted.delete_namespace:
             title = f"Deleting namespace `{wanted.namespace}`"
-            steps.do(title, lambda: _delete_namespace(kube, wanted.namespace, deadline))
+            steps.do(title, lambda: _delete_namespace(kube, wanted.namespace, deadline), unless=there)
         if not wanted.keep_journal and all(step.outcome != "failed" for step in steps.done):
             # What is left to do is still somebody's to understand.
             journal.forget(kube, wanted.namespace)
@@ -118,6 +152,22 @@ def remove(
         restarts=ahead.restarts,
         kept=kept,
     )
+
+
+def _remember(kube: Kube, values: Mapping[str, Any], image: str, wanted: Wanted, report: Reporter) -> tuple[str, ...]:
+    """Keep what a later `--clean-nodes` must know, when the release is gone. Returns what is to be said of it."""
+    try:
+        if wanted.clean_nodes or remembered.needed(values):
+            remembered.keep(kube, values, image)
+            place = f"`{remembered.NAMESPACE}/{remembered.NAME}`"
+            return () if wanted.clean_nodes else (f"ConfigMap {place}: the nodes' folders, for `--clean-nodes`",)
+        remembered.forget(kube)
+    except ClusterError as error:
+        report.warn(
+            f"the nodes' folders cannot be kept: {error.message}",
+            "a later `--clean-nodes` would look in Cilium's usual folders",
+        )
+    return ()
 
 
 @contextmanager
@@ -156,36 +206,15 @@ def _look_for(changes: list[flavour.ClusterChange], kube: Kube) -> str:
     return f"{len(changes)} to undo" if changes else "none"
 
 
-def _wait_gone(kube: Kube, found: Release | None, namespace: str, deadline: Deadline) -> str:
-    """Wait for the pods, and for the release's own namespaces: a new installation would fail in their midst."""
-    namespaces = looking.namespaces(permissions.documents(found.manifest)) if found is not None else ()
-
-    def left() -> Sequence[str]:
-        # The last look of all comes when the time is up, and says what was still there.
-        with overtime(kube, seconds=_LAST_LOOK):
-            pods = kube.table(PODS, namespace, labels=PART_OF, cached=False).column("name")
-            there = [name for name in namespaces if kube.find(NAMESPACES, name) is not None]
-        return [*(f"pod {name}" for name in pods), *(f"namespace {name}" for name in there)]
-
-    names = poll(left, lambda names: not names, deadline=deadline, interval=0.5)
-    if names:
-        raise TimedOut(
-            f"still there: {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}",
-            hint=f"`kubectl get pods -n {namespace} -l {PART_OF}`",
-        )
-    return ""
-
-
 def _undo(kube: Kube, change: flavour.ClusterChange) -> str:
     return "" if change.undo(kube) else "was undone already"
 
 
 def _clean(
-    kube: Kube, image: NodeImage, found: Release | None, namespace: str, owner: str, steps: _Steps
+    kube: Kube, image: NodeImage, values: Mapping[str, Any], namespace: str, owner: str, steps: _Steps
 ) -> tuple[NodeCleaned, ...]:
     """Clean the nodes: a step that reports its own progress."""
     title = "Cleaning the nodes"
-    values = found.config if found is not None else {}
     try:
         cleaned = nodes.clean(kube, image, namespace=namespace, values=values, owner=owner, report=steps.report)
     except CiliumctlError as error:
@@ -197,13 +226,18 @@ def _clean(
         steps.done.append(Step(title=title, outcome="failed", detail=detail))
         steps.report.warn(detail, "the table says why; run it again when that is mended")
     else:
+        try:
+            remembered.forget(kube)
+        except ClusterError as error:
+            place = f"{remembered.NAME} -n {remembered.NAMESPACE}"
+            steps.report.warn(f"the nodes' folders stay written down: {error.message}", f"`kubectl delete cm {place}`")
         done = sum(one.outcome == "done" for one in cleaned)
         steps.done.append(Step(title=title, outcome="done", detail=f"{done} of {len(cleaned)} nodes"))
     return cleaned
 
 
 def _delete_namespace(kube: Kube, name: str, deadline: Deadline) -> str:
-    if name in _KUBERNETES_OWN:
+    if name in foreign.KUBERNETES_OWN:
         return "left: it is Kubernetes' own"
     kube.delete(NAMESPACES, name)
     gone = poll(lambda: kube.find(NAMESPACES, name) is None, bool, deadline=deadline, interval=1.0)
@@ -216,13 +250,16 @@ def _kept(wanted: Wanted, ahead: Preview) -> tuple[str, ...]:
     kept = []
     if ahead.crds and not wanted.purge_crds:
         kept.append("Cilium's CRDs and their objects, policies among them (`--purge-crds`)")
+    if ahead.other_crds and wanted.purge_crds:
+        kept.append(f"not Cilium's: {len(ahead.other_crds)} CRDs, {', '.join(ahead.other_crds[:4])}")
     if ahead.beside and not wanted.purge:
         names = ", ".join(name.rpartition("/")[2] for name in ahead.beside[:4])
         more = f" and {len(ahead.beside) - 4} more" if len(ahead.beside) > 4 else ""
         kept.append(f"in namespace `{wanted.namespace}`: {names}{more} (`--purge`)")
-    if not wanted.delete_namespace and wanted.namespace not in {"kube-system", "default"}:
+    if not wanted.delete_namespace and wanted.namespace not in foreign.KUBERNETES_OWN:
         kept.append(f"namespace `{wanted.namespace}` (`--delete-namespace`)")
     if not wanted.clean_nodes:
         kept += [f"on every node: {line}" for line in ahead.residue]
         kept.append("all of that goes with `--clean-nodes`")
-    return (*kept, "running pods keep their old network: restart them")
+        return (*kept, "running pods keep their old network: restart them")
+    return (*kept, "running pods of Cilium's network lost their links: restart them")

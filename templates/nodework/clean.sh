@@ -8,12 +8,29 @@ REMOVED=/tmp/ciliumctl-removed
 : >"$REMOVED" || REMOVED=/dev/null
 removed() { echo "$*" >>"$REMOVED"; }
 
-if cat /proc/[0-9]*/comm | grep -qx 'cilium-agent'; then
+refuse() {
   begin
-  section refused echo "a Cilium agent still runs on this node: nothing was done"
+  section refused echo "$1: nothing was done"
   finish
   exit 0
-fi
+}
+# All below this folder is unmounted and removed: behind a link it may be another one than was told.
+case ${RUN_PATH##*/} in
+  *cilium*) ;;
+  *) refuse "the agent's folder $RUN_PATH does not have cilium in its name" ;;
+esac
+# Where nothing can be read, nobody knows whether an agent runs.
+programs=$(cat /proc/[0-9]*/comm)
+case "
+$programs
+" in
+  *"
+cilium-agent
+"*) refuse "a Cilium agent still runs on this node" ;;
+  *[a-z]*) ;;
+  *) refuse "the node's processes cannot be read, so an agent may still run" ;;
+esac
+# The guards end here.
 
 # In the node's own mount namespace, where what is mounted below the agent's folders can be taken away.
 on_host() { limited nsenter -t 1 -m -- "$@"; }
@@ -107,17 +124,25 @@ restore() {
   if have "$1"; then limited "$1" --noflush; elif have chroot; then limited chroot "$HOST" "$1" --noflush; fi
 }
 sets() { tool ipset list -n | grep -E '^cilium_'; }
-# Cilium's rules by their tables and marks: family, preference, selector.
+# Cilium's rules by their tables and marks: family, preference, table.
 rules() {
   for family in -4 -6; do
     tool ip $family rule show | awk -v family=$family '
-      / lookup 200[45]( |$)/ || (/ lookup 200( |$)/ && /fwmark 0x[de]00\/0xf00/) {
-        sub(/:/, "", $1); print family, $1 }'
+      (/ lookup 2004( |$)/ && /fwmark 0x200\/0xf00/) || (/ lookup 2005( |$)/ && /fwmark 0x[9ab]00\/0xf00/) ||
+      (/ lookup 200( |$)/ && /fwmark 0x[de]00\/0xf00/) {
+        sub(/:/, "", $1); table = $0; sub(/.* lookup /, "", table); sub(/ .*/, "", table); print family, $1, table }'
   done
 }
-routes() {
+# Whether nobody but Cilium uses a table: no other rule leads to it, and it is no VRF's.
+ciliums_alone() {
+  all=$(tool ip "$1" rule show | grep -cE " lookup $2( |\$)")
+  own=$(rules | grep -cE "^$1 [0-9]+ $2\$")
+  [ "$own" -gt 0 ] && [ "$all" = "$own" ] && ! tool ip -d link show type vrf | grep -qE "vrf table $2( |\$)"
+}
+# Tables whose number is Cilium's own, and that no rule of its leads to any more: nothing proves whose they are.
+unproven_routes() {
   for family in -4 -6; do
-    for table in 2004 2005 200; do
+    for table in 2004 2005; do
       tool ip $family route show table $table | grep -qE . && echo "$family $table"
     done
   done
@@ -131,6 +156,8 @@ local_rule() {
 }
 run_folder() { [ -d "$HOST$RUN_PATH" ] && [ -n "$(ls -A "$HOST$RUN_PATH")" ] && echo "$RUN_PATH"; }
 
+# First of all: once somebody took the rules away, nothing proves whose the routes are.
+remove_routes
 official
 for entry in $(filters | tr ' ' ','); do
   device=${entry%%,*} rest=${entry#*,}
@@ -149,13 +176,17 @@ for entry in $(local_rule); do
   tool ip "$entry" rule add from all lookup local pref 0 && tool ip "$entry" rule delete pref 100 &&
     removed "rule for local addresses back at 0 ($entry)"
 done
-rules | while read -r family preference; do
-  tool ip "$family" rule delete pref "$preference" && removed "rule $preference ($family)"
-done
-routes | while read -r family table; do
-  if [ "$table" = 200 ] && tool ip "$family" rule show | grep -qE ' lookup 200( |$)'; then continue; fi
-  tool ip "$family" route flush table "$table" && removed "routes of table $table ($family)"
-done
+# The routes before their rules, which are what proves that the routes are Cilium's.
+remove_routes() {
+  rules | while read -r family preference table; do echo "$family $table"; done | sort -u | while read -r family table; do
+    ciliums_alone "$family" "$table" || continue
+    tool ip "$family" route show table "$table" | grep -qE . || continue
+    tool ip "$family" route flush table "$table" && removed "routes of table $table ($family)"
+  done
+  rules | while read -r family preference table; do
+    tool ip "$family" rule delete pref "$preference" table "$table" && removed "rule $preference ($family)"
+  done
+}
 before=$(chains)
 remove_chains
 after=$(chains)
@@ -190,6 +221,7 @@ left() {
   chains | awk '{ print $1 " chain " $2 "/" $3 }'
   sets | sed 's/^/ipset /'
   rules | awk '{ print "rule " $2 " (" $1 ")" }'
+  unproven_routes | awk '{ print "routes of table " $2 " (" $1 ")" }'
   local_rule | sed 's/^/rule for local addresses at 100, not 0 (/; s/$/)/'
   filters | awk '{ print "tc filter on " $1 " " $2 }'
   xdp | sed 's/^/XDP program on /'

@@ -364,6 +364,8 @@ def _pod_row(item: Object) -> list[Any]:
     total = len(spec.get("containers") or containers)
     restarts = sum(container.get("restartCount", 0) for container in containers)
     reason = status.get("reason") or status.get("phase", "Pending")
+    if "deletionTimestamp" in item["metadata"]:
+        reason = "Terminating"
     for container in containers:
         reason = (container.get("state", {}).get("waiting") or {}).get("reason", reason)
     shown = f"{restarts} (2m ago)" if restarts else "0"

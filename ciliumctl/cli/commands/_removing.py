@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,16 @@ def _goes(ahead: Preview) -> Iterator[str]:
     yield f"release {ahead.release}: {counted}" if ahead.release else "no release: it is gone already"
     for name in ahead.namespaces:
         yield f"namespace {name} with all that is in it"
+    if ahead.deleted_namespace:
+        yield f"namespace {ahead.deleted_namespace} with all that is in it, by `--delete-namespace`"
+        kinds = Counter(name.partition("/")[0] for name in ahead.foreign)
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        yield f"  not Cilium's: {told or 'nothing'}"
+        yield from (f"  {name}" for name in _first(ahead.foreign))
+    if ahead.wanted.purge_crds:
+        yield from _crds(ahead, "by")
+    if ahead.beside and ahead.wanted.purge:
+        yield _beside(ahead, "by")
     for change in ahead.changes:
         yield f"undone: {change}"
     marks = ahead.marks
@@ -48,6 +59,7 @@ def _goes(ahead: Preview) -> Iterator[str]:
         yield f"marks on Node objects: {', '.join(parts)}"
     if ahead.nodes:
         yield f"with `--clean-nodes`, on {ahead.nodes} nodes, by a pod of {ahead.node_image} for a moment:"
+        yield f"  looked for in {', '.join(ahead.folders)}"
         yield from (f"  {line}" for line in ahead.residue)
         yield "  running pods of Cilium's network lose their links with it"
     if ahead.skipped_nodes:
@@ -55,14 +67,25 @@ def _goes(ahead: Preview) -> Iterator[str]:
 
 
 def _stays(ahead: Preview) -> Iterator[str]:
-    objects = ", ".join(f"{count} {name.split('.')[0]}" for name, count in sorted(ahead.objects.items()))
-    if ahead.crds:
-        yield f"{len(ahead.crds)} CRDs{f' with {objects}' if objects else ''} (unless `--purge-crds`)"
-        yield from (f"  policy {line}" for line in _first(ahead.policy_names))
-    if ahead.beside:
-        yield f"beside the release (unless `--purge`): {', '.join(_first(ahead.beside))}"
+    if not ahead.wanted.purge_crds:
+        yield from _crds(ahead, "unless")
+    if ahead.other_crds:
+        yield f"not Cilium's: {len(ahead.other_crds)} CRDs, {', '.join(_first(ahead.other_crds))}"
+    if ahead.beside and not ahead.wanted.purge:
+        yield _beside(ahead, "unless")
     if not ahead.nodes:
         yield from (f"on every node: {line}" for line in ahead.residue)
+
+
+def _crds(ahead: Preview, word: str) -> Iterator[str]:
+    objects = ", ".join(f"{count} {name.split('.')[0]}" for name, count in sorted(ahead.objects.items()))
+    if ahead.crds:
+        yield f"{len(ahead.crds)} CRDs{f' with {objects}' if objects else ''} ({word} `--purge-crds`)"
+        yield from (f"  policy {line}" for line in _first(ahead.policy_names))
+
+
+def _beside(ahead: Preview, word: str) -> str:
+    return f"beside the release ({word} `--purge`): {', '.join(_first(ahead.beside))}"
 
 
 def _first(names: Sequence[str]) -> list[str]:
@@ -80,6 +103,8 @@ def _show_losses(out: Writer, ahead: Preview) -> None:
         out.line(("        no kube-proxy runs here: every service stops working, DNS and the API among them", "bad"))
     if ahead.peers:
         out.line(("        Cluster Mesh: ", "bad"), f"connected to {', '.join(ahead.peers)}; refused without `--force`")
+    for name in _first(ahead.not_known):
+        out.line(("        not known: ", "bad"), f"{name}; refused without `--force`")
     for name in _first(ahead.lost_secrets):
         out.line(("        lost: ", "bad"), f"Secret {name}")
 
@@ -98,6 +123,10 @@ def render(out: Writer, result: Removed) -> None:
         return
     gone = "removed from" if result.ok else "only partly removed from"
     out.line(f"Cilium {gone} {result.context}")
+    for step in result.steps:
+        if step.outcome == "failed" or (step.outcome == "skipped" and not result.ok):
+            style = "bad" if step.outcome == "failed" else "dim"
+            out.line((step.outcome, style), f": {step.title}{f': {step.detail}' if step.detail else ''}")
     for node in result.nodes:
         _show_node(out, node)
     for line in result.kept:

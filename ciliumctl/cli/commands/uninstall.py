@@ -2,7 +2,8 @@
 
 What goes and what stays is shown first. CRDs, and with them everybody's Cilium policies, are only deleted with
 `--purge-crds`, Secrets and Leases beside the release with `--purge`, and what is left on the nodes with
-`--clean-nodes`; each of these wants `--confirm CONTEXT`. The namespace is kept unless asked otherwise.
+`--clean-nodes`; each of these wants `--confirm CONTEXT`. The namespace is kept unless asked otherwise; one that holds
+things of others wants `--force` and `--confirm CONTEXT` besides.
 
 `--clean-nodes` runs a privileged pod on every node for a moment, once the agents are gone, and tells node by node what
 it removed and what is still there. Running the command again finds what is left and goes on.
@@ -56,7 +57,7 @@ def command(
         bool, option("--keep-journal", help="Keep the record of who did what to this Cilium")
     ] = False,
     force: Annotated[
-        bool, option("--force", help="Go on although others hang on this Cilium, or Secrets would be lost")
+        bool, option("--force", help="Go on although others hang on this Cilium, or what is theirs would be lost")
     ] = False,
     confirm: Annotated[
         str, option("--confirm", metavar="CONTEXT", help="The context's name, for what cannot be undone")
@@ -124,6 +125,11 @@ def _confirm(session: Session, wanted: Wanted, ahead: Preview, confirm: str) -> 
         lost.append(f"`--purge` deletes {len(ahead.beside)} objects, keys among them, for good")
     if wanted.clean_nodes:
         lost.append(f"`--clean-nodes` changes files, links and rules of {ahead.nodes} nodes")
+    if ahead.foreign or (ahead.deleted_namespace and ahead.not_known):
+        lost.append(
+            f"`--delete-namespace` deletes namespace `{ahead.deleted_namespace}` "
+            f"with {len(ahead.foreign)} objects that are not Cilium's"
+        )
     if lost and confirm != ahead.context:
         raise NeedsConfirmation(
             "; ".join(lost), hint=f"confirm it with the context's name: `--confirm {ahead.context}`"

@@ -62,6 +62,11 @@ CILIUM_POLICIES = Resource("cilium.io", "v2", "ciliumnetworkpolicies")
 CILIUM_CLUSTERWIDE_POLICIES = Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False)
 
 
+def is_ciliums_crd(name: str) -> bool:
+    """Whether a CRD of this name is Cilium's: other programs, such as Tetragon, have theirs in the same group."""
+    return name.startswith("cilium") and name.endswith(".cilium.io")
+
+
 @overload
 def dig(value: Any, *keys: str | int) -> Any: ...
 @overload

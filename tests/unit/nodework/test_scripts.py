@@ -24,7 +24,14 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 def run(shell: tuple[str, ...], task: str, host: Path, **environ: str) -> str:
-    text = "\n".join(templates.path(f"nodework/{name}.sh").read_text(encoding="utf-8") for name in ("report", task))
+    return run_text(shell, text_of(task), task, host, **environ)
+
+
+def text_of(task: str) -> str:
+    return "\n".join(templates.path(f"nodework/{name}.sh").read_text(encoding="utf-8") for name in ("report", task))
+
+
+def run_text(shell: tuple[str, ...], text: str, task: str, host: Path, **environ: str) -> str:
     told = {
         "PATH": os.environ["PATH"],
         "TASK": task,
@@ -80,3 +87,87 @@ def test_a_script_whose_time_is_over_does_nothing(shell: tuple[str, ...], tmp_pa
         assert "nothing was done" in str(said["refused"])
         assert set(said) == {"ciliumctl", "node", "time", "refused"}
     assert configuration.exists()
+
+
+def guards(shell: tuple[str, ...], host: Path, **environ: str) -> str:
+    """What the beginning of the script that cleans says: nothing of what removes anything is run here."""
+    text, found, _rest = text_of("clean").partition("# The guards end here.")
+    assert found
+    return run_text(shell, f"{text}\necho went on\n", "clean", host, **environ)
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize("path", ["/var/run", "/var/lib", "/run/containers"])
+def test_a_folder_that_is_not_cilium_s_by_name_is_refused(path: str, shell: tuple[str, ...], tmp_path: Path) -> None:
+    said = members(answer_in(guards(shell, tmp_path, RUN_PATH=path), "clean"))
+    assert f"the agent's folder {path} does not have cilium in its name" in str(said["refused"])
+
+
+def test_a_link_to_a_folder_that_is_not_cilium_s_is_refused(tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    # What `chroot HOST readlink -f PATH` says of a link to the folder of everybody.
+    program(programs, "chroot", 'case $4 in */cilium) echo /run ;; *) echo "$4" ;; esac')
+    path = f"{programs}:{os.environ['PATH']}"
+    said = members(answer_in(guards(("sh",), tmp_path, PATH=path), "clean"))
+    assert "the agent's folder /run does not" in str(said["refused"])
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        ("exit 1", "processes cannot be read"),
+        ("printf 'systemd\\ncilium-agent\\nsh\\n'", "a Cilium agent still runs"),
+        ("printf 'systemd\\ncilium-agent-x\\nsh\\n'", ""),
+    ],
+)
+def test_only_a_node_that_is_known_to_run_no_agent_is_cleaned(tmp_path: Path, read: str, words: str) -> None:
+    programs = tmp_path / "programs"
+    program(programs, "cat", read)
+    out = guards(("sh",), tmp_path, PATH=f"{programs}:{os.environ['PATH']}")
+    said = members(answer_in(out, "clean"))
+    assert words in str(said.get("refused", ""))
+    assert ("went on" in out) == (not words)
+
+
+IP = """
+echo "$*" >>"$LOG"
+case "$*" in
+  "-4 rule show") cat "$RULES" ;;
+  *"route show table"*) echo "default via 192.0.2.1 dev eth1" ;;
+  "-d link show type vrf") echo "vrf table $VRF " ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "vrf", "flushed"),
+    [
+        ("", "200", []),
+        ("9: from all fwmark 0x200/0xf00 lookup 2004", "7", ["2004"]),
+        ("9: from 10.0.0.0/8 lookup 2004", "7", []),
+        ("1: from all fwmark 0xd00/0xf00 lookup 200", "7", ["200"]),
+        ("1: from all fwmark 0xd00/0xf00 lookup 200", "200", []),
+        ("1: from all fwmark 0xd00/0xf00 lookup 200\n50: from 10.0.0.0/8 lookup 200", "7", []),
+    ],
+)
+def test_only_tables_that_cilium_s_rules_alone_lead_to_are_emptied(
+    tmp_path: Path, rules: str, vrf: str, flushed: list[str]
+) -> None:
+    text = text_of("clean")
+    functions = [
+        text[text.index(f"\n{name}() {{") : text.index("\n}\n", text.index(f"\n{name}() {{")) + 3]
+        for name in ("rules", "ciliums_alone", "remove_routes")
+    ]
+    programs = tmp_path / "programs"
+    program(programs, "ip", IP)
+    (tmp_path / "rules").write_text(rules + "\n")
+    told = {"PATH": f"{programs}:/usr/bin:/bin", "LOG": f"{tmp_path}/log", "RULES": f"{tmp_path}/rules", "VRF": vrf}
+    lines = ['tool() { case $1 in ip) "$@" ;; esac; }', "removed() { :; }", *functions, "remove_routes"]
+    subprocess.run(["sh", "-c", "\n".join(lines)], env=told, check=True, timeout=60)
+    calls = (tmp_path / "log").read_text().splitlines()
+    assert [call.rpartition(" ")[2] for call in calls if "route flush" in call] == flushed

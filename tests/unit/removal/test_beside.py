@@ -61,7 +61,9 @@ def test_only_secrets_that_nobody_else_has_are_lost(cluster: FakeCluster, kube: 
         thing("Secret", "owned", "cilium-secrets"),
     )
     owned = [{"kind": "Secret", "metadata": {"name": "owned"}}]
-    assert objects.lost_secrets(kube, ["cilium-secrets"], owned) == ("cilium-secrets/mine",)
+    assert objects.lost_secrets(kube, ["cilium-secrets"], owned) == (("cilium-secrets/mine",), ())
+    cluster.faults.append(Fault(pattern="GET .*/cilium-secrets/secrets", status=403, message="no"))
+    assert objects.lost_secrets(kube, ["cilium-secrets"], owned) == ((), ("cilium-secrets",))
 
 
 def test_peers_of_a_cluster_mesh_are_the_entries_beside_their_certificates(cluster: FakeCluster, kube: Kube) -> None:
