@@ -209,8 +209,8 @@ def _wanted(chart: Chart, version: str) -> Chart:
     asked = version.removeprefix("v")
     if asked and asked not in _CHANNELS and not f"{chart.version}.".startswith(f"{asked}."):
         raise UsageError(
-            f"`{chart.source}` is version {chart.version}, and `--version` asks for {version}",
-            hint="leave one of them out",
+            f"`{chart.source}` is version {chart.version}, not {version} as asked for",
+            hint="leave the version or the chart out",
         )
     return chart
 

@@ -29,7 +29,8 @@ def _findings(scene: Scene) -> Iterator[Finding]:
 def _hint(scene: Scene, first: str) -> str:
     method = str(dig(scene.target.values, "hubble", "tls", "auto", "method") or "helm")
     if method == "cronJob":
-        return "run its job now: `kubectl -n NAMESPACE create job --from=cronjob/hubble-generate-certs renew`"
+        job = "create job --from=cronjob/hubble-generate-certs renew"
+        return f"run its job now: `kubectl -n {scene.target.namespace} {job}`"
     if method == "certmanager":
         return f"look at cert-manager's own: `kubectl -n {scene.target.namespace} describe certificate`"
     renewed = scene.target.minor < (1, 18)

@@ -12,13 +12,14 @@ def _look(scene: Scene) -> Verdict:
     if found.unmanaged and not findings:
         findings = [Finding(text=counted(found.unmanaged, "pod"), severity="warning")]
     will_be = "will not be" if not scene.present else "are not"
+    place = found.pods[0].partition("/")[0] if found.pods else "NAMESPACE"
     return judged(
         findings,
         good=f"{counted(found.networked, 'pod')} of the pod network, all managed"
         if found.networked
         else "no pod of the pod network runs",
         bad=f"{found.unmanaged} of {counted(found.networked, 'pod')} of the pod network {will_be} managed by Cilium",
-        hint="restart them once Cilium is healthy: `kubectl -n NAMESPACE rollout restart deployment NAME`",
+        hint=f"restart them once Cilium is healthy: `kubectl -n {place} rollout restart deployment NAME`",
     )
 
 

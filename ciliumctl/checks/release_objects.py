@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ciliumctl.checks._model import Check, Finding, Verdict, counted, judged
+from ciliumctl.checks._model import Check, Finding, Verdict, counted, judged, skipped
 from ciliumctl.checks._scene import Scene
 
 
@@ -17,6 +17,8 @@ def _findings(scene: Scene) -> Iterator[Finding]:
 
 
 def _look(scene: Scene) -> Verdict:
+    if scene.owner is not None and not scene.owner.adoptable:
+        return skipped(f"they belong to {scene.owner.tool}, of which CIL-REL-001 tells")
     findings = list(_findings(scene))
     target = scene.target
     first = findings[0].object if findings else ""

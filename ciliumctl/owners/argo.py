@@ -85,7 +85,7 @@ def _find(kube: Kube, place: str, name: str) -> tuple[_Application | None, str]:
     except NotFound:
         items = []
     if not items:
-        return None, "no such Application here: Argo CD runs in another cluster"
+        return None, "no Application of that name is visible here"
     item = next((item for item in items if namespace_of(item) == (place or "argocd")), items[0])
     source: Manifest = dig(item, "spec", "source", default={})
     policy: Manifest = dig(item, "spec", "syncPolicy", default={})

@@ -372,3 +372,10 @@ def test_the_newest_patch_of_the_minor_that_is_there_comes_first(
     # The repository is gone; its index is still in the cache.
     ran = preflight(*upgrade)
     assert outcomes(ran)["CIL-UPG-002"] == "warning"
+
+
+def test_a_version_that_the_chart_has_not_is_told_in_no_flags_name(preflight: Command) -> None:
+    ran = preflight(*CHART, "--to", "1.20.0")
+    assert ran.code == 2
+    assert "is version 1.15.6, not 1.20.0 as asked for" in ran.err
+    assert "--version" not in ran.err

@@ -289,7 +289,7 @@ def test_an_application_in_a_namespace_of_its_own_is_found_there(cluster: FakeCl
 
 def test_argo_cd_in_another_cluster_is_told(cluster: FakeCluster, tmp_path: Path) -> None:
     cluster.add(objects.daemon_set(annotations=TRACKED))
-    assert "Argo CD runs in another cluster" in sure(cluster, tmp_path).evidence[1]
+    assert "no Application of that name is visible here" in sure(cluster, tmp_path).evidence[1]
 
 
 def test_an_application_that_may_not_be_read_hides_no_owner(cluster: FakeCluster, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ciliumctl.values.layers import Layer
 from ciliumctl.values.lint.model import Finding
 from ciliumctl.values.paths import Path, join
 
-# More nodes than this, with aliases written out, are an attack and no values: Helm refuses them too.
+# More nodes than this by writing aliases out are an attack and no values: Helm refuses them too.
 _MOST_NODES = 200_000
 
 
@@ -94,8 +94,11 @@ def _bottomless(nodes: list[Any]) -> str:
     """Why the aliases of a file cannot be written out: one holds itself, or they make too much of it."""
     sizes: dict[int, int] = {}
     above: set[int] = set()
+    written = 0
 
     def size(node: Any) -> int:
+        nonlocal written
+        written += id(node) not in sizes
         if node is None or isinstance(node, yaml.ScalarNode):
             return 1
         known = sizes.get(id(node))
@@ -116,7 +119,7 @@ def _bottomless(nodes: list[Any]) -> str:
         return "an anchor holds itself"
     except RecursionError:
         return "it is nested too deeply"
-    return "its aliases make more of it than Helm takes" if total > _MOST_NODES else ""
+    return "its aliases make more of it than Helm takes" if total - written > _MOST_NODES else ""
 
 
 class _Endless(Exception):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -57,6 +58,14 @@ def test_an_object_of_somebody_else_would_stop_helm() -> None:
         "Secret/kube-system/cilium-ca",
     ]
     assert "kubectl annotate namespace cilium-secrets meta.helm.sh/release-name=cilium" in found.hint
+
+
+def test_objects_of_another_tool_are_that_tools_matter() -> None:
+    owner = Owner(tool="Argo CD's application `net`", evidence=("its marks",), hints=hints("argocd app get net"))
+    sent = (Sent(object="Secret/kube-system/cilium-ca", there=True),)
+    assert judge("CIL-REL-003", scene(sent=sent, owner=owner)).outcome == "skipped"
+    kubectl = replace(owner, tool="`kubectl apply`", adoptable=True)
+    assert judge("CIL-REL-003", scene(sent=sent, owner=kubectl)).outcome == "failed"
 
 
 def test_what_an_earlier_cilium_left_is_only_a_warning() -> None:

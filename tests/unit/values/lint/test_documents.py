@@ -48,6 +48,10 @@ def test_aliases_that_make_too_much_are_refused_at_once() -> None:
     assert problems("\n".join(lines)) == [("CV001", 0)]
 
 
+def test_a_large_file_without_aliases_is_read() -> None:
+    assert problems("a:\n" + "".join(f"  k{n}: x\n" for n in range(105_000))) == []
+
+
 def test_values_from_a_merge_key_have_the_line_where_they_stand() -> None:
     document = documents.read(b"x: &x\n  one: 1\nz:\n  <<: *x\n  two: 2\n", "x.yaml")
     assert document.layer.values["z"] == {"one": 1, "two": 2}
