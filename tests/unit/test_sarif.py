@@ -14,13 +14,13 @@ KINDS = [sarif.Kind(id=code, name=code.lower(), about=f"about {code}", help="htt
     ("file", "uri"),
     [
         ("values/my file.yaml", "values/my%20file.yaml"),
-        ("/work/repo/a.yaml", "a.yaml"),
+        ("/srv/repo/a.yaml", "a.yaml"),
         ("/elsewhere/a.yaml", "file:///elsewhere/a.yaml"),
         ("", ""),
     ],
 )
 def test_a_file_is_named_relative_to_the_folder(file: str, uri: str) -> None:
-    assert sarif.address(file, PurePosixPath("/work/repo")) == uri
+    assert sarif.address(file, PurePosixPath("/srv/repo")) == uri
 
 
 def log(*results: sarif.Result, failure: str = "") -> dict[str, object]:
