@@ -156,6 +156,17 @@ local_rule() {
 }
 run_folder() { [ -d "$HOST$RUN_PATH" ] && [ -n "$(ls -A "$HOST$RUN_PATH")" ] && echo "$RUN_PATH"; }
 
+# The routes before their rules, which are what proves that the routes are Cilium's.
+remove_routes() {
+  rules | while read -r family preference table; do echo "$family $table"; done | sort -u | while read -r family table; do
+    ciliums_alone "$family" "$table" || continue
+    tool ip "$family" route show table "$table" | grep -qE . || continue
+    tool ip "$family" route flush table "$table" && removed "routes of table $table ($family)"
+  done
+  rules | while read -r family preference table; do
+    tool ip "$family" rule delete pref "$preference" table "$table" && removed "rule $preference ($family)"
+  done
+}
 # First of all: once somebody took the rules away, nothing proves whose the routes are.
 remove_routes
 official
@@ -176,17 +187,6 @@ for entry in $(local_rule); do
   tool ip "$entry" rule add from all lookup local pref 0 && tool ip "$entry" rule delete pref 100 &&
     removed "rule for local addresses back at 0 ($entry)"
 done
-# The routes before their rules, which are what proves that the routes are Cilium's.
-remove_routes() {
-  rules | while read -r family preference table; do echo "$family $table"; done | sort -u | while read -r family table; do
-    ciliums_alone "$family" "$table" || continue
-    tool ip "$family" route show table "$table" | grep -qE . || continue
-    tool ip "$family" route flush table "$table" && removed "routes of table $table ($family)"
-  done
-  rules | while read -r family preference table; do
-    tool ip "$family" rule delete pref "$preference" table "$table" && removed "rule $preference ($family)"
-  done
-}
 before=$(chains)
 remove_chains
 after=$(chains)
