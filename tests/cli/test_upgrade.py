@@ -460,6 +460,8 @@ def test_a_terminal_that_goes_away_ends_helm_too_but_for_nohup(
     stub_helm.answer(hang=True)
     env = quiet_environ(tmp_path, KUBECONFIG=str(cluster.kubeconfig(tmp_path)), PYTHONPATH=str(HERE))
     arguments = ["upgrade", "--version", "1.15.19", "--repository", str(charts), "--helm", str(stub_helm.path)]
+    # Tests that run under nohup themselves would hand that on.
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with subprocess.Popen(
         [*before, sys.executable, "-m", "ciliumctl", *arguments],
         env=env,
@@ -468,14 +470,18 @@ def test_a_terminal_that_goes_away_ends_helm_too_but_for_nohup(
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
-        while running.poll() is None and not (stub_helm.folder / "hanging").exists():
-            time.sleep(0.02)
-        running.send_signal(signal.SIGHUP)
-        if before:
-            with pytest.raises(subprocess.TimeoutExpired):
-                running.wait(0.5)
-            running.terminate()
-        _out, err = running.communicate(timeout=30)
+        signal.signal(signal.SIGHUP, inherited)
+        try:
+            while running.poll() is None and not (stub_helm.folder / "hanging").exists():
+                time.sleep(0.02)
+            running.send_signal(signal.SIGHUP)
+            if before:
+                with pytest.raises(subprocess.TimeoutExpired):
+                    running.wait(0.5)
+                running.terminate()
+            _out, err = running.communicate(timeout=30)
+        finally:
+            running.kill()
     assert running.returncode == code
     assert ("the terminal is gone" in err) is (not before)
     with pytest.raises(ProcessLookupError):
