@@ -12,8 +12,12 @@ from ciliumctl.clients.kube import Kube, Resource
 from ciliumctl.errors import ClusterError, Forbidden, PreflightFailed
 from ciliumctl.installation.plan import Means, Plan, Survey, Wanted
 from ciliumctl.installation.prepare import chart_for, layered, name_all_rights, survey, user_inputs
+from ciliumctl.installation.rendering import render
 from ciliumctl.preflight import Choice, Preflight, Subject
 from ciliumctl.report import Reporter
+
+# The check whether the chart renders at all.
+_RENDERS = "CIL-VAL-001"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,9 @@ def refuse_what_breaks(plan: Plan, kube: Kube, means: Means, gate: Gate, *, mani
     settled = ("CIL-VAL-002", "CIL-REL-001", "CIL-REL-003") if plan.taken_over else ("CIL-VAL-002",)
     choice = replace(gate.choice, skip=(*gate.choice.skip, *settled))
     found = preflight.run(subject, kube, gate.using(means), choice)
+    if any(one.id == _RENDERS for one in found.of("failed")):
+        # The chart's own refusal, in its words and with Helm's exit code: no option goes past it.
+        render(plan, means, kube_version=plan.survey.facts.kubernetes)
     tell(found, means.report)
     return found
 

@@ -91,6 +91,6 @@ def test_nothing_is_made_when_no_check_of_nodes_is_asked_for(
     cluster: FakeCluster, preflight: Callable[..., Ran]
 ) -> None:
     ran = preflight("--node-checks", "--skip", "node-reports")
-    assert ran.code == 0, ran.err
+    assert ran.code == 2, ran.err
     assert made(cluster) == []
     assert "privileged pod" not in ran.err
