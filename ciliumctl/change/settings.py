@@ -16,7 +16,7 @@ from ciliumctl.change.impact import CONFIG, config_of
 from ciliumctl.change.objects import parse
 from ciliumctl.change.target import Target
 from ciliumctl.clients.kube import CONFIG_MAPS, PODS, Kube, Manifest, Resource, dig, name_of
-from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound
+from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, Partial
 from ciliumctl.parallel import gather
 from ciliumctl.report import Reporter
 from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_LABEL
@@ -111,6 +111,16 @@ class ConfigDrift:
     def ok(self) -> bool:
         """Whether nothing differs that is not meant to, and every agent could be asked."""
         return all(key.meant for key in self.keys) and not self.not_asked
+
+    @property
+    def partial(self) -> Partial | None:
+        """The error of a comparison that some agents are missing from, where nothing differs as far as is known."""
+        if not self.not_asked or not all(key.meant for key in self.keys):
+            return None
+        return Partial(
+            f"{len(self.not_asked)} agents could not be asked: {self.not_asked[0].why}",
+            hint="`ciliumctl status` shows how they are; `--no-agents` leaves them out",
+        )
 
 
 def view(kube: Kube, namespace: str) -> CiliumConfig:

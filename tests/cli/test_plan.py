@@ -282,7 +282,7 @@ def test_config_diff_groups_the_agents_by_what_they_run_with(
     assert ran.out == "release revision 1, the live ConfigMap and 2 agents agree\n"
     installed.program = lambda _call: Answer(stderr="no such file", code=2)
     ran = command("config", "diff", *helm)
-    assert ran.code == 1
+    assert ran.code == 7
     assert "not asked: the agent on one" in ran.out
     assert "no such file" in ran.out
 

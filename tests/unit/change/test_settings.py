@@ -40,3 +40,13 @@ def test_a_node_that_is_set_up_to_differ_is_no_drift_and_an_agent_with_old_setti
     assert not drift(key(AgentGroup(value="false", nodes=("n1",)))).ok
     assert not drift(KeyDrift(key="x", values="a", release="a", live="b", agents=())).ok
     assert not drift(not_asked=(NotAsked(node="n", why="gone"),)).ok
+
+
+def test_an_agent_that_could_not_be_asked_makes_the_answer_partial_unless_it_is_no_anyway() -> None:
+    silent = (NotAsked(node="n", why="gone"),)
+    found = drift(not_asked=silent).partial
+    assert found is not None
+    assert found.exit_code == 7
+    differs = KeyDrift(key="x", values="a", release="a", live="b", agents=())
+    assert drift(differs, not_asked=silent).partial is None
+    assert drift().partial is None

@@ -4,7 +4,7 @@ An agent reads its settings when its pod starts, so after a change some agents m
 nodes that a CiliumNodeConfig or an annotation sets up otherwise are shown, and are no difference.
 This is about Cilium; the options of ciliumctl itself are shown by `ciliumctl config explain`.
 
-Exit codes: 0 all the same, 1 something differs or an agent could not be asked.
+Exit codes: 0 all the same, 1 something differs, 7 nothing does, but an agent could not be asked.
 
 Examples:
   ciliumctl config diff
@@ -52,6 +52,8 @@ def command(
         chart = change.stored_chart(found, folder)
         target = change.aim(found, chart, Inputs(generated=found.config), session.helm)
         result = settings.drift(session.kube, target, session.report, ask_agents=agents)
+    if result.partial is not None:
+        session.fail(result.partial, result, render)
     session.finish(result, render)
 
 
