@@ -18,6 +18,7 @@ from typer._click import Command, Context, HelpFormatter, Parameter
 from typer._click.exceptions import UsageError
 from typer.core import TyperCommand, TyperGroup
 
+from ciliumctl.cli.groups import spread
 from ciliumctl.cli.settings import FORMATS, global_options
 from ciliumctl.discover import summaries
 
@@ -207,7 +208,7 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
         cls=Leaf,
         help=module.__doc__,
         context_settings={"help_option_names": ["-h", "--help"], **getattr(module, "CONTEXT", {})},
-    )(module.command)
+    )(spread(module.command))
     command = typer.main.get_command(single)
     if isinstance(command, Leaf):
         command.bare = getattr(module, "BARE", command.bare)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
+from ciliumctl.cli.groups import OptionGroup
 from ciliumctl.cli.settings import Choice, parse_duration, parse_size
+from ciliumctl.defaults import REPOSITORY
 
 
 def option(*declarations: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's name
@@ -83,3 +86,24 @@ SetJson = Annotated[
 ResetValues = Annotated[
     bool, option("--reset-values", help="Start from the chart's own values instead of the release's")
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartOptions(OptionGroup):
+    """Which chart."""
+
+    version: Version = ""
+    chart: Chart = ""
+    repository: Repository = REPOSITORY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValuesOptions(OptionGroup):
+    """Which values."""
+
+    values: ValuesFiles = None
+    set: Set = None
+    set_string: SetString = None
+    set_file: SetFile = None
+    set_json: SetJson = None
+    preset: Presets = None

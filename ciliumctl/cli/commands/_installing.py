@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ciliumctl import installation, status
+    from ciliumctl import charts, installation, status
+    from ciliumctl.cli.options import ChartOptions, ValuesOptions
     from ciliumctl.cli.session import Session
     from ciliumctl.clients.helm import SetFlag, SetKind
     from ciliumctl.clients.kube import Resource
@@ -19,38 +20,41 @@ _KINDS: tuple[SetKind, ...] = ("set", "set-string", "set-file", "set-json")
 
 def wanted(
     session: Session,
+    which: ChartOptions,
+    given: ValuesOptions,
     *,
-    version: str,
-    chart: str,
-    repository: str,
-    values: Sequence[str] | None,
-    flags: Sequence[Sequence[str] | None],
-    presets: Sequence[str] | None,
-    detect: bool,
-    translate: bool,
+    detect: bool = False,
+    translate: bool = False,
     take_over: bool = False,
 ) -> installation.Wanted:
-    """What the user asks for. `flags` are those of --set, --set-string, --set-file and --set-json, in this order.
+    """What the user asks for: which chart, and the values that are given.
 
     Raises:
         UsageError: the version is none, or a values file cannot be read.
     """
     from ciliumctl import charts, installation
 
-    charts.check_version(version)
+    charts.check_version(which.version)
     asked = installation.Wanted(
         namespace=session.settings.namespace,
         release=session.settings.helm_release_name,
-        chart=charts.Request(version=version, chart=chart, repository=repository),
-        presets=tuple(presets or ()),
-        files=tuple(values or ()),
-        flags=set_flags(flags),
+        chart=request(which),
+        presets=tuple(given.preset or ()),
+        files=tuple(given.values or ()),
+        flags=set_flags((given.set, given.set_string, given.set_file, given.set_json)),
         detect=detect,
         translate=translate,
         take_over=take_over,
     )
     installation.check_files(asked)
     return asked
+
+
+def request(which: ChartOptions) -> charts.Request:
+    """The chart that is asked for."""
+    from ciliumctl.charts import Request
+
+    return Request(version=which.version, chart=which.chart, repository=which.repository)
 
 
 def set_flags(flags: Sequence[Sequence[str] | None]) -> tuple[SetFlag, ...]:

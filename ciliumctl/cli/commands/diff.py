@@ -18,22 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from ciliumctl import defaults
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _installing, _planning
-from ciliumctl.cli.options import (
-    Chart,
-    Presets,
-    Repository,
-    ResetValues,
-    Set,
-    SetFile,
-    SetJson,
-    SetString,
-    ValuesFiles,
-    Version,
-    choice,
-)
+from ciliumctl.cli.options import ChartOptions, ResetValues, ValuesOptions, choice
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
@@ -45,15 +32,8 @@ KIND = "Differences"
 def command(
     ctx: typer.Context,
     *,
-    version: Version = "",
-    chart: Chart = "",
-    repository: Repository = defaults.REPOSITORY,
-    values: ValuesFiles = None,
-    set: Set = None,
-    set_string: SetString = None,
-    set_file: SetFile = None,
-    set_json: SetJson = None,
-    preset: Presets = None,
+    which: ChartOptions,
+    given: ValuesOptions,
     reset_values: ResetValues = False,
     mode: Annotated[
         str, choice("live", "release", "values", flags=("--mode",), help="What is compared (default: live)")
@@ -67,14 +47,8 @@ def command(
     session.deadline(300.0)
     wanted = _installing.wanted(
         session,
-        version=version,
-        chart=chart,
-        repository=repository,
-        values=values,
-        flags=(set, set_string, set_file, set_json),
-        presets=preset,
-        detect=False,
-        translate=False,
+        which,
+        given,
     )
     means = _installing.means(session)
     where = _installing.where(session)

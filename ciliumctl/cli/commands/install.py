@@ -26,20 +26,7 @@ from ciliumctl import defaults
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _checking, _exporting, _installing
 from ciliumctl.cli.commands.status import show as show_status
-from ciliumctl.cli.options import (
-    Chart,
-    Presets,
-    Repository,
-    Set,
-    SetFile,
-    SetJson,
-    SetString,
-    ValuesFiles,
-    Version,
-    choice,
-    duration,
-    option,
-)
+from ciliumctl.cli.options import ChartOptions, ValuesOptions, choice, duration, option
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
@@ -56,15 +43,8 @@ BARE = {"--dry-run": "client"}
 def command(
     ctx: typer.Context,
     *,
-    version: Version = "",
-    chart: Chart = "",
-    repository: Repository = defaults.REPOSITORY,
-    values: ValuesFiles = None,
-    set: Set = None,
-    set_string: SetString = None,
-    set_file: SetFile = None,
-    set_json: SetJson = None,
-    preset: Presets = None,
+    which: ChartOptions,
+    given: ValuesOptions,
     wait: Annotated[bool, option("--wait/--no-wait", help="Wait until Cilium is healthy (default: no)")] = False,
     wait_duration: Annotated[
         float, duration("--wait-duration", help="Longest time (default: 5m); the same as --timeout")
@@ -138,12 +118,8 @@ def command(
     deadline = session.deadline(wait_duration)
     wanted = _installing.wanted(
         session,
-        version=version,
-        chart=chart,
-        repository=repository,
-        values=values,
-        flags=(set, set_string, set_file, set_json),
-        presets=preset,
+        which,
+        given,
         detect=autodetect,
         translate=translate_values,
         take_over=take_ownership,

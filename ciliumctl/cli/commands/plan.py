@@ -24,22 +24,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ciliumctl import defaults
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _installing, _planning
-from ciliumctl.cli.options import (
-    Chart,
-    Presets,
-    Repository,
-    ResetValues,
-    Set,
-    SetFile,
-    SetJson,
-    SetString,
-    ValuesFiles,
-    Version,
-    option,
-)
+from ciliumctl.cli.options import ChartOptions, ResetValues, ValuesOptions, option
 from ciliumctl.errors import Refused
 
 if TYPE_CHECKING:
@@ -53,15 +40,8 @@ FILE_OPTION = "--out"
 def command(
     ctx: typer.Context,
     *,
-    version: Version = "",
-    chart: Chart = "",
-    repository: Repository = defaults.REPOSITORY,
-    values: ValuesFiles = None,
-    set: Set = None,
-    set_string: SetString = None,
-    set_file: SetFile = None,
-    set_json: SetJson = None,
-    preset: Presets = None,
+    which: ChartOptions,
+    given: ValuesOptions,
     reset_values: ResetValues = False,
     out: Annotated[str, option("--out", metavar="FILE", help="Save the plan for `ciliumctl apply`")] = "",
     exit_code: Annotated[bool, option("--exit-code", help="End with 1 when something would change")] = False,
@@ -72,14 +52,8 @@ def command(
     session.deadline(300.0)
     wanted = _installing.wanted(
         session,
-        version=version,
-        chart=chart,
-        repository=repository,
-        values=values,
-        flags=(set, set_string, set_file, set_json),
-        presets=preset,
-        detect=False,
-        translate=False,
+        which,
+        given,
     )
     with _installing.scratch() as folder:
         result = _made(session, wanted, folder, reset=reset_values, out=out)

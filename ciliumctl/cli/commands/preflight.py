@@ -22,25 +22,14 @@ Examples:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ciliumctl import defaults
 from ciliumctl.cli import reporting, session_of
 from ciliumctl.cli.commands import _checking, _installing
-from ciliumctl.cli.options import (
-    Chart,
-    Presets,
-    Repository,
-    Set,
-    SetFile,
-    SetJson,
-    SetString,
-    ValuesFiles,
-    choice,
-    option,
-)
+from ciliumctl.cli.options import ChartOptions, ValuesOptions, choice, option
 from ciliumctl.cli.output import Cell, Render, Writer, envelope, to_json
 
 if TYPE_CHECKING:
@@ -61,23 +50,23 @@ _SIGNS: dict[str, Cell] = {
 }
 
 
-def command(
-    ctx: typer.Context,
-    *,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ChartOptions(ChartOptions):
+    """Which chart; the version is the one that is gone to."""
+
     version: Annotated[
         str,
         option(
             "--version", "--to", metavar="VERSION", help="Version to check for: 1.20.0, 1.20 (newest patch), stable"
         ),
-    ] = "",
-    chart: Chart = "",
-    repository: Repository = defaults.REPOSITORY,
-    values: ValuesFiles = None,
-    set: Set = None,
-    set_string: SetString = None,
-    set_file: SetFile = None,
-    set_json: SetJson = None,
-    preset: Presets = None,
+    ] = ""
+
+
+def command(
+    ctx: typer.Context,
+    *,
+    which: _ChartOptions,
+    given: ValuesOptions,
     autodetect: Annotated[
         bool, option("--autodetect/--no-autodetect", help="Let the kind of cluster decide on values (default: yes)")
     ] = True,
@@ -155,12 +144,8 @@ def command(
     try:
         wanted = _installing.wanted(
             session,
-            version=version,
-            chart=chart,
-            repository=repository,
-            values=values,
-            flags=(set, set_string, set_file, set_json),
-            presets=preset,
+            which,
+            given,
             detect=autodetect,
             translate=translate_values,
         )

@@ -26,21 +26,7 @@ import typer
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _installing, _upgrading
-from ciliumctl.cli.options import (
-    Chart,
-    Presets,
-    Repository,
-    ResetValues,
-    Set,
-    SetFile,
-    SetJson,
-    SetString,
-    ValuesFiles,
-    Version,
-    choice,
-    duration,
-    option,
-)
+from ciliumctl.cli.options import ChartOptions, ResetValues, ValuesOptions, choice, duration, option
 
 KIND = "Upgrade"
 
@@ -48,9 +34,7 @@ KIND = "Upgrade"
 def command(
     ctx: typer.Context,
     *,
-    version: Version = "",
-    chart: Chart = "",
-    repository: Repository = defaults.REPOSITORY,
+    which: ChartOptions,
     via: Annotated[
         list[str] | None,
         option("--via", metavar="VERSION,…|auto", help="Versions (or charts) to go through first; repeatable"),
@@ -60,12 +44,7 @@ def command(
     allow_unhealthy: Annotated[
         bool, option("--allow-unhealthy", help="Go to the next minor although Cilium is not healthy")
     ] = False,
-    values: ValuesFiles = None,
-    set: Set = None,
-    set_string: SetString = None,
-    set_file: SetFile = None,
-    set_json: SetJson = None,
-    preset: Presets = None,
+    given: ValuesOptions,
     reset_values: ResetValues = False,
     batch: Annotated[
         str, option("--batch", metavar="NODES|SHARE%", help="Replace the agents on so many nodes at a time: 3, 10%")
@@ -121,14 +100,8 @@ def command(
     asked = _upgrading.asked(
         _installing.wanted(
             session,
-            version=version,
-            chart=chart,
-            repository=repository,
-            values=values,
-            flags=(set, set_string, set_file, set_json),
-            presets=preset,
-            detect=False,
-            translate=False,
+            which,
+            given,
         ),
         via=via or (),
         reset=reset_values,

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ciliumctl import defaults
 from ciliumctl.cli import session_of
-from ciliumctl.cli.options import Chart, Repository, Version, argument, option
+from ciliumctl.cli.commands import _installing
+from ciliumctl.cli.options import ChartOptions, argument, option
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def command(
     ctx: typer.Context,
     *,
     key: Annotated[str, argument(metavar="KEY", help="The value's path, such as hubble.relay.enabled")],
-    version: Version = "",
-    chart: Chart = "",
-    repository: Repository = defaults.REPOSITORY,
+    which: ChartOptions,
     value: Annotated[
         str | None, option("--value", metavar="VALUE", help="What to try instead of the default, as YAML")
     ] = None,
@@ -46,7 +44,6 @@ def command(
     ] = "1.34.0",
 ) -> None:
     """Look it up and try it."""
-    from ciliumctl.charts import Request
     from ciliumctl.cli.commands.values._asking import means
     from ciliumctl.values import explaining
     from ciliumctl.values.lint import running
@@ -58,7 +55,7 @@ def command(
     how = means(session, render=render, needed=False)
     result = explaining.explain(
         key,
-        running.chart_of(Request(version=version, chart=chart, repository=repository), how),
+        running.chart_of(_installing.request(which), how),
         helm=how.helm,
         kube_version=kubernetes_version,
         **tried,

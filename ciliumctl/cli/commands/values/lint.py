@@ -23,19 +23,16 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from ciliumctl import defaults
 from ciliumctl.cli import reporting, session_of
 from ciliumctl.cli.commands import _installing
 from ciliumctl.cli.commands.values import _showing as showing
 from ciliumctl.cli.commands.values._asking import means
 from ciliumctl.cli.options import (
-    Chart,
-    Repository,
+    ChartOptions,
     Set,
     SetFile,
     SetJson,
     SetString,
-    Version,
     argument,
     choice,
     option,
@@ -55,9 +52,7 @@ def command(
     ctx: typer.Context,
     *,
     files: Annotated[list[str] | None, argument(metavar="[FILE]...", help="Values files; - for standard input")] = None,
-    version: Version = "",
-    chart: Chart = "",
-    repository: Repository = defaults.REPOSITORY,
+    which: ChartOptions,
     coming_from: Annotated[
         str,
         # `from` alone could not be set in a configuration file: it is no name in Python.
@@ -86,7 +81,6 @@ def command(
     report: reporting.FileReports = None,
 ) -> None:
     """Check, translate, tell."""
-    from ciliumctl.charts import Request
     from ciliumctl.values.lint import running
 
     session = session_of(ctx)
@@ -99,7 +93,7 @@ def command(
     wanted = running.Wanted(
         sources=running.sources(names, sys.stdin.buffer.read),
         flags=flags,
-        chart=Request(version=version, chart=chart, repository=repository),
+        chart=_installing.request(which),
         coming_from=coming_from,
         kube_version=kubernetes_version,
         fail_on=cast("FailOn", fail_on),

@@ -16,21 +16,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ciliumctl import defaults
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _installing
-from ciliumctl.cli.options import (
-    Chart,
-    Presets,
-    Repository,
-    Set,
-    SetFile,
-    SetJson,
-    SetString,
-    ValuesFiles,
-    Version,
-    option,
-)
+from ciliumctl.cli.options import ChartOptions, ValuesOptions, option
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
@@ -42,15 +30,8 @@ KIND = "Values"
 def command(
     ctx: typer.Context,
     *,
-    version: Version = "",
-    chart: Chart = "",
-    repository: Repository = defaults.REPOSITORY,
-    values: ValuesFiles = None,
-    set: Set = None,
-    set_string: SetString = None,
-    set_file: SetFile = None,
-    set_json: SetJson = None,
-    preset: Presets = None,
+    which: ChartOptions,
+    given: ValuesOptions,
     all: Annotated[bool, option("--all", help="Show the chart's own values too")] = False,
     offline: Annotated[bool, option("--offline", help="Ask no cluster: nothing is detected")] = False,
     show_secrets: Annotated[bool, option("--show-secrets", help="Show keys, passwords and tokens, too")] = False,
@@ -67,12 +48,8 @@ def command(
     session.deadline(120.0)
     wanted = _installing.wanted(
         session,
-        version=version,
-        chart=chart,
-        repository=repository,
-        values=values,
-        flags=(set, set_string, set_file, set_json),
-        presets=preset,
+        which,
+        given,
         detect=not offline,
         translate=translate_values,
     )
