@@ -138,11 +138,11 @@ def _since(entry: Entry, first: datetime) -> bool:
     return moment(entry.began) - first >= -ahead
 
 
-def past(kube: Kube, where: status.Where, *, changing: bool = False) -> Past:
+def past(kube: Kube, where: status.Where, *, intention: owners.Intention | None = None) -> Past:
     """Look back. Five requests in parallel; who may not read ConfigMaps or Leases sees Helm's part of it.
 
     Raises:
-        ForeignOwner: it is to be changed (`changing`), and is somebody else's without any release.
+        ForeignOwner: it is to be changed, as `intention` says, and is somebody else's.
         NotFound: Helm keeps nothing of this release.
     """
     revisions, entries, held, owner = together(
@@ -151,10 +151,10 @@ def past(kube: Kube, where: status.Where, *, changing: bool = False) -> Past:
         partial(_if_allowed, partial(lock.look, kube), None),
         partial(owners.of_cilium, kube, namespace=where.namespace, release_name=where.release),
     )
+    if owner is not None and intention is not None:
+        raise owners.foreign(owner, intention)
     if not revisions:
         message = f"Helm keeps no release `{where.release}` in namespace `{where.namespace}`"
-        if owner is not None and changing:
-            raise owners.foreign(owner, "rollback")
         if owner is not None:
             raise NotFound(
                 f"{message}: Cilium belongs to {owner.tool}, which keeps its own history",

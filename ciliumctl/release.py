@@ -1,12 +1,12 @@
-"""The Helm release of Cilium: what Helm keeps of it in the cluster."""
+"""The Helm release of Cilium: what Helm keeps of it in the cluster, and the way back to an older revision."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ciliumctl.clients.helm import Release, Revision, decode, revision_of
+from ciliumctl.clients.helm import Helm, Release, Revision, decode, revision_of
 from ciliumctl.clients.kube import CONFIG_MAPS, SECRETS, Kube, Resource
-from ciliumctl.errors import Exists, HelmFailed, Missing
+from ciliumctl.errors import Exists, HelmFailed, Missing, OutsideError
 
 # A list's items do not say what they are.
 _KINDS = {SECRETS: "Secret", CONFIG_MAPS: "ConfigMap"}
@@ -55,6 +55,17 @@ def check_still_so(kube: Kube, before: Revision, resource: Resource = SECRETS) -
             f"and was at revision {before.revision}, {before.status}",
             hint="look at it with `ciliumctl history`, then run the command again",
         )
+
+
+def back_to(
+    kube: Kube, helm: Helm, to: Revision, resource: Resource = SECRETS, *, force_conflicts: bool = False
+) -> Release:
+    """Let Helm go back to a revision; returns the new one, which is a copy of it."""
+    helm.rollback(to.name, to.revision, namespace=to.namespace, force_conflicts=force_conflicts)
+    made = current(kube, to.name, to.namespace, resource)
+    if made is None:
+        raise OutsideError("helm went back, and its release is gone", hint="`ciliumctl status` shows what is there")
+    return made
 
 
 def read(kube: Kube, revision: Revision, resource: Resource = SECRETS) -> Release | None:

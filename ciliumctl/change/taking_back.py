@@ -56,10 +56,9 @@ def take_back(kube: Kube, before: Release, work: Work) -> TakenBack:
         dump = _dump(kube, work)
         there = release.current(kube, before.name, before.namespace, work.where.storage)
         with work.report.step(f"Taking it back to revision {before.revision}") as step:
-            work.helm.rollback(before.name, before.revision, namespace=before.namespace)
-            made = release.current(kube, before.name, before.namespace, work.where.storage)
-            step.finish(f"revision {made.revision if made else 0}, Cilium {before.chart_version}")
-        if there is not None and made is not None:
+            made = release.back_to(kube, work.helm, before, work.where.storage)
+            step.finish(f"revision {made.revision}, Cilium {before.chart_version}")
+        if there is not None:
             rollout.restart(kube, rollout.needed(there.manifest, made.manifest, made.namespace), work.report)
         found = status.wait(
             kube,
@@ -68,7 +67,7 @@ def take_back(kube: Kube, before: Release, work: Work) -> TakenBack:
             report=work.report,
             tell=progress.following(kube, work.where.namespace),
         )
-    return TakenBack(revision=made.revision if made is not None else 0, status=found, dump=dump)
+    return TakenBack(revision=made.revision, status=found, dump=dump)
 
 
 def _dump(kube: Kube, work: Work) -> str:

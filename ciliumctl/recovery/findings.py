@@ -11,7 +11,7 @@ from ciliumctl import history, lock, status
 from ciliumctl.change import paused, rollout
 from ciliumctl.clients.helm import Release
 from ciliumctl.clients.kube import PODS, Kube, Manifest, dig
-from ciliumctl.errors import ForeignOwner, Locked, Refused
+from ciliumctl.errors import Locked, Refused
 from ciliumctl.history import Past
 from ciliumctl.journal import BAD, Entry
 from ciliumctl.parallel import together
@@ -63,12 +63,7 @@ def look(kube: Kube, where: status.Where, now: float) -> Findings:
     Raises:
         NotFound: there is no release; ForeignOwner: something else manages Cilium; Refused: its record is damaged.
     """
-    past, health = together(partial(history.past, kube, where, changing=True), partial(status.look, kube, where))
-    if past.owner is not None:
-        raise ForeignOwner(
-            f"Cilium belongs to {past.owner.tool} ({'; '.join(past.owner.evidence)}): mend it there",
-            hint=past.owner.hint_for("upgrade"),
-        )
+    past, health = together(partial(history.past, kube, where, intention="upgrade"), partial(status.look, kube, where))
     newest = past.newest
     if not isinstance(newest, Release):
         raise Refused(

@@ -249,22 +249,23 @@ def _back(work: _Work) -> None:
     assert before is not None  # noqa: S101 - nothing else is proposed
     _mark_failed(work)
 
+    made: list[Release] = []
+
     def back() -> str:
-        work.how.helm().rollback(before.name, before.revision, namespace=before.namespace)
+        made.append(release.back_to(work.kube, work.how.helm(), before, work.how.where.storage))
         return f"Cilium {before.chart_version}"
 
     work.do(f"Going back to revision {before.revision}", back)
-    _pause_again(work, before)
+    _pause_again(work, before, made[0])
     # Agents that started since then read the configuration of the change that is taken back; the others never did.
     candidates = rollout.needed(found.newest.manifest, before.manifest, before.namespace)
     work.restart(older_than(work.kube, candidates, began(found), newer=True))
 
 
-def _pause_again(work: _Work, before: Release) -> None:
+def _pause_again(work: _Work, before: Release, made: Release) -> None:
     """Helm's description of a way back is its own: put the mark of a staged restart into it."""
     mark = paused.marked(before.description)
-    made = release.current(work.kube, before.name, before.namespace, work.how.where.storage) if mark else None
-    if made is None or made.revision <= work.found.newest.revision:
+    if not mark or made.revision <= work.found.newest.revision:
         return
     text = _with_mark(made.description, mark)
     work.do(

@@ -9,7 +9,7 @@ from ciliumctl import history, journal, lock, release, status
 from ciliumctl.change import rollout
 from ciliumctl.clients.helm import Helm, Release
 from ciliumctl.clients.kube import Kube
-from ciliumctl.errors import OutsideError, TimedOut
+from ciliumctl.errors import TimedOut
 from ciliumctl.report import Reporter
 from ciliumctl.values.paths import difference
 from ciliumctl.wait import Deadline
@@ -78,7 +78,9 @@ def perform(kube: Kube, before: Release, after: Release, how: How) -> RolledBack
             how.report.resume = (
                 "`ciliumctl recover` mends a release that was stopped half-way; `ciliumctl status` shows it"
             )
-            made = apply(kube, after, how)
+            with how.report.step(f"Going back to revision {after.revision}") as step:
+                made = release.back_to(kube, how.helm, after, how.where.storage, force_conflicts=how.force_conflicts)
+                step.finish(f"revision {made.revision}, Cilium {made.chart_version}")
             record.made(made.revision)
             restarts = rollout.needed(before.manifest, made.manifest, made.namespace)
             rollout.restart(kube, restarts, how.report)
@@ -107,17 +109,6 @@ def _result(kube: Kube, before: Release, after: Release, made: Release, restarte
         values=tuple(difference(before.config, after.config)),
         restarted=restarted,
     )
-
-
-def apply(kube: Kube, after: Release, how: How) -> Release:
-    """Let Helm go back to a revision; returns the new one, which is a copy of it."""
-    with how.report.step(f"Going back to revision {after.revision}") as step:
-        how.helm.rollback(after.name, after.revision, namespace=after.namespace, force_conflicts=how.force_conflicts)
-        made = release.current(kube, after.name, after.namespace, how.where.storage)
-        if made is None:
-            raise OutsideError("helm went back, and its release is gone", hint="`ciliumctl status` shows what is there")
-        step.finish(f"revision {made.revision}, Cilium {made.chart_version}")
-    return made
 
 
 def late(result: RolledBack, deadline: Deadline) -> TimedOut | None:

@@ -10,7 +10,7 @@ from ciliumctl import history
 from ciliumctl.change import rollout
 from ciliumctl.clients.helm import Release
 from ciliumctl.clients.kube import Kube, Manifest, dig, name_of, namespace_of
-from ciliumctl.errors import ForeignOwner, Refused, UsageError
+from ciliumctl.errors import Refused, UsageError
 from ciliumctl.history import Past, ValueChange
 from ciliumctl.installation import stuck
 from ciliumctl.rollback import hazards
@@ -53,14 +53,9 @@ def choose(found: Past, wanted: int = 0) -> tuple[Release, Release]:
     """The revision that is there and the one to go back to: the last good one, or the one that is asked for.
 
     Raises:
-        ForeignOwner: something else manages Cilium; ReleaseStuck: the release is pending; UsageError: the revision is
+        ReleaseStuck: the release is pending; UsageError: the revision is
             not kept, or is the one that is there; Refused: there is none to go back to.
     """
-    if found.owner is not None:
-        raise ForeignOwner(
-            f"Cilium belongs to {found.owner.tool} ({'; '.join(found.owner.evidence)}): go back there",
-            hint=found.owner.hint_for("rollback"),
-        )
     newest = found.newest
     if not isinstance(newest, Release):
         raise Refused(

@@ -61,7 +61,7 @@ def command(
     session.allow()
     deadline = session.deadline(wait_duration)
     where = _installing.where(session)
-    before, after = rollback.choose(history.past(session.kube, where, changing=True), revision)
+    before, after = rollback.choose(history.past(session.kube, where, intention="rollback"), revision)
     major = int(session.helm.version().split(".")[0])
     ahead = rollback.preview(session.kube, before, after, helm_major=major, now=hazards.today())
     if dry_run:
