@@ -12,18 +12,17 @@ from dataclasses import dataclass
 
 import semver
 
-from ciliumctl import charts
+from ciliumctl import charts, versioning
 from ciliumctl.clients.kube import CILIUM_CLUSTERWIDE_POLICIES, CILIUM_POLICIES, Kube, Manifest, dig, name_of
 from ciliumctl.clients.kube import namespace_of as place_of
 from ciliumctl.errors import ChartNotFound, Downgrade, NotFound, UpgradePath, UsageError
+from ciliumctl.versioning import Minor, named
 
 AUTO = "auto"
 #: Before 1.16 every cluster with policies for DNS names must have run this one.
 _KEEPS_NAMES = semver.Version(1, 15, 6)
 _NEEDS_NAMES = semver.Version(1, 16, 0)
 _VERSION = re.compile(r"v?\d+(?:\.\d+){0,2}(?:-[\w.]+)?")
-
-Minor = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,18 +48,9 @@ def minor_of(version: str) -> Minor:
     return parsed.major, parsed.minor
 
 
-def named(minor: Minor) -> str:
-    """A minor as people write it."""
-    return f"{minor[0]}.{minor[1]}"
-
-
 def between(before: str, after: str) -> list[Minor]:
     """The minors that lie between two versions, in the order in which they are passed."""
-    low, high = sorted((minor_of(before), minor_of(after)))
-    if low[0] != high[0]:
-        return []
-    found = [(low[0], number) for number in range(low[1] + 1, high[1])]
-    return found if minor_of(before) == low else found[::-1]
+    return versioning.between(minor_of(before), minor_of(after))
 
 
 def stops(via: Sequence[str]) -> tuple[str, ...]:

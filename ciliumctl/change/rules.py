@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import semver
 
 from ciliumctl import templates
+from ciliumctl.versioning import minor_of
 
 #: What a change does, from nothing to what cannot be done on a running network.
 Level = Literal["none", "rolling-restart", "agents-restart", "interruption", "not-live"]
@@ -128,15 +129,10 @@ class Step:
         """Whether the way from `old` to `new`, upwards or downwards, crosses the step."""
         if self.before and not semver.Version.parse(old).match(self.before):
             return False
-        first, last = sorted((_minor(old), _minor(new)))
+        first, last = sorted((minor_of(old), minor_of(new)))
         if self.step == "*":
             return first != last
-        return first < _minor(self.step) <= last
-
-
-def _minor(version: str) -> tuple[int, int]:
-    numbers = re.findall(r"\d+", version)
-    return (int(numbers[0]), int(numbers[1])) if len(numbers) > 1 else (0, 0)
+        return first < minor_of(self.step) <= last
 
 
 @cache
@@ -158,7 +154,7 @@ def of_versions() -> tuple[Step, ...]:
 
 def upwards(old: str, new: str) -> bool:
     """Whether `new` is the newer minor version."""
-    return _minor(new) >= _minor(old)
+    return minor_of(new) >= minor_of(old)
 
 
 def changed_keys(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

@@ -17,6 +17,7 @@ from ciliumctl.defaults import REPOSITORY
 from ciliumctl.errors import CiliumctlError, Forbidden, UpgradePath, UsageError
 from ciliumctl.installation import Means, Wanted, chart_for, spelled
 from ciliumctl.values.paths import difference
+from ciliumctl.versioning import named
 
 #: Seconds for a look-up that is only worth a warning.
 _LOOK_UP = charts.LOOK_UP_SECONDS
@@ -134,7 +135,7 @@ def prepare(kube: Kube, where: status.Where, found: Release, asked: Asked, means
 
 def _around(before: str, after: str, asked: Asked) -> str:
     """What to do about the minors that lie between."""
-    missed = ",".join(route.named(minor) for minor in route.between(before, after))
+    missed = ",".join(named(minor) for minor in route.between(before, after))
     if not asked.via:
         return (
             f"go through them: `{command_for(asked, f'--via {missed}')}`; "

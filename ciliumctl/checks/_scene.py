@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ciliumctl.checks._compatibility import Minor, minor_of
 from ciliumctl.clients.helm import Release, Revision
 from ciliumctl.clients.kube import Manifest
 from ciliumctl.cni import OtherCni
@@ -16,6 +15,7 @@ from ciliumctl.flavour import Facts
 from ciliumctl.nodefacts import NodeReports
 from ciliumctl.owners import Owner
 from ciliumctl.values.lint import Finding as ValueFinding
+from ciliumctl.versioning import Minor, minor_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

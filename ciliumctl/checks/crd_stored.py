@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ciliumctl import versioning
 from ciliumctl.checks import _compatibility as compatibility
 from ciliumctl.checks._model import Check, Finding, Verdict, judged
 from ciliumctl.checks._scene import Scene
@@ -13,7 +14,7 @@ from ciliumctl.checks._scene import Scene
 def dropped_by(version: str) -> Iterator[Mapping[str, Any]]:
     """What a release takes away: entries with `crd`, `version` and `until`, the release that puts it back."""
     for entry in compatibility.table()["dropped"]:
-        if not compatibility.below(version, entry["from"]) and compatibility.below(version, entry["until"]):
+        if not versioning.below(version, entry["from"]) and versioning.below(version, entry["until"]):
             yield entry
 
 

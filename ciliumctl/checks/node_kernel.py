@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ciliumctl import versioning
 from ciliumctl.checks import _compatibility as compatibility
 from ciliumctl.checks._model import Check, Finding, Verdict, counted, judged, skipped
 from ciliumctl.checks._scene import Scene
 
 
-def too_old(kernel: str, minor: compatibility.Minor) -> bool:
+def too_old(kernel: str, minor: versioning.Minor) -> bool:
     """Whether a kernel is older than what this minor version of Cilium needs. RHEL 8 has its own numbers."""
     needed = compatibility.needed_kernel(minor)
     rhel = compatibility.rhel_kernel(kernel)
     if rhel:
         return rhel < compatibility.rhel_kernel(f"{needed['rhel']}.el8")
-    return compatibility.below(kernel, needed["kernel"])
+    return versioning.below(kernel, needed["kernel"])
 
 
 def _findings(scene: Scene) -> Iterator[Finding]:
@@ -25,17 +26,17 @@ def _findings(scene: Scene) -> Iterator[Finding]:
 
 
 def _look(scene: Scene) -> Verdict:
-    known = [node for node in scene.nodes if compatibility.numbers(node.kernel)]
+    known = [node for node in scene.nodes if versioning.numbers(node.kernel)]
     if not known:
         return skipped("no node tells its kernel's version")
     needed = compatibility.needed_kernel(scene.target.minor)["kernel"]
-    oldest = min(known, key=lambda node: compatibility.numbers(node.kernel))
+    oldest = min(known, key=lambda node: versioning.numbers(node.kernel))
     findings = list(_findings(scene))
     return judged(
         findings,
         good=f"{needed} or newer on {counted(len(known), 'node')}; the oldest is {oldest.kernel}",
         bad=f"{counted(len(findings), 'node')} of {len(scene.nodes)} below {needed}, "
-        f"which Cilium {compatibility.shown(scene.target.minor)} needs",
+        f"which Cilium {versioning.named(scene.target.minor)} needs",
         hint="renew the node's system or kernel, or choose an older Cilium with `--version`",
         evidence=[f"the oldest is {oldest.kernel} on {oldest.name}"],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ciliumctl import versioning
 from ciliumctl.checks import _compatibility as compatibility
 from ciliumctl.checks._model import Check, Finding, Verdict, counted, judged
 from ciliumctl.checks._scene import Node, Scene
@@ -16,11 +17,11 @@ def problem_of(os_image: str) -> str:
         match = re.search(rf"{re.escape(entry['name'])}\D*(\d+(?:\.\d+)*)", os_image)
         if match is None:
             continue
-        said = compatibility.numbers(match[1])
+        said = versioning.numbers(match[1])
         # RHEL CoreOS writes the 4.12 of its OpenShift as 412.
         floor: str = entry["joined"] if said[0] > 99 and "joined" in entry else entry["from"]
         # `CentOS Linux 8` says less than the `8.6` that is asked for: only what is said counts.
-        return floor if said < compatibility.numbers(floor)[: len(said)] else ""
+        return floor if said < versioning.numbers(floor)[: len(said)] else ""
     return ""
 
 

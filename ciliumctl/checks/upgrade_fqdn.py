@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ciliumctl import versioning
 from ciliumctl.checks import _compatibility as compatibility
 from ciliumctl.checks._model import Check, Finding, Verdict, counted, judged, passed, skipped
 from ciliumctl.checks._scene import Scene
@@ -10,8 +11,8 @@ from ciliumctl.checks._scene import Scene
 def needed_version(here: str, there: str) -> str:
     """The version that must be there before the step; empty where it is, or the step is another one."""
     for step in compatibility.table()["steps"]:
-        into, needs = compatibility.minor_of(step["into"]), step["needs"]
-        if here and compatibility.minor_of(there) >= into and compatibility.below(here, needs):
+        into, needs = versioning.minor_of(step["into"]), step["needs"]
+        if here and versioning.minor_of(there) >= into and versioning.below(here, needs):
             return str(needs)
     return ""
 

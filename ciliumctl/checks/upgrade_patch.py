@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from ciliumctl.checks import _compatibility as compatibility
+from ciliumctl import versioning
 from ciliumctl.checks._model import Check, Finding, Verdict, judged, passed, skipped
 from ciliumctl.checks._scene import Scene
 
 
 def _look(scene: Scene) -> Verdict:
     here = scene.version
-    now, then = compatibility.minor_of(here), scene.target.minor
+    now, then = versioning.minor_of(here), scene.target.minor
     if not here or then <= now:
         return skipped("this is no step to another minor version")
     newest = scene.newest_patch
     if not newest:
         return skipped("the newest patch is not known: the chart's repository was not asked, or does not answer")
-    if not compatibility.below(here, newest):
-        return passed(f"{here} is the newest patch of {compatibility.shown(now)}")
-    text = f"{here} is there, and {newest} is the newest patch of {compatibility.shown(now)}"
+    if not versioning.below(here, newest):
+        return passed(f"{here} is the newest patch of {versioning.named(now)}")
+    text = f"{here} is there, and {newest} is the newest patch of {versioning.named(now)}"
     return judged(
         [Finding(text=text, severity="warning")],
         good="",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ciliumctl.checks import _compatibility as compatibility
+from ciliumctl import versioning
 from ciliumctl.checks._model import Check, Finding, Verdict, judged, passed, skipped
 from ciliumctl.checks._scene import Scene
 
@@ -11,19 +11,19 @@ def _look(scene: Scene) -> Verdict:
     here, there = scene.version, scene.target.version
     if not here:
         return skipped("no Cilium is there that Helm knows of")
-    now, then = compatibility.minor_of(here), scene.target.minor
-    if compatibility.numbers(here) == compatibility.numbers(there):
+    now, then = versioning.minor_of(here), scene.target.minor
+    if versioning.numbers(here) == versioning.numbers(there):
         return passed(f"{here} stays {there}")
     if now[0] != then[0]:
         text = f"{here} and {there} are of different major versions: nothing is known of the way between them"
         return judged([Finding(text=text, severity="warning")], good="", bad=text, hint="read its upgrade guide")
     if then < now:
         return _downwards(here, there, now, then)
-    left_out = compatibility.missing_steps(here, there)
+    left_out = versioning.between(now, then)
     if left_out:
-        via = ", ".join(compatibility.shown(minor) for minor in left_out)
+        via = ", ".join(versioning.named(minor) for minor in left_out)
         text = f"{here} to {there} leaves out {via}: only one minor version at a time is tested"
-        first = compatibility.shown(left_out[0])
+        first = versioning.named(left_out[0])
         return judged(
             [Finding(text=text)],
             good="",
@@ -31,15 +31,15 @@ def _look(scene: Scene) -> Verdict:
             hint=f"go step by step, healthy in between: `ciliumctl preflight --to {first}` checks the next one",
         )
     if then > now:
-        shown = compatibility.shown(now)
+        shown = versioning.named(now)
         return passed(
             f"{here} to {there} is one minor version up",
             f"the upgrade guide asks for the newest patch of {shown} first: `ciliumctl preflight --to {shown}`",
         )
-    return passed(f"{here} to {there}, within {compatibility.shown(now)}")
+    return passed(f"{here} to {there}, within {versioning.named(now)}")
 
 
-def _downwards(here: str, there: str, now: compatibility.Minor, then: compatibility.Minor) -> Verdict:
+def _downwards(here: str, there: str, now: versioning.Minor, then: versioning.Minor) -> Verdict:
     far = now[1] - then[1] > 1
     text = f"{here} to {there} goes {'more than one minor version' if far else 'one minor version'} back"
     return judged(

@@ -14,6 +14,7 @@ from ciliumctl.clients.helm import Release
 from ciliumctl.clients.kube import CRDS, SECRETS, Kube, Manifest, Resource, dig, name_of, namespace_of
 from ciliumctl.errors import ClusterError
 from ciliumctl.permissions import keyed
+from ciliumctl.versioning import minor_of
 
 Severity = Literal["note", "warning", "destructive"]
 _CA = "cilium-ca"
@@ -65,12 +66,6 @@ class Way:
         return [item for key, item in self.new.items() if key in self.old and self.old[key] != item]
 
 
-def minor(version: str) -> tuple[int, int]:
-    """Major and minor of a version; zeros where it is none."""
-    found = re.match(r"v?(\d+)\.(\d+)", version)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
 def find(kube: Kube, way: Way, *, helm_major: int, now: datetime) -> tuple[Hazard, ...]:
     """All hazards, the worst first. A few requests, none that a user who may roll back lacks the rights for."""
     found: list[Hazard] = [*_distance(way), *_envoy(way), *_certgen(way)]
@@ -93,7 +88,7 @@ def _asked(
 
 
 def _distance(way: Way) -> Iterator[Hazard]:
-    before, after = minor(way.before.chart_version), minor(way.after.chart_version)
+    before, after = minor_of(way.before.chart_version), minor_of(way.after.chart_version)
     if after in {before, (0, 0)}:
         return
     steps = before[1] - after[1] if before[0] == after[0] else 99
@@ -212,7 +207,7 @@ def _data(item: Manifest, *keys: str) -> bytes:
 
 def _crds(kube: Kube, way: Way, _now: datetime) -> Iterator[Hazard]:
     """CRDs stay as the newer operator made them; those that the older one does not know have objects it ignores."""
-    if minor(way.before.chart_version) <= minor(way.after.chart_version):
+    if minor_of(way.before.chart_version) <= minor_of(way.after.chart_version):
         return
     known_before, known_after = _known_crds(way.old.values()), _known_crds(way.new.values())
     if not known_after:

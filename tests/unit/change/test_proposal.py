@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ciliumctl.change.proposal import accepts, propose
+from ciliumctl.change.proposal import propose
 from ciliumctl.charts import Entry
 
 
@@ -32,19 +32,3 @@ def test_a_gap_in_the_repository_is_not_jumped_over() -> None:
     offer = propose("1.16.19", entries("1.19.6", "1.18.12", "1.16.19"), "v1.30.0")
     assert offer.version == ""
     assert offer.why == "the repository has no 1.17, which comes before its 1.18.12"
-
-
-@pytest.mark.parametrize(
-    ("constraint", "kubernetes", "yes"),
-    [
-        (">= 1.21.0-0", "v1.34.4", True),
-        (">= 1.21.0-0", "v1.20.15", False),
-        (">= 1.21.0-0", "v1.21.0-eks-123", True),
-        (">= 1.16.0-0, < 1.30", "v1.30.0", False),
-        ("< 1.20 || >= 1.30.0", "v1.30.0+k3s1", True),
-        ("", "v1.30.0", True),
-        (">= 1.21.0-0", "strange", True),
-    ],
-)
-def test_a_charts_word_on_kubernetes_is_understood(constraint: str, kubernetes: str, *, yes: bool) -> None:
-    assert accepts(constraint, kubernetes) is yes

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ciliumctl import yaml_files
 from ciliumctl.clients.helm import Release, decode
 from ciliumctl.clients.kube import ConnectOptions, connect
@@ -144,8 +142,3 @@ def test_what_may_not_be_looked_at_is_said(cluster: FakeCluster, tmp_path: Path)
     cluster.faults.append(Fault(pattern="secrets", status=403, message="no"))
     found = find(cluster, tmp_path, release("1.17.0", item("Namespace", "cilium-secrets")), release("1.16.0"))
     assert "not checked" in found["not-looked"].message
-
-
-@pytest.mark.parametrize(("text", "expected"), [("1.16.3", (1, 16)), ("v1.9.0-rc.1", (1, 9)), ("nonsense", (0, 0))])
-def test_a_version_s_minor(text: str, expected: tuple[int, int]) -> None:
-    assert hazards.minor(text) == expected
