@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ciliumctl.change import rules
-from ciliumctl.change.objects import Ref, read_while_running
-from ciliumctl.clients.kube import DAEMON_SETS, DEPLOYMENTS, Kube, Manifest, dig, name_of, namespace_of
-from ciliumctl.permissions import documents
+from ciliumctl.change.objects import Ref, pod_template, read_while_running, same
+from ciliumctl.clients.kube import DAEMON_SETS, DEPLOYMENTS, Kube, Manifest, dig, namespace_of
+from ciliumctl.permissions import keyed
 from ciliumctl.report import Reporter
 
 WORKLOADS = {"DaemonSet": DAEMON_SETS, "Deployment": DEPLOYMENTS}
@@ -38,15 +37,16 @@ def needed(before: str, after: str, namespace: str) -> tuple[Workload, ...]:
     Those are the ones whose pods stay as they are (a changed pod template rolls by itself) while a ConfigMap that they
     read when they start is another one.
     """
-    old, new = _by_key(documents(before)), _by_key(documents(after))
+    old, new = keyed(before), keyed(after)
     changed: dict[str, tuple[dict[str, str], dict[str, str]]] = {
-        name: (dig(old[kind, name], "data", default={}), dig(item, "data", default={}))
-        for (kind, name), item in new.items()
-        if kind == "ConfigMap" and (kind, name) in old and not read_while_running(Ref(kind, "", name))
+        key[2]: (dig(old[key], "data", default={}), dig(item, "data", default={}))
+        for key, item in new.items()
+        if key[0] == "ConfigMap" and key in old and not read_while_running(Ref(key[0], "", key[2]))
     }
     found = []
-    for (kind, name), item in new.items():
-        if kind not in WORKLOADS or (kind, name) not in old or _template(old[kind, name]) != _template(item):
+    for key, item in new.items():
+        kind, _place, name = key
+        if kind not in WORKLOADS or key not in old or not same(pod_template(old[key]), pod_template(item)):
             continue
         read = sorted(config for config in set(_reads(name, item)) & changed.keys() if _minds(name, *changed[config]))
         if read:
@@ -68,17 +68,9 @@ def readers(manifest: str) -> dict[str, frozenset[str]]:
     """The ConfigMaps that each workload of a manifest reads, by `kind/name`."""
     return {
         f"{kind.lower()}/{name}": frozenset(_reads(name, item))
-        for (kind, name), item in _by_key(documents(manifest)).items()
+        for (kind, _place, name), item in keyed(manifest).items()
         if kind in WORKLOADS
     }
-
-
-def _by_key(manifests: Iterable[Manifest]) -> dict[tuple[str, str], Manifest]:
-    return {(str(item.get("kind")), name_of(item)): item for item in manifests}
-
-
-def _template(item: Manifest) -> str:
-    return json.dumps(dig(item, "spec", "template"), sort_keys=True)
 
 
 def _reads(name: str, item: Manifest) -> Iterator[str]:
