@@ -191,13 +191,14 @@ def layered(
     own = helm.merge(user) if user.files or user.flags else {}
     if not own:
         return Inputs(generated=generated), own, helm.merge(Inputs(generated=generated))
-    translation = lint.translate(own, chart.version, facts=lint.Facts(chart)) if wanted.translate else None
+    facts = lint.Facts(chart)
+    translation = lint.translate(own, chart.version, facts=facts) if wanted.translate else None
     if translation is not None and (translation.moved or translation.lost):
         _tell(translation, report)
-        checked(translation.values, generated, chart, report)
+        checked(translation.values, generated, facts, report)
         generated = merge(generated, translation.values)
         return Inputs(generated=generated), translation.values, generated
-    checked(own, generated, chart, report)
+    checked(own, generated, facts, report)
     inputs = Inputs(generated=generated, files=user.files, flags=user.flags)
     return inputs, own, helm.merge(inputs)
 
@@ -211,7 +212,7 @@ def _tell(translation: lint.Translation, report: Reporter) -> None:
         report.note(text)
 
 
-def checked(own: Mapping[str, Any], below: Mapping[str, Any], chart: charts.Chart, report: Reporter) -> None:
+def checked(own: Mapping[str, Any], below: Mapping[str, Any], facts: lint.Facts, report: Reporter) -> None:
     """Refuse values that the chart ignores with consequences; warn of everything else that is wrong with them.
 
     `below` is what they are laid over. No helm is run: the chart's own validation has its say when it is rendered.
@@ -219,12 +220,12 @@ def checked(own: Mapping[str, Any], below: Mapping[str, Any], chart: charts.Char
     layers = [Layer(origin="", values=below), Layer(origin="", values=own)]
     errors = [
         finding
-        for finding in lint.check(layers, chart).errors
+        for finding in lint.check(layers, facts.chart, facts=facts).errors
         if finding.key and get(own, split(finding.key), _MISSING) is not _MISSING
     ]
     ignored = [finding for finding in errors if finding.lost or finding.code == "CV301"]
     if ignored:
-        raise _ignored_error(ignored, lint.translate(own, chart.version, facts=lint.Facts(chart)), chart)
+        raise _ignored_error(ignored, lint.translate(own, facts.chart.version, facts=facts), facts.chart)
     for finding in errors:
         report.warn(f"`{finding.key}`: {finding.message}", hint="`ciliumctl values lint` says more")
 

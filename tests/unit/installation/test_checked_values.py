@@ -9,6 +9,7 @@ import pytest
 from ciliumctl.errors import LegacyValues
 from ciliumctl.installation.prepare import checked
 from ciliumctl.report import Event, Reporter, Warned
+from ciliumctl.values import lint
 from tests.unit.values.lint.charts import VALUES, chart
 
 WHICH = chart(values=VALUES + 'kubeProxyReplacement: "false"\n')
@@ -16,7 +17,7 @@ WHICH = chart(values=VALUES + 'kubeProxyReplacement: "false"\n')
 
 def told(own: dict[str, Any], below: dict[str, Any] | None = None) -> list[str]:
     events: list[Event] = []
-    checked(own, below or {}, WHICH, Reporter(events.append))
+    checked(own, below or {}, lint.Facts(WHICH), Reporter(events.append))
     return [event.text for event in events if isinstance(event, Warned)]
 
 
