@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from ciliumctl import charts, flavour, preflight
+from ciliumctl import charts, cni, flavour, preflight
 from ciliumctl.change import impact
 from ciliumctl.change.impact import Effect, Impact, Restart, ValueChange
 from ciliumctl.change.planning import Confirmation
@@ -17,9 +18,9 @@ from ciliumctl.change.rules import LEVELS, Level, worst
 from ciliumctl.change.target import Target
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import LegacyValues
-from ciliumctl.installation import Gate, Means, Wanted
+from ciliumctl.installation import Gate, Means
 from ciliumctl.installation.checking import tell
-from ciliumctl.installation.prepare import survey
+from ciliumctl.parallel import together
 from ciliumctl.preflight import CheckResult, Subject
 from ciliumctl.values import lint
 from ciliumctl.values.layers import Layer
@@ -109,8 +110,11 @@ def _checked(
 ) -> list[Outlook]:
     """Run the checks for the first step; for those after it only what says whether the cluster takes that version."""
     first = targets[0].before
-    wanted = Wanted(namespace=first.namespace, release=first.name, chart=charts.Request())
-    seen = survey(wanted, kube, means.report, gate.storage)
+    # The release is known, and that nobody else manages it: whoever asks has refused that.
+    with means.report.step("Looking at the cluster") as step:
+        facts, others = together(partial(flavour.look, kube), partial(cni.in_charge, kube))
+        kind = flavour.detect(facts).flavour
+        step.finish(f"context `{kube.context}`, {kind}")
     checked = []
     for number, (target, outlook) in enumerate(zip(targets, outlooks, strict=True)):
         subject = Subject(
@@ -119,11 +123,10 @@ def _checked(
             chart=target.chart,
             inputs=target.inputs,
             config=target.config,
-            facts=seen.facts,
-            flavour=flavour.detect(seen.facts).flavour,
+            facts=facts,
+            flavour=kind,
             existing=target.before,
-            owner=seen.owner,
-            others=seen.others,
+            others=others,
             storage=gate.storage,
             manifest=target.manifest,
         )
