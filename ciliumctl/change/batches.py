@@ -6,13 +6,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from ciliumctl.clients.kube import Manifest, labels_of, name_of
 from ciliumctl.errors import UsageError
 
 Order = Literal["workers-first", "control-plane-first", "name"]
-ORDERS: tuple[Order, ...] = get_args(Order)
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _SIZE = re.compile(r"(\d+)(%?)")
 

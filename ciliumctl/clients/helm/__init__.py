@@ -25,6 +25,7 @@ from ciliumctl.clients.helm.storage import (
     revision_of,
     unpack_chart,
 )
+from ciliumctl.defaults import HISTORY_MAX
 from ciliumctl.errors import HelmFailed, Missing
 from ciliumctl.wait import Deadline
 
@@ -165,7 +166,6 @@ class Helm:
         *,
         namespace: str,
         description: str = "",
-        history_max: int = 10,
         dry_run: bool = False,
         take_ownership: bool = False,
     ) -> Release:
@@ -173,7 +173,7 @@ class Helm:
 
         With `dry_run` nothing is changed: the answer is the release as it would be, rendered against the cluster.
         """
-        argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds()))}s", "--history-max", str(history_max)]
+        argv = [*inputs.arguments(), "--timeout", f"{max(1, int(self._seconds()))}s", "--history-max", str(HISTORY_MAX)]
         if description:
             argv += ["--description", description]
         if dry_run:
@@ -231,15 +231,13 @@ class Helm:
         merged: dict[str, Any] = json.loads(text.split("values: ", 1)[1])
         return merged
 
-    def rollback(
-        self, name: str, revision: int, *, namespace: str, history_max: int = 10, force_conflicts: bool = False
-    ) -> None:
+    def rollback(self, name: str, revision: int, *, namespace: str, force_conflicts: bool = False) -> None:
         """Go back to a revision, as a new one, without waiting for its pods. Works on a pending release too.
 
         `force_conflicts` takes fields back that somebody else set; Helm 3 does not know of such, and has no flag.
         """
         argv = ["rollback", name, str(revision), "--namespace", namespace]
-        argv += ["--timeout", f"{max(1, int(self._seconds()))}s", "--history-max", str(history_max)]
+        argv += ["--timeout", f"{max(1, int(self._seconds()))}s", "--history-max", str(HISTORY_MAX)]
         if force_conflicts and self.version().split(".")[0] != "3":
             argv.append("--force-conflicts")
         self._run(lambda command: command.run(argv))

@@ -31,7 +31,6 @@ class _Place:
     key: Any
     value: Any
     parent: Any
-    grandparent: Any
 
 
 class Text:
@@ -60,8 +59,7 @@ class Text:
     # Looking
 
     def _find(self, path: Path) -> _Place:
-        node, parent = self._root, None
-        place = None
+        node, place = self._root, None
         for name in path:
             if not isinstance(node, yaml.MappingNode):
                 raise Stuck
@@ -69,8 +67,8 @@ class Text:
             if len(pairs) != 1:
                 # Not there by itself (a merge key brought it), or twice.
                 raise Stuck
-            place = _Place(pairs[0][0], pairs[0][1], node, parent)
-            parent, node = node, pairs[0][1]
+            place = _Place(pairs[0][0], pairs[0][1], node)
+            node = pairs[0][1]
             if self._offset(node.start_mark) < self._offset(place.key.start_mark):
                 # An alias: its value stands elsewhere, and others may want it.
                 raise Stuck
