@@ -53,7 +53,7 @@ def forgiven() -> Iterator[None]:
     """Make standard error forgiving for the block; one that was closed from the start goes nowhere."""
     before: TextIO | None = sys.stderr
     # Left open: a file that is opened later must not get number 2, which the programs we start write to.
-    stream = Path(os.devnull).open("w", encoding="utf-8") if before is None else before  # noqa: SIM115
+    stream = Path(os.devnull).open("w", encoding="utf-8") if before is None else before  # noqa: SIM115 - see above
     sys.stderr = cast("TextIO", Forgiving(stream))
     try:
         yield

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -206,7 +207,7 @@ def _finish(work: _Work) -> None:
         if revision.status == "deployed":
             work.do(
                 f"Marking revision {revision.revision} superseded",
-                lambda revision=revision: work.restate(revision, "superseded", _described(revision)),  # type: ignore[misc]
+                partial(work.restate, revision, "superseded", _described(revision)),
             )
     newest = found.newest
     text = _with_mark(f"ciliumctl {__version__} recover: all of it was applied", found.pause)

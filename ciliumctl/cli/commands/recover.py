@@ -30,6 +30,7 @@ from ciliumctl.cli.output import Writer, wants_color
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
     from ciliumctl.recovery import Proposal, Recovered
+    from ciliumctl.recovery.proposal import Wish
 
 KIND = "Recovery"
 _WORDS = {
@@ -70,7 +71,8 @@ def command(
     with session.report.step("Looking at the release"):
         found = recovery.look(session.kube, where, time.time())
     recovery.refuse_if_at_work(found, abandoned=abandoned)
-    ahead = recovery.propose(found, session.kube.context, {None: "", True: "forward", False: "back"}[forward])  # type: ignore[arg-type]
+    wishes: dict[bool | None, Wish] = {None: "", True: "forward", False: "back"}
+    ahead = recovery.propose(found, session.kube.context, wishes[forward])
     if dry_run or ahead.action == "none":
         session.finish(ahead, show_preview)
     if ahead.action == "uninstall":
