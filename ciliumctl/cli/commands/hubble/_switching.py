@@ -11,24 +11,26 @@ from ciliumctl.cli.output import Writer
 from ciliumctl.cli.session import Session
 
 if TYPE_CHECKING:
-    from ciliumctl.hubble import Changed
+    from ciliumctl.hubble.switching import Changed
 
 
 def switch(session: Session, wanted: Mapping[str, bool], command: str, *, wait: bool) -> None:
     """Do it and end."""
-    from ciliumctl import hubble, status
+    from ciliumctl import change, status
+    from ciliumctl.hubble import switching
 
     session.allow()
     deadline = session.deadline(300.0)
-    how = hubble.How(
+    how = change.How(
         helm=session.helm,
         holder=session.holder(command),
         where=_installing.where(session),
         deadline=deadline,
         report=session.report,
+        operation=command,
         wait=wait,
     )
-    result = hubble.switch(session.kube, how, wanted)
+    result = switching.switch(session.kube, how, wanted)
     late = status.unhealthy(result.status, deadline) if result.status is not None else None
     if late is not None:
         session.fail(late, result, render)

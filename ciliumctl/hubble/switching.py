@@ -1,4 +1,4 @@
-"""Hubble: switch its parts on and off through the installed chart's values, and reach them from here."""
+"""Switch Hubble's parts on and off through the installed chart's values."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ciliumctl import change, lock, services, status
-from ciliumctl.clients.helm import Helm, Inputs, Release
-from ciliumctl.clients.kube import Kube, PodPort
-from ciliumctl.errors import NotFound, Refused
-from ciliumctl.report import Reporter
+from ciliumctl import change, status
+from ciliumctl.clients.helm import Inputs, Release
+from ciliumctl.clients.kube import Kube
+from ciliumctl.errors import Refused
 from ciliumctl.values.paths import get, merge
-from ciliumctl.wait import Deadline
 
-RELAY, UI = "hubble-relay", "hubble-ui"
 #: The parts that can be switched, with the value that does it.
 PARTS: dict[str, tuple[str, ...]] = {
     "hubble": ("hubble", "enabled"),
@@ -44,42 +41,13 @@ class Changed:
         return self.status is None or self.status.ok
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubbleStatus:
-    """Hubble's parts as they are."""
-
-    kind: ClassVar[str] = "HubbleStatus"
-
-    server: bool
-    relay: status.Component
-    ui: status.Component
-    problems: tuple[status.Problem, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether what is on is well."""
-        return not any(problem.severity == "error" for problem in self.problems)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class How:
-    """How to change the release."""
-
-    helm: Helm
-    holder: lock.Holder
-    where: status.Where
-    deadline: Deadline
-    report: Reporter
-    wait: bool = True
-
-
 def states(found: Release) -> dict[str, bool]:
     """Which parts the release's values switch on."""
     values = merge(found.defaults, found.config)
     return {part: get(values, path, default=False) is True for part, path in PARTS.items()}
 
 
-def switch(kube: Kube, how: How, wanted: Mapping[str, bool]) -> Changed:
+def switch(kube: Kube, how: change.How, wanted: Mapping[str, bool]) -> Changed:
     """Switch the named parts, and no others; wait for the rollout as `status` does.
 
     The relay needs Hubble and the UI the relay: what is needed is switched on too, what needs it off.
@@ -98,21 +66,9 @@ def switch(kube: Kube, how: How, wanted: Mapping[str, bool]) -> Changed:
         chart = change.stored_chart(found, Path(scratch))
         with how.report.step("Rendering the change"):
             target = change.aim(found, chart, Inputs(generated=merge(found.config, changes)), how.helm)
-        made = change.perform(kube, target, _means(how))
+        made = change.perform(kube, target, how)
     result = _result("changed", made.revision, goal)
     return replace(result, status=made.status)
-
-
-def _means(how: How) -> change.How:
-    return change.How(
-        helm=how.helm,
-        holder=how.holder,
-        where=how.where,
-        deadline=how.deadline,
-        report=how.report,
-        operation=how.holder.command.removeprefix("ciliumctl "),
-        wait=how.wait,
-    )
 
 
 def _with_needs(now: Mapping[str, bool], wanted: Mapping[str, bool]) -> dict[str, bool]:
@@ -139,33 +95,3 @@ def _nested(path: tuple[str, ...], *, value: bool) -> dict[str, Any]:
 
 def _result(outcome: Literal["changed", "unchanged"], revision: int, goal: Mapping[str, bool]) -> Changed:
     return Changed(outcome=outcome, revision=revision, hubble=goal["hubble"], relay=goal["relay"], ui=goal["ui"])
-
-
-def look(kube: Kube, where: status.Where) -> HubbleStatus:
-    """Hubble's part of the status."""
-    found = status.look(kube, where)
-    parts = {component.name: component for component in found.components}
-    mine = {"hubble relay", "hubble ui"} | (set() if found.installed else {"agent"})
-    return HubbleStatus(
-        server=found.features.get("hubble") == "on",
-        relay=parts["hubble relay"],
-        ui=parts["hubble ui"],
-        problems=tuple(problem for problem in found.problems if problem.component in mine),
-    )
-
-
-def relay_target(kube: Kube, namespace: str) -> PodPort:
-    """A ready relay pod. Raises `NotFound` with the command that switches the relay on."""
-    return _target(kube, namespace, RELAY, "`ciliumctl hubble enable`")
-
-
-def ui_target(kube: Kube, namespace: str) -> PodPort:
-    """A ready UI pod. Raises `NotFound` with the command that switches the UI on."""
-    return _target(kube, namespace, UI, "`ciliumctl hubble enable --ui`")
-
-
-def _target(kube: Kube, namespace: str, service: str, command: str) -> PodPort:
-    try:
-        return services.target(kube, namespace, service)
-    except NotFound as error:
-        raise NotFound(error.message, hint=error.hint or f"switch it on: {command}") from error
