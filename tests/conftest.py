@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from tests.world.cluster import FakeCluster, fake_cluster
 from tests.world.helm import StubHelm
 from tests.world.run import Ran, quiet_environ, run
 
-# Timings are noisy on shared machines: a slow example is no failure.
-settings.register_profile("ciliumctl", deadline=None)
+# Timings are noisy on shared machines: a slow example is no failure. What decides about a change tries the same
+# examples each time; at a desk they are new ones with every run, and what they find becomes a test.
+settings.register_profile("ciliumctl", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("ciliumctl")
 
 

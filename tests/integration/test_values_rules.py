@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from ciliumctl import charts, defaults, templates, tools
@@ -511,7 +511,9 @@ MAPS: st.SearchStrategy[dict[str, Any]] = st.recursive(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+# An example is two processes: making it smaller would take minutes, and eight small ones are read as they are.
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.explicit, Phase.generate])
+@example([({"a": None}, {"a": None}, {}), ({"a": 1}, {"a": None}, {}), ({"a": {"b": None}}, {"a": {"b": None}}, {})])
 @given(st.lists(st.tuples(MAPS, MAPS, MAPS), min_size=8, max_size=8))
 def test_values_are_merged_as_helm_template_merges_them(examples: list[tuple[Any, Any, Any]]) -> None:
     # Each example is below a key of its own: one helm for eight of them.
@@ -526,7 +528,7 @@ def test_values_are_merged_as_helm_template_merges_them(examples: list[tuple[Any
 
 
 def without_nulls(chart_values: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's values over the chart's: a null takes a default away, and a map goes over a map."""
+    """The user's values over the chart's: a null takes a default away, unless that is null too; maps merge."""
     merged: dict[str, Any] = {}
     for key in {**chart_values, **user}:
         mine, theirs = user.get(key, _NOTHING), chart_values.get(key, _NOTHING)
@@ -534,7 +536,7 @@ def without_nulls(chart_values: Mapping[str, Any], user: Mapping[str, Any]) -> d
             merged[key] = without_nulls(theirs, mine)
         elif mine is _NOTHING:
             merged[key] = theirs
-        elif mine is not None or theirs is _NOTHING:
+        elif mine is not None or theirs in (None, _NOTHING):
             merged[key] = mine
     return merged
 
