@@ -46,7 +46,8 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Everything that can be tested on this machine: unit, commands, and the real control plane with real Helm."""
     _install(session, "dev")
-    session.run("pytest", *session.posargs)
+    # Two at a time, a file of tests staying together: much of the time goes into waiting for programs.
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session
