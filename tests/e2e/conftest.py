@@ -33,6 +33,8 @@ VERSION = "1.20.0"
 CHART = CHARTS / f"cilium-{VERSION}.tgz"
 #: Another name lets two people run these tests on one machine at a time.
 _NAME = os.environ.get("CILIUMCTL_E2E_NAME") or "e2e-test"
+#: A cluster that runs already, and stays: what one writes tests with. `python -m tests.cluster up --outside --name NAME`.
+_RUNNING = os.environ.get("CILIUMCTL_E2E_RUNNING", "")
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -51,6 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def machine_for_nodes() -> Iterator[None]:
     """This machine can run real nodes, and no other run has them; otherwise the tests are skipped with the reason."""
+    if _RUNNING:
+        yield
+        return
     try:
         machine.check()
     except Missing as error:
@@ -116,6 +121,9 @@ def cluster(machine_for_nodes: None) -> Iterator[Nodes]:
     del machine_for_nodes
     if not CHART.is_file():
         pytest.skip(f"Cilium's chart is not at `{CHART}`")
+    if _RUNNING:
+        yield from _attached(real.load(real.folder_of(_RUNNING)))
+        return
     # Not a folder of this run's: one that was killed left its files, by which the next one finds its processes.
     folder = real.folder_of(_NAME)
     running = up(_NAME, folder)
@@ -133,3 +141,13 @@ def cluster(machine_for_nodes: None) -> Iterator[Nodes]:
     # The pods are in control groups that every container on the machine shares.
     left = [*leftovers.traces(_NAME, folder), *(str(group) for group in groups if group.exists())]
     assert left == []
+
+
+def _attached(running: real.Cluster) -> Iterator[Nodes]:
+    """The nodes of a cluster that is there before and after; Cilium is installed when it is not."""
+    enforcer = Enforcer.start(running)
+    nodes = Nodes(cluster=running, enforcer=enforcer, environ=environ_for(running))
+    ran = nodes.run("install", "--chart", str(CHART), "-f", str(VALUES), "--wait")
+    assert ran.code == 0, ran.err
+    yield nodes
+    enforcer.freeze()
