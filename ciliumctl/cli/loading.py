@@ -35,10 +35,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "rollback",
         "recover",
         "uninstall",
-        "hubble",
+        "migrate",
         "values",
     ),
     "Look": ("status", "preflight", "history", "connectivity", "sysdump", "detect", "preset", "version", "config"),
+    "See and find out": ("hubble", "demo", "logs", "debug", "capture", "policy", "monitoring", "metrics", "cni"),
     "This machine": ("tools", "lab", "ci", "completion"),
 }
 
