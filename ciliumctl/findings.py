@@ -13,12 +13,15 @@ from ciliumctl.errors import CiliumctlError
 from ciliumctl.reports import Case, Suite
 
 Severity = Literal["error", "warning", "info"]
+#: The mildest severity that ends a command with 1.
 FailOn = Literal["error", "warning", "info", "none"]
 
 #: From mild to grave.
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
-#: What stands for standard input where a file's name is meant.
+#: What stands for standard input where a file's name is meant: as it is typed.
 STDIN = "-"
+#: Places that are no files: standard input, and the flags that set a value.
+_NO_FILES = (STDIN, "<stdin>")
 PAGE = "https://ciliumctl.readthedocs.io/"
 _LEVELS: Mapping[Severity, sarif.Level] = {"error": "error", "warning": "warning", "info": "note"}
 
@@ -76,15 +79,25 @@ def summary(found: Sequence[Finding]) -> str:
 
 
 def suites(
-    found: Sequence[Finding], files: Sequence[str], fail_on: FailOn, *, subject: str, good: str
+    found: Sequence[Finding],
+    files: Sequence[str],
+    fail_on: FailOn,
+    *,
+    subject: str,
+    good: str,
+    properties: Mapping[str, str] | None = None,
 ) -> tuple[Suite, ...]:
-    """A suite for each file: each finding a case, and one that passes, saying `good`, where there is none."""
+    """A suite for each file: each finding a case, and one that passes, saying `good`, where there is none.
+
+    `subject` is what is checked, in one word; `properties` are told of each suite.
+    """
     places = [*files, *sorted({finding.file for finding in found} - set(files))]
     return tuple(
         Suite(
             name=place or subject,
             cases=tuple(_case(finding, fail_on) for finding in found if finding.file == place)
             or (Case(name=subject, about=good, outcome="passed", file=_file(place)),),
+            properties=properties or {},
         )
         for place in places
     )
@@ -148,7 +161,7 @@ def as_sarif(
 
 
 def _file(place: str) -> str:
-    return "" if place == STDIN else place
+    return "" if place.startswith(_NO_FILES) else place
 
 
 def _sentence(finding: Finding) -> str:
