@@ -163,6 +163,11 @@ class Kube:
         return self._transport.context.cluster_name
 
     @property
+    def namespace(self) -> str:
+        """The namespace of the context, `default` without one: where kubectl looks for what names none."""
+        return self._transport.context.namespace
+
+    @property
     def user(self) -> str:
         """Whom we act as: the user that is impersonated, else the kubeconfig's name for ours; empty inside a pod."""
         return self._transport.context.as_user or self._transport.context.user_name
@@ -403,14 +408,20 @@ class Kube:
         namespace: str = "",
         *,
         subresource: str = "",
+        strategic: bool = False,
+        dry_run: bool = False,
     ) -> Manifest:
-        """Merge `patch` into an object (RFC 7386: null deletes a key)."""
+        """Merge `patch` into an object (RFC 7386: null deletes a key); with `dry_run` only learn what it would become.
+
+        `strategic` merges as kubectl does by default: an entry is added to a list whose entries have names, where
+        RFC 7386 would put the list in the other's place.
+        """
         body: Manifest = self._transport.request(
             "PATCH",
             resource.path(namespace=namespace, name=name, subresource=subresource),
-            query={"fieldManager": FIELD_MANAGER},
+            query={"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {}),
             body=patch,
-            content_type="application/merge-patch+json",
+            content_type=f"application/{'strategic-merge' if strategic else 'merge'}-patch+json",
         ).json()
         return body
 
