@@ -74,7 +74,7 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         NotFound: a pod that `scope` names does not exist.
         Forbidden: this user may not read one of the kinds.
     """
-    (config, namespaces, nodes), (written, servers, groups, others) = together(
+    (config, namespaces, nodes), (written, servers, ranges, others) = together(
         lambda: together(
             lambda: _config(kube, namespace),
             lambda: {name_of(one): labels_of(one) for one in kube.objects(NAMESPACES, metadata_only=True)},
@@ -83,7 +83,7 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         lambda: together(
             lambda: policies(kube),
             lambda: _api_servers(kube),
-            lambda: _groups(kube),
+            lambda: groups(kube),
             lambda: _others(kube),
         ),
     )
@@ -99,7 +99,7 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         pods={(pod.namespace, pod.name): _on_node(pod, nodes) for pod in found},
         nodes=nodes,
         services=services,
-        groups=groups,
+        groups=ranges,
         api_servers=frozenset(servers),
         refused=refused,
         skipped=others,
@@ -164,7 +164,8 @@ def _addresses(endpoints: Manifest) -> list[str]:
     return [str(address) for entry in entries for address in entry.get("addresses") or ()]
 
 
-def _groups(kube: Kube) -> dict[str, tuple[dict[str, str], tuple[str, ...]]]:
+def groups(kube: Kube) -> dict[str, tuple[dict[str, str], tuple[str, ...]]]:
+    """The ranges of each CiliumCIDRGroup, and its labels. One request, two on clusters that have none or old ones."""
     for resource in (CIDR_GROUPS, _OLD_CIDR_GROUPS):
         try:
             found = list(kube.objects(resource))

@@ -122,7 +122,7 @@ def _entity(name: str, peer: Party) -> str | None:
             return ""
         case "world":
             return _yes(any(label in peer.labels for label in _WORLD))
-        case "cluster" | "clustermesh":
+        case "cluster" | "cluster-mesh":
             return _yes(peer.kind == "pod" or any(f"reserved:{one}" in peer.labels for one in _INSIDE))
         case "world-ipv4" | "world-ipv6" if "reserved:world" in peer.labels and not peer.addresses:
             return f"which addresses `{peer.name}` has is not known"

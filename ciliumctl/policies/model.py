@@ -25,7 +25,7 @@ ENTITIES = (
     "world-ipv4",
     "world-ipv6",
     "cluster",
-    "clustermesh",
+    "cluster-mesh",
     "host",
     "remote-node",
     "kube-apiserver",

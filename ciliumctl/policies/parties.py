@@ -13,7 +13,7 @@ from ciliumctl.policies.model import ENTITIES, Mode, Party, Service, Settings, S
 ACCOUNT = "io.cilium.k8s.policy.serviceaccount"
 CLUSTER = "io.cilium.k8s.policy.cluster"
 #: What one cannot be on the other end of a connection as: they stand for several at once.
-_SEVERAL = {"all", "cluster", "clustermesh", "none"}
+_SEVERAL = {"all", "cluster", "cluster-mesh", "none"}
 ALONE = tuple(name for name in ENTITIES if name not in _SEVERAL)
 
 

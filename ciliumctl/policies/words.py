@@ -14,7 +14,7 @@ _ENTITIES = {
     "world-ipv4": "every IPv4 address outside of the cluster",
     "world-ipv6": "every IPv6 address outside of the cluster",
     "cluster": "everything in the cluster",
-    "clustermesh": "everything in the cluster mesh",
+    "cluster-mesh": "everything in the cluster mesh",
     "host": "the pod's own node",
     "remote-node": "other nodes",
     "kube-apiserver": "the API server",
