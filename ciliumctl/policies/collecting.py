@@ -33,6 +33,8 @@ CIDR_GROUPS = Resource("cilium.io", "v2", "ciliumcidrgroups", namespaced=False)
 #: Until 1.18 they were only here.
 _OLD_CIDR_GROUPS = Resource("cilium.io", "v2alpha1", "ciliumcidrgroups", namespaced=False)
 CONFIG = "cilium-config"
+#: Pods whose network is their own: no policy of pods is for the others. Those that have ended are none.
+WITH_A_NETWORK = "spec.hostNetwork=false,status.phase!=Succeeded,status.phase!=Failed"
 #: Kinds that decide beside ours, and that nothing here understands (network-policy-api).
 _OTHERS = {
     ("policy.networking.k8s.io", "adminnetworkpolicies"): "AdminNetworkPolicy",

@@ -18,7 +18,7 @@ def main() -> None:
     crd = yaml_files.load(Path(sys.argv[1]))
     text = yaml_files.dump(shapes.of_crd(crd))
     header = "# The fields of `spec` in Cilium 1.20's policies, by docs/generating/policy_fields.py. See shapes.py.\n"
-    templates.path("policies/schemas/CiliumNetworkPolicy.yaml").write_text(header + text)
+    templates.path("policies/lint/schemas/CiliumNetworkPolicy.yaml").write_text(header + text)
 
 
 if __name__ == "__main__":

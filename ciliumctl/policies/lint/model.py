@@ -23,8 +23,8 @@ class Code:
 
 @cache
 def codes() -> dict[str, Code]:
-    """Every kind of finding: `templates/policies/codes.yaml`."""
-    return {entry["code"]: Code(**entry) for entry in templates.load("policies/codes.yaml")}
+    """Every kind of finding: `templates/policies/lint/codes.yaml`."""
+    return {entry["code"]: Code(**entry) for entry in templates.load("policies/lint/codes.yaml")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

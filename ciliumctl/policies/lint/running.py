@@ -113,7 +113,7 @@ def around(kube: Kube, namespace: str) -> Surroundings:
             lambda: frozenset((namespace_of(one), name_of(one)) for one in kube.objects(SERVICES, metadata_only=True)),
         ),
         lambda: at_once(
-            lambda: list(kube.objects(PODS, fields=_WITH_A_NETWORK, metadata_only=True)),
+            lambda: list(kube.objects(PODS, fields=collecting.WITH_A_NETWORK, metadata_only=True)),
             lambda: frozenset(collecting.groups(kube)),
             lambda: kube.find(CONFIG_MAPS, collecting.CONFIG, namespace),
             lambda: collecting.policies(kube),
@@ -135,10 +135,6 @@ def around(kube: Kube, namespace: str) -> Surroundings:
         settings=parties.settings_of(dig(config, "data", default={})) if config is not None else None,
         refused=refused,
     )
-
-
-#: Pods whose network is their own: no policy is for the others. Those that have ended are none.
-_WITH_A_NETWORK = "spec.hostNetwork=false,status.phase!=Succeeded,status.phase!=Failed"
 
 
 def shape(kube: Kube) -> shapes.Shape:

@@ -1,4 +1,4 @@
-"""Which fields a policy may have: from a CRD's schema, or kept in `templates/policies/schemas/`.
+"""Which fields a policy may have: from a CRD's schema, or kept in `templates/policies/lint/schemas/`.
 
 A shape is the short form of a schema: a map of fields, a list of one shape, `{"*": shape}` for a map of any keys, or a
 word for a value: `text`, `number`, `yes-or-no`, `number-or-text`, `any`, or `one of A, B`.
@@ -36,7 +36,7 @@ def of_schema(schema: Mapping[str, Any]) -> Shape:
 def kept(kind: str) -> Shape:
     """The shape of a kind's `spec` that comes with the program: of Cilium 1.20, and of Kubernetes 1.34."""
     name = "NetworkPolicy" if kind == "NetworkPolicy" else "CiliumNetworkPolicy"
-    return templates.load(f"policies/schemas/{name}.yaml")
+    return templates.load(f"policies/lint/schemas/{name}.yaml")
 
 
 def of_crd(crd: Mapping[str, Any]) -> Shape | None:
