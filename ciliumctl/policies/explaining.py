@@ -234,7 +234,7 @@ def _agent(kube: Kube, namespace: str, subject: Party, isolation: Sequence[Isola
     """What `cilium-dbg endpoint get` says. Objects tell what should be; this is what is."""
     try:
         agent = agents.on(kube, namespace, subject.node)
-        said = agents.ask_json(kube, agent, ["endpoint", "get", f"pod-name:{subject.namespace}:{subject.name}"])
+        said = agents.ask_json(kube, agent, ["endpoint", "get", _called(subject)])
     except CiliumctlError as error:
         return Agent(problem=error.message)
     entry: Any = said[0] if isinstance(said, list) and said else said
@@ -245,6 +245,12 @@ def _agent(kube: Kube, namespace: str, subject: Party, isolation: Sequence[Isola
     wanted |= {rule.direction for spec in selecting(state, subject) for rule in spec.rules}
     having = _DIRECTIONS.get(enforcing.removeprefix("audit-"), set())
     return Agent(enforcing=enforcing, agrees=having == wanted)
+
+
+def _called(pod: Party) -> str:
+    """A pod's endpoint as agents of all versions find it (pkg/endpoint/id/id.go)."""
+    address = pod.addresses[0] if pod.addresses else ""
+    return f"ipv6:{address}" if ":" in address else f"ipv4:{address}"
 
 
 _DIRECTIONS: Mapping[str, set[Direction]] = {
