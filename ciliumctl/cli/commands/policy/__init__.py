@@ -1,0 +1,1 @@
+"""See, write, check and try network policies: Kubernetes' and Cilium's."""

@@ -1,0 +1,218 @@
+"""Policy audit mode: endpoints that say what they would drop, and let it through.
+
+It is a switch of each endpoint in its agent (`cilium-dbg endpoint config ID PolicyAuditMode=Enabled`), and gone with
+the pod, or with a restart of the agent. The switch for all is the Helm value `policyAuditMode`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+from ciliumctl import agents
+from ciliumctl.clients.kube import CONFIG_MAPS, Kube, dig
+from ciliumctl.errors import CiliumctlError, NotFound, Partial
+from ciliumctl.parallel import gather
+from ciliumctl.policies import collecting
+from ciliumctl.status.facts import AGENT_CONTAINER
+
+_OPTION = "PolicyAuditMode"
+#: Of what was let through: the newest of each endpoint.
+_LAST = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """Traffic that a policy would have dropped, and how often it was seen."""
+
+    direction: str
+    source: str
+    destination: str
+    port: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A pod's endpoint in its agent. `audit` is its switch; `passed` what it let through, or `unseen` why not."""
+
+    namespace: str
+    pod: str
+    node: str
+    id: int
+    audit: bool
+    enforcing: str = ""
+    passed: tuple[Passed, ...] = ()
+    unseen: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """Endpoints and their switches. `everywhere` is that of all of them; `failed` are nodes, with the reason."""
+
+    kind: ClassVar[str] = "PolicyAudit"
+
+    everywhere: bool
+    endpoints: tuple[Endpoint, ...]
+    changed: tuple[str, ...] = ()
+    failed: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        """Always: what failed is an error beside it."""
+        return True
+
+    @property
+    def names(self) -> list[str]:
+        """For `-o name`: the pods in audit mode."""
+        return [f"pod/{one.namespace}/{one.pod}" for one in self.endpoints if one.audit]
+
+
+def status(kube: Kube, namespace: str, nodes: Iterable[str] = ()) -> Audit:
+    """The switches of all endpoints, or of those on some nodes. Two requests, and one exec a node.
+
+    `namespace` is Cilium's.
+    """
+    found = agents.find(kube, namespace, nodes=tuple(nodes))
+    answers = gather([partial(_endpoints, kube, agent) for agent in found], limit=agents.AT_ONCE)
+    listed: list[Endpoint] = []
+    failed: dict[str, str] = {}
+    for agent, answer in zip(found, answers, strict=True):
+        if isinstance(answer, CiliumctlError):
+            failed[agent.node] = answer.message
+        elif isinstance(answer, Exception):
+            raise answer
+        else:
+            listed += answer
+    config = kube.find(CONFIG_MAPS, collecting.CONFIG, namespace)
+    everywhere = dig(config, "data", "policy-audit-mode", default="false") == "true"
+    return Audit(everywhere=everywhere, endpoints=tuple(listed), failed=failed)
+
+
+def _endpoints(kube: Kube, agent: agents.Agent) -> list[Endpoint]:
+    found: list[dict[str, Any]] = agents.ask_json(kube, agent, ["endpoint", "list"])
+    return [one for entry in found if (one := _endpoint(entry, agent.node)) is not None]
+
+
+def _endpoint(entry: Mapping[str, Any], node: str) -> Endpoint | None:
+    """One of `cilium-dbg endpoint list`; `None` for what is no pod (the node itself, the health check)."""
+    identifiers: Mapping[str, Any] = dig(entry, "status", "external-identifiers", default={})
+    place, name = str(identifiers.get("k8s-namespace", "")), str(identifiers.get("k8s-pod-name", ""))
+    if not place or not name:
+        return None
+    switch = str(dig(entry, "status", "realized", "options", _OPTION) or dig(entry, "spec", "options", _OPTION) or "")
+    return Endpoint(
+        namespace=place,
+        pod=name,
+        node=node,
+        id=int(entry.get("id", 0)),
+        audit=switch == "Enabled",
+        enforcing=dig(entry, "status", "policy", "realized", "policy-enabled", default=""),
+    )
+
+
+def chosen(found: Audit, pods: Sequence[tuple[str, str]]) -> tuple[Endpoint, ...]:
+    """The endpoints of pods (namespace, name). Raises `NotFound` for one that has none."""
+    by_pod = {(one.namespace, one.pod): one for one in found.endpoints}
+    for place, name in pods:
+        if (place, name) not in by_pod:
+            said = "; ".join(f"{node}: {why}" for node, why in found.failed.items())
+            raise NotFound(
+                f"no agent has an endpoint for pod `{place}/{name}`",
+                hint="`ciliumctl status` shows which agents answer",
+                detail=said,
+            )
+    return tuple(by_pod[pod] for pod in pods)
+
+
+def switch(kube: Kube, namespace: str, wanted: Sequence[Endpoint], *, on: bool) -> Audit:
+    """Switch endpoints; those that are so already stay. One exec each, and one request for the agents.
+
+    Raises:
+        Partial: some could not be switched; the result says which.
+    """
+    todo = [one for one in wanted if one.audit != on]
+    found = (
+        {agent.node: agent for agent in agents.find(kube, namespace, nodes={one.node for one in todo})} if todo else {}
+    )
+    word = f"{_OPTION}={'Enabled' if on else 'Disabled'}"
+    calls: list[Callable[[], str]] = [
+        partial(agents.ask, kube, found[one.node], ["endpoint", "config", str(one.id), word])
+        for one in todo
+        if one.node in found
+    ]
+    asked = [one for one in todo if one.node in found]
+    failed = {one.node: "no agent runs there now" for one in todo if one.node not in found}
+    changed: list[str] = []
+    for one, answer in zip(asked, gather(calls, limit=agents.AT_ONCE), strict=True):
+        if isinstance(answer, CiliumctlError):
+            failed[one.node] = answer.message
+        elif isinstance(answer, Exception):
+            raise answer
+        else:
+            changed.append(f"{one.namespace}/{one.pod}")
+    now = tuple(replace(one, audit=on) if f"{one.namespace}/{one.pod}" in changed else one for one in wanted)
+    result = Audit(everywhere=False, endpoints=now, changed=tuple(changed), failed=failed)
+    if failed:
+        raise partial_error(result)
+    return result
+
+
+def partial_error(result: Audit) -> Partial:
+    """What to say of a result of which some nodes are missing."""
+    said = "; ".join(f"{node}: {why}" for node, why in sorted(result.failed.items()))
+    error = Partial(f"some agents did not answer: {said}", hint="`ciliumctl status` shows the agents")
+    error.result = result
+    return error
+
+
+def watched(kube: Kube, namespace: str, endpoint: Endpoint) -> Endpoint:
+    """The endpoint with what it let through that its policies would have dropped, as Hubble saw it.
+
+    One exec, one request. `unseen` says why Hubble does not tell.
+    """
+    words = ["hubble", "observe", "--verdict", "AUDIT", "--last", str(_LAST), "-o", "jsonpb"]
+    words += ["--pod", f"{endpoint.namespace}/{endpoint.pod}"]
+    try:
+        agent = agents.on(kube, namespace, endpoint.node)
+        ran = kube.exec(agent.namespace, agent.pod, words, container=AGENT_CONTAINER, timeout=agents.PATIENCE)
+    except CiliumctlError as error:
+        return replace(endpoint, unseen=error.message)
+    if ran.code:
+        said = ran.stderr.decode("utf-8", "replace").strip().splitlines()
+        return replace(endpoint, unseen=said[-1] if said else f"`hubble observe` ended with {ran.code}")
+    return replace(endpoint, passed=_passed(ran.stdout.decode("utf-8", "replace")))
+
+
+def _passed(lines: str) -> tuple[Passed, ...]:
+    counted: Counter[tuple[str, str, str, str]] = Counter()
+    for line in lines.splitlines():
+        try:
+            flow = json.loads(line).get("flow") or {}
+        except ValueError:
+            continue
+        counted[_seen(flow)] += 1
+    return tuple(
+        Passed(direction=direction, source=source, destination=destination, port=port, count=count)
+        for (direction, source, destination, port), count in counted.most_common()
+    )
+
+
+def _seen(flow: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    layer: Mapping[str, Any] = dig(flow, "l4", default={})
+    protocol = next(iter(layer), "")
+    body: Mapping[str, Any] = dig(layer, protocol, default={})
+    port = f"{protocol}/{body['destination_port']}" if "destination_port" in body else str(protocol)
+    direction = str(flow.get("traffic_direction", "")).lower()
+    return direction, _end(flow, "source"), _end(flow, "destination"), port
+
+
+def _end(flow: Mapping[str, Any], side: str) -> str:
+    end: Mapping[str, Any] = dig(flow, side, default={})
+    if end.get("pod_name"):
+        return f"{end.get('namespace', '')}/{end['pod_name']}"
+    return str(dig(flow, "IP", side) or "?")

@@ -1,0 +1,240 @@
+"""Try assertions: find the pods, put a guest beside each source, ask, compare with what policies say."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from ipaddress import ip_address
+
+from ciliumctl import agents, guests
+from ciliumctl.clients.kube import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    PODS,
+    SERVICES,
+    ExecResult,
+    Kube,
+    Manifest,
+    Resource,
+    dig,
+    name_of,
+)
+from ciliumctl.errors import CiliumctlError, NotFound
+from ciliumctl.guests import How
+from ciliumctl.parallel import gather
+from ciliumctl.policies import collecting, parties
+from ciliumctl.policies.evaluating import passage
+from ciliumctl.policies.model import Party, State
+from ciliumctl.policies.trying import judging, probing
+from ciliumctl.policies.trying.assertions import Assertion, End
+from ciliumctl.policies.trying.result import PolicyTest, Tried, planned
+from ciliumctl.report import Reporter
+from ciliumctl.status.facts import AGENT_CONTAINER
+
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
+_WORKLOADS = {"deployment": DEPLOYMENTS, "statefulset": STATEFUL_SETS, "daemonset": DAEMON_SETS}
+# Sources that are asked at once: each has a guest of its own.
+_AT_ONCE = 8
+# Hubble has a drop a moment after it happened.
+_SINCE = "2m"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is tried.
+
+    Attributes:
+        namespace: Cilium's.
+        own_tools: Run in the pods' own containers, which must have bash, and curl for HTTP, instead of a guest.
+    """
+
+    file: str
+    assertions: tuple[Assertion, ...]
+    namespace: str
+    how: How
+    own_tools: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """An assertion with the pods that it is about: `address` is where it goes, `target` who that is."""
+
+    assertion: Assertion
+    source: Party
+    target: Party
+    address: str
+    port: int
+
+
+def rehearse(wanted: Wanted) -> PolicyTest:
+    """Only what would be tried. Asks nobody."""
+    return PolicyTest(file=wanted.file, tried=tuple(planned(one) for one in wanted.assertions), dry_run=True)
+
+
+def run(kube: Kube, wanted: Wanted, report: Reporter) -> PolicyTest:
+    """Try all of them: the sources at the same time, each one's assertions after one another.
+
+    Ten requests for what policies say, up to two for each end, a guest for each source (three requests and its start),
+    one exec for each attempt. Guests end with it; a container beside others stays in its pod's `spec`, ended.
+
+    Raises:
+        NotFound: a pod, a workload or a service does not exist, or has no pod that runs.
+    """
+    with report.step("Reading policies and pods"):
+        state = collecting.read(kube, wanted.namespace).state
+        cases = [_case(kube, state, one) for one in wanted.assertions]
+    by_source: dict[tuple[str, str], list[_Case]] = {}
+    for case in cases:
+        by_source.setdefault((case.source.namespace, case.source.name), []).append(case)
+    with report.step(f"Trying {len(cases)} connections from {len(by_source)} pods"):
+        calls = [partial(_from_one, kube, state, wanted, mine, report) for mine in by_source.values()]
+        done: dict[str, Tried] = {}
+        for mine, answer in zip(by_source.values(), gather(calls, limit=_AT_ONCE), strict=True):
+            if isinstance(answer, CiliumctlError):
+                done |= {one.assertion.name: _broken(one.assertion, answer) for one in mine}
+            elif isinstance(answer, Exception):
+                raise answer
+            else:
+                done |= {one.name: one for one in answer}
+    return PolicyTest(file=wanted.file, tried=tuple(done[one.name] for one in wanted.assertions))
+
+
+def _broken(assertion: Assertion, error: CiliumctlError) -> Tried:
+    return replace(planned(assertion), outcome="error", why=error.message)
+
+
+def _from_one(kube: Kube, state: State, wanted: Wanted, cases: Sequence[_Case], report: Reporter) -> list[Tried]:
+    """The assertions of one source."""
+    source = cases[0].source
+    with ExitStack() as held:
+        container = ""
+        if not wanted.own_tools:
+            guest = guests.beside(kube, source.namespace, source.name, wanted.how, report)
+            held.enter_context(guests.stay(kube, guest, report))
+            container = guest.container
+
+        def execute(words: list[str], seconds: float) -> ExecResult:
+            return kube.exec(source.namespace, source.name, words, container=container, timeout=seconds)
+
+        return [_try(kube, state, wanted, case, execute) for case in cases]
+
+
+def _try(kube: Kube, state: State, wanted: Wanted, case: _Case, execute: probing.Run) -> Tried:
+    assertion, started = case.assertion, time.monotonic()
+    said = passage(state, case.source, case.target, port=case.port, protocol=assertion.protocol)
+    asked = replace(assertion, port=assertion.port)
+    outcome, why, seen, dropped = "error", "", "", None
+    for _attempt in range(assertion.attempts):
+        try:
+            found = probing.probe(execute, asked, case.address)
+            dropped = _drops(kube, wanted.namespace, case) if assertion.reason and not found.through else None
+        except CiliumctlError as error:
+            outcome, why = "error", error.message
+            continue
+        seen = found.said
+        outcome, why = judging.verdict(assertion, found, said, dropped)
+        if outcome == "passed":
+            break
+    return Tried(
+        name=assertion.name,
+        asked=assertion.asked,
+        expected=assertion.expect,
+        outcome=outcome,  # type: ignore[arg-type]  # one of the words that `verdict` gives
+        seen=seen,
+        policies=said.answer,
+        why=why,
+        rule=judging.rule_of(said),
+        dropped=dropped or (),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _drops(kube: Kube, namespace: str, case: _Case) -> tuple[str, ...]:
+    """Hubble's reasons for the drops of a connection, on the nodes of both ends. One request and one exec a node.
+
+    Raises `ApiFailed` when Hubble does not answer.
+    """
+    reasons: dict[str, None] = {}
+    for node in dict.fromkeys(filter(None, (case.source.node, case.target.node))):
+        agent = agents.on(kube, namespace, node)
+        words = ["hubble", "observe", "--type", "drop", "--since", _SINCE, "-o", "jsonpb"]
+        words += ["--from-pod", f"{case.source.namespace}/{case.source.name}", "--to-ip", case.target.addresses[0]]
+        ran = kube.exec(agent.namespace, agent.pod, words, container=AGENT_CONTAINER, timeout=agents.PATIENCE)
+        for line in ran.stdout.decode("utf-8", "replace").splitlines():
+            try:
+                reason = dig(json.loads(line), "flow", "drop_reason_desc", default="")
+            except ValueError:
+                continue
+            if reason:
+                reasons[reason] = None
+    return tuple(reasons)
+
+
+# Who the ends are
+
+
+def _case(kube: Kube, state: State, assertion: Assertion) -> _Case:
+    source = _pod(kube, state, assertion.source)
+    end, port = assertion.destination, assertion.port
+    if end.host:
+        try:
+            target = parties.at(state, str(ip_address(end.host)))
+        except ValueError:
+            target = parties.named(end.host)
+        return _Case(assertion=assertion, source=source, target=target, address=end.host, port=port)
+    if end.kind == "service":
+        target, address, behind = _service(kube, state, end, port)
+        return _Case(assertion=assertion, source=source, target=target, address=address, port=behind)
+    target = _pod(kube, state, end)
+    return _Case(assertion=assertion, source=source, target=target, address=target.addresses[0], port=port)
+
+
+def _pod(kube: Kube, state: State, end: End) -> Party:
+    """The pod that is meant; of a workload's the first that runs, by name."""
+    if end.kind == "pod":
+        found = state.pods.get((end.namespace, end.name))
+        if found is None or not found.addresses:
+            raise NotFound(
+                f"there is no pod `{end.name}` in namespace `{end.namespace}` that runs",
+                hint=f"`kubectl get pods -n {end.namespace}` lists them",
+            )
+        return found
+    workload = kube.get(_WORKLOADS[end.kind], end.name, end.namespace)
+    return _first(kube, state, end, dig(workload, "spec", "selector", "matchLabels", default={}))
+
+
+def _first(kube: Kube, state: State, end: End, labels: Mapping[str, str]) -> Party:
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    ready = sorted(name_of(one) for one in kube.objects(PODS, end.namespace, labels=selector) if _runs(one))
+    for name in ready:
+        if (end.namespace, name) in state.pods:
+            return state.pods[end.namespace, name]
+    raise NotFound(f"no pod of {end} runs", hint=f"`kubectl get pods -n {end.namespace} -l {selector}` shows them")
+
+
+def _runs(pod: Manifest) -> bool:
+    return dig(pod, "status", "phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+
+
+def _service(kube: Kube, state: State, end: End, port: int) -> tuple[Party, str, int]:
+    """A pod behind a service, the service's address, and the pod's port: policies see that one."""
+    service = kube.get(SERVICES, end.name, end.namespace)
+    labels: Mapping[str, str] = dig(service, "spec", "selector", default={})
+    address = dig(service, "spec", "clusterIP", default="")
+    if not labels or address in {"", "None"}:
+        raise NotFound(f"{end} has no address, or selects no pods", hint="name the pods themselves")
+    target = _first(kube, state, end, labels)
+    ports: list[Manifest] = dig(service, "spec", "ports", default=[])
+    mine = next((one for one in ports if one.get("port") == port), None)
+    if mine is None:
+        known = ", ".join(str(one.get("port")) for one in ports)
+        raise NotFound(f"{end} has no port {port}", hint=f"it has {known}")
+    behind = mine.get("targetPort", port)
+    if isinstance(behind, str) and not behind.isdigit():
+        named = target.ports.get(behind.lower(), ())
+        behind = named[0][1] if named else port
+    return target, address, int(behind)
