@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ciliumctl.capture.pcap import Packet, Reader
+from ciliumctl.capture.pcap import Header, Packet, Reader
+from ciliumctl.errors import OutsideError
 
 _PIECE = 256 * 1024
 #: Seconds that a packet waits for an earlier one of another place: longer than the way through an API server takes.
@@ -25,6 +26,16 @@ def packets_of(path: Path) -> Iterator[Packet]:
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield from reader.feed(piece)
+
+
+def header_of(path: Path) -> Header:
+    """What a file begins with. Raises `OutsideError` where that is not whole."""
+    reader = Reader()
+    with path.open("rb") as file:
+        list(reader.feed(file.read(_PIECE)))
+    if reader.header is None:
+        raise OutsideError("a capture ended before it began", hint="run the command again")
+    return reader.header
 
 
 def in_order(streams: Sequence[Iterable[Packet]]) -> Iterator[Numbered]:

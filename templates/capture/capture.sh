@@ -49,7 +49,11 @@ check)
 begin)
     umask 077
     mkdir "$folder" || exit 1
-    keep "$@" </dev/null >/dev/null 2>&1 &
+    # By `exec`, and not at the function: there the shell keeps the old ones, and who asked would wait for their end.
+    (
+        exec </dev/null >/dev/null 2>&1
+        keep "$@"
+    ) &
     tries=100
     while [ "$tries" -gt 0 ]; do
         grep -q 'listening on' "$folder/said" 2>/dev/null && exit 0
