@@ -76,10 +76,19 @@ class _TakesGlobals(Command):
 class CommandGroup(_TakesGlobals, TyperGroup):
     """A group whose commands are the files of one folder."""
 
+    #: The command that is meant where none is named.
+    default = ""
+
     def __init__(self, package: tuple[str, Path], **attributes: Any) -> None:
         super().__init__(**attributes)
         self._package, self._folder = package
         self._known = {name.replace("_", "-"): text for name, text in summaries(self._folder)}
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Add the command that may be left out, where none is named."""
+        if self.default and args and not {*self._known, *ctx.help_option_names}.intersection(args):
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Context) -> list[str]:
         """Every command's name."""
@@ -203,7 +212,8 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
     module_name = name.replace("-", "_")
     path = f"{package}.{module_name}"
     if (folder / module_name).is_dir():
-        text = importlib.import_module(path).__doc__ or ""
+        package_module = importlib.import_module(path)
+        text = package_module.__doc__ or ""
         group = CommandGroup(
             (path, folder / module_name),
             name=name,
@@ -212,6 +222,7 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
             rich_markup_mode=None,
             context_settings={"help_option_names": ["-h", "--help"]},
         )
+        group.default = getattr(package_module, "DEFAULT", "")
         return group, NO_KIND
     module = importlib.import_module(path)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -1,0 +1,223 @@
+"""Capture packets of pods and nodes with tcpdump, into files or a stream.
+
+TARGET is `pod/NAME`, `pod/NAMESPACE/NAME`, `deploy/NAME` (`ds`, `sts`, `rs`, `svc`: all pods that run), `node/NAME`.
+All words after the targets are the filter, in the language of pcap-filter; it is compiled before anything is
+captured, and no shell sees it. `-n` is the namespace of pods that name none (default: the context's).
+
+tcpdump runs in the first place that can be had, and which one that is, what is created for it and with what rights is
+said before: an ephemeral container in the pod, Cilium's agent on the node when it has tcpdump, a pod on the node. All
+of it ends by itself when this program is killed, and files are kept where they are written for ten minutes at most.
+
+A capture ends after 60 s (3600 s as a stream, 24 h at most), after 50M of a target, or with Ctrl-C, which keeps what
+there is. Into a file, Hubble's flows of the same time come beside it, as FILE.hubble.json; where Hubble does not
+answer, that is told. Packets and flows may hold secrets: files are for their owner's eyes only.
+
+Exit codes: 0 captured, 7 some targets or the flows that were asked for are missing, 130 Ctrl-C came before the end.
+
+Examples:
+  ciliumctl capture pod/web
+  ciliumctl capture pod/shop/web 'tcp port 80' -w web.pcap --duration 2m --packets 1000
+  ciliumctl capture -l app=web -w captures/
+  ciliumctl capture deploy/web node/node-1 --merge -w all.pcapng
+  ciliumctl capture pod/web -w - | wireshark -k -i -
+  ciliumctl capture pod/web --dry-run
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ciliumctl.cli import session_of
+from ciliumctl.cli.options import argument, choice, duration, option, size
+from ciliumctl.cli.output import Writer
+from ciliumctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from ciliumctl.capture import Capture, Limits, Stream, Wanted
+    from ciliumctl.cli.session import Session
+
+KIND = "Capture"
+# Seconds for what is before and after the packets.
+_AROUND = 300.0
+
+
+def command(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str] | None, argument(metavar="TARGET... [FILTER...]", help="Pods or nodes, then a filter")
+    ] = None,
+    *,
+    write: Annotated[
+        str, option("--write", "-w", metavar="FILE|FOLDER|-", help="Where to (default: a new name in this folder)")
+    ] = "",
+    selector: Annotated[str, option("--selector", "-l", metavar="LABELS", help="Pods with these labels")] = "",
+    merge: Annotated[bool, option("--merge", help="One pcapng of all targets, by time")] = False,
+    duration: Annotated[float, duration("--duration", help="End after this time (default: 60s; 1h as a stream)")] = 0.0,
+    packets: Annotated[int, option("--packets", "-c", min=0, help="End after so many packets of each target")] = 0,
+    size: Annotated[int | None, size("--size", help="End after so many bytes of each target (default: 50M)")] = None,
+    snaplen: Annotated[int, option("--snaplen", min=0, max=262_144, help="Bytes of each packet (default: all)")] = 0,
+    interface: Annotated[
+        str, option("--interface", "-i", metavar="NAME|any", help="Interface (default: eth0 of a pod, any of a node)")
+    ] = "",
+    where: Annotated[
+        str, choice("auto", "pod", "agent", "node", flags=("--where",), help="Where tcpdump runs")
+    ] = "auto",
+    image: Annotated[str, option("--image", metavar="REF", help="Image with sh and tcpdump (default: netshoot)")] = "",
+    pull_secret: Annotated[
+        str, option("--pull-secret", metavar="NAME", help="Secret that the image is pulled with")
+    ] = "",
+    flows: Annotated[
+        bool | None, option("--flows/--no-flows", help="Put Hubble's flows beside it (default: where Hubble answers)")
+    ] = None,
+    dry_run: Annotated[
+        bool, option("--dry-run", help="Say what would be created for each target, and create nothing")
+    ] = False,
+) -> None:
+    """Look, plan, capture, write."""
+    from ciliumctl import capture
+
+    session = session_of(ctx)
+    session.allow("name", "wide")
+    names, expression = capture.split(words or [], capture.KINDS)
+    streamed = write == capture.STREAM
+    limits = capture.Limits(
+        seconds=duration or (capture.STREAM_SECONDS if streamed else capture.SECONDS),
+        packets=packets,
+        size=size or capture.SIZE,
+        snaplen=snaplen or capture.SNAPLEN,
+    )
+    _refuse(session, limits, names, expression, streamed=streamed, selector=selector, flows=flows)
+    capture.check_here(expression)
+    wanted = capture.Wanted(
+        targets=names,
+        selector=selector,
+        namespace=session.settings.namespace if "namespace" in session.settings.given else session.kube.namespace,
+        filter=expression,
+        interface=interface,
+        where=where,  # type: ignore[arg-type]  # one of the words above
+        image=image,
+        pull_secret=pull_secret,
+        limits=limits,
+        flows=flows,
+    )
+    session.deadline(limits.seconds + _AROUND)
+    _run(session, wanted, write, merge=merge, dry_run=dry_run)
+
+
+def _run(session: Session, wanted: Wanted, write: str, *, merge: bool, dry_run: bool) -> None:
+    from ciliumctl import capture
+
+    kube, report = session.kube, session.report
+    targets = capture.resolve(kube, wanted.targets, selector=wanted.selector, namespace=wanted.namespace)
+    if write == capture.STREAM and not dry_run:
+        to = _stdout(merge=merge or len(targets) > 1)
+        result, error = capture.stream(kube, wanted, targets, to, report)
+        # Standard output has the packets; what is said of them goes where people look.
+        render(session.stderr(), result)
+        if error is not None:
+            raise error
+        raise typer.Exit(0)
+    out = capture.destination(write, targets, merge=merge, now=datetime.now().astimezone())
+    if dry_run:
+        session.finish(capture.preview(kube, wanted, targets, report), render)
+    result, error = capture.capture(kube, wanted, targets, out, report)
+    if error is not None:
+        session.fail(error, result, render)
+    session.finish(result, render)
+
+
+def _refuse(
+    session: Session,
+    limits: Limits,
+    names: tuple[str, ...],
+    expression: str,
+    *,
+    streamed: bool,
+    selector: str,
+    flows: bool | None,
+) -> None:
+    """Refuse what makes no sense before anything is asked."""
+    from ciliumctl import capture
+
+    if not names and not selector:
+        word = expression.split(maxsplit=1)[0] if expression else ""
+        said = f"`{word}` is no target" if word else "no target is named"
+        raise UsageError(said, hint=f"a target comes first: `ciliumctl capture pod/{word or 'NAME'}`, or `-l LABELS`")
+    if limits.seconds > capture.LONGEST:
+        raise UsageError("a capture lasts 24 h at most", hint="`--duration 24h`")
+    timeout = session.settings.timeout
+    if timeout and timeout < limits.seconds:
+        raise UsageError(
+            f"`--timeout` ends it after {timeout:.0f} s, before `--duration` ({limits.seconds:.0f} s)",
+            hint="leave `--timeout` away, or make it longer",
+        )
+    if streamed and flows:
+        raise UsageError("flows have no place in a stream of packets", hint="`-w FILE` writes them beside it")
+    if streamed and session.settings.output != "table":
+        raise UsageError(f"`-w -` and `-o {session.settings.output}` both want standard output", hint="`-w FILE`")
+    if streamed and sys.stdout.isatty():
+        raise UsageError("packets are nothing for a terminal", hint="`-w FILE`, or `-w - | wireshark -k -i -`")
+
+
+def _stdout(*, merge: bool) -> Stream:
+    """Standard output as a stream of packets, and whether anybody still reads it."""
+    import select
+
+    from ciliumctl.capture import Stream
+
+    reading = select.poll()
+    reading.register(sys.stdout.fileno(), 0)
+    return Stream(
+        out=sys.stdout.buffer,
+        gone=lambda: any(event & select.POLLERR for _number, event in reading.poll(0)),
+        merge=merge,
+    )
+
+
+def render(out: Writer, result: Capture) -> None:
+    """What came of each target, or what would be created for it."""
+    if result.dry_run:
+        out.table(
+            ("target", "node", "by", "interface", "creates"),
+            [
+                (one.target, one.node, one.method or "-", one.interface, one.makes or one.reason or "nothing")
+                for one in result.targets
+            ],
+        )
+        for one in result.targets:
+            for why in one.passed_over:
+                out.line((f"{one.target}: ", "dim"), why)
+        return
+    rows = [
+        (
+            one.target,
+            one.node,
+            one.method or "-",
+            str(one.packets),
+            "-" if one.dropped is None else str(one.dropped),
+            one.ended or "-",
+        )
+        for one in result.targets
+    ]
+    out.table(("target", "node", "by", "packets", "dropped", "ended"), rows)
+    out.line()
+    for one in result.targets:
+        if one.file and one.file != "-" and not result.merged:
+            out.line(("written: ", "good"), f"{one.file} ({one.bytes} bytes)")
+        if one.reason:
+            out.line((f"{one.target}: ", "bad"), one.reason)
+        if one.dropped:
+            out.line(
+                (f"{one.target}: ", "warn"),
+                f"{one.dropped} packets were dropped before tcpdump saw them: a filter or `--snaplen 128` makes less",
+            )
+        if one.flows:
+            out.line(("flows: ", "good"), f"{one.flows} ({one.flow_count})")
+        if one.missing:
+            out.line((f"{one.target}: ", "dim"), f"no flows: {one.missing}" if not one.flows else one.missing)
+    if result.merged and result.merged != "-":
+        out.line(("written: ", "good"), result.merged)
