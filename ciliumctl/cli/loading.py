@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -133,6 +133,10 @@ class CommandGroup(_TakesGlobals, TyperGroup):
         return found + [item for item in Command.shell_complete(self, ctx, incomplete) if item not in found]
 
 
+def _as_given(arguments: list[str]) -> list[str]:
+    return arguments
+
+
 class Leaf(_TakesGlobals, TyperCommand):
     """A command: the file of its name."""
 
@@ -140,9 +144,12 @@ class Leaf(_TakesGlobals, TyperCommand):
     bare: Mapping[str, str] = MappingProxyType({})
     #: The option that a file given to `-o` is meant for.
     file_option = ""
+    #: What a command does to its arguments before they are parsed.
+    rewrite: Callable[[list[str]], list[str]] = staticmethod(_as_given)
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Give an option that stands without a value the one that it has then."""
+        args = self.rewrite(args)
         words = {word for param in self.params for word in getattr(param.type, "words", ())}
         given = [
             f"{word}={self.bare[word]}" if word in self.bare and following not in words else word
@@ -214,4 +221,5 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
     if isinstance(command, Leaf):
         command.bare = getattr(module, "BARE", command.bare)
         command.file_option = getattr(module, "FILE_OPTION", "")
+        command.rewrite = getattr(module, "rewrite", command.rewrite)
     return command, getattr(module, "KIND", NO_KIND)
