@@ -2,7 +2,8 @@
 
     CiliumctlError
     ├── UsageError                 2   usage            the request makes no sense
-    │   └── BadFile                2   bad-file         a file that we were given cannot be read or understood
+    │   ├── BadFile                2   bad-file         a file that we were given cannot be read or understood
+    │   └── UnknownFilter          2   unknown-filter   an agent's own hubble does not know an option
     ├── Refused                    3   refused          a guard said no
     │   ├── NeedsConfirmation      3   needs-confirmation
     │   ├── Exists                 3   exists           it is there already, and differs
@@ -90,6 +91,12 @@ class BadFile(UsageError):
     """A file that we were given cannot be read or understood."""
 
     code = "bad-file"
+
+
+class UnknownFilter(UsageError):
+    """The hubble in an agent does not know an option: that Cilium is older than it."""
+
+    code = "unknown-filter"
 
 
 class Refused(CiliumctlError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -144,6 +144,10 @@ class CommandGroup(_TakesGlobals, TyperGroup):
         return found + [item for item in Command.shell_complete(self, ctx, incomplete) if item not in found]
 
 
+def _as_given(arguments: list[str]) -> list[str]:
+    return arguments
+
+
 class Leaf(_TakesGlobals, TyperCommand):
     """A command: the file of its name."""
 
@@ -153,12 +157,15 @@ class Leaf(_TakesGlobals, TyperCommand):
     file_option = ""
     #: What the words after `--` are in the help, of a command that hands them on; they are in `ctx.meta[REST]`.
     rest = ""
+    #: What a command does to its arguments before they are parsed.
+    rewrite: Callable[[list[str]], list[str]] = staticmethod(_as_given)
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Give an option that stands without a value the one that it has then."""
         if self.rest and "--" in args:
             end = args.index("--")
             args, ctx.meta[REST] = args[:end], tuple(args[end + 1 :])
+        args = self.rewrite(args)
         words = {word for param in self.params for word in getattr(param.type, "words", ())}
         given = [
             f"{word}={self.bare[word]}" if word in self.bare and following not in words else word
@@ -237,4 +244,5 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
         command.bare = getattr(module, "BARE", command.bare)
         command.file_option = getattr(module, "FILE_OPTION", "")
         command.rest = getattr(module, "REST", "")
+        command.rewrite = getattr(module, "rewrite", command.rewrite)
     return command, getattr(module, "KIND", NO_KIND)

@@ -18,6 +18,8 @@ from ciliumctl import defaults
 ENV_PREFIX = "CILIUMCTL"
 #: What `-o` knows.
 FORMATS = ("table", "wide", "json", "yaml", "name")
+#: What it knows of flows, beside those; only `hubble observe` has them.
+FLOW_FORMATS = ("compact", "dict", "jsonpb")
 _META = "ciliumctl.global"
 # The order of the contract: flag, environment, project or user file, default.
 _RANK = {"DEFAULT": 0, "DEFAULT_MAP": 1, "ENVIRONMENT": 2, "COMMANDLINE": 3}
@@ -90,13 +92,15 @@ def parse_size(text: str) -> int:
 class Choice(types.ParamType):
     """One of a few words."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, shown: int | None = None) -> None:
         self.words = words
         self.name = "choice"
+        #: How many of them the help shows: the others are some commands' own.
+        self.shown = shown
 
     def get_metavar(self, param: Parameter, ctx: Context) -> str:
         """The words, for the help."""
-        return "|".join(self.words)
+        return "|".join(self.words[: self.shown])
 
     def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> str:
         """The word, when it is one of them."""
@@ -174,7 +178,7 @@ def global_options() -> list[TyperOption]:
             "output",
             "--output",
             "-o",
-            type=Choice(*FORMATS),
+            type=Choice(*FORMATS, *FLOW_FORMATS, shown=len(FORMATS)),
             default="table",
             help="Format of the result (default: table)",
         ),

@@ -18,7 +18,7 @@ from docs.generate import REFERENCE
 from docs.generating import results
 from tests.conftest import Command
 from tests.docs.checker import violations
-from tests.world import objects
+from tests.world import flows, objects
 from tests.world.cluster import FakeCluster, Fault
 from tests.world.execs import Answer
 from tests.world.nodework import nodes_answer
@@ -47,6 +47,12 @@ def check(ran: Ran, name: str) -> None:
         ("Detection", ("detect",)),
         ("HubbleStatus", ("hubble", "status")),
         ("HubbleChange", ("hubble", "disable", "--no-wait")),
+        ("HubbleFlows", ("hubble", "observe")),
+        ("HubbleQuestion", ("hubble", "observe", "--explain")),
+        ("HubbleTop", ("hubble", "top")),
+        ("HubbleDrops", ("hubble", "drops")),
+        ("HubbleDropReasons", ("hubble", "drops", "--reasons")),
+        ("HubblePolicyVerdicts", ("hubble", "policy-verdicts")),
         ("LabList", ("lab", "status")),
         ("Preset", ("preset", "show", "talos")),
         ("Pipeline", ("ci", "init", "github")),
@@ -73,6 +79,8 @@ def test_what_a_command_prints_fits_its_schema(
     cluster: FakeCluster, command: Command, kind: str, arguments: tuple[str, ...], stub_helm: Any
 ) -> None:
     cluster.add(*objects.healthy_cilium())
+    if {"observe", "top", "drops", "policy-verdicts"}.intersection(arguments):
+        flows.agents(cluster, {"one": [flows.flow(1), flows.dropped(2), flows.verdict(3)], "two": []})
     stub_helm.answer(stdout="v3.22.0")
     ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
     assert ran.code == 0, ran.err

@@ -1,0 +1,119 @@
+"""What the policies said: which connections were allowed, denied or only audited, and by which rule."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from ciliumctl.clients.kube import Kube
+from ciliumctl.hubble import observing
+from ciliumctl.hubble.asking import Unanswered
+from ciliumctl.hubble.counting import gathered
+from ciliumctl.hubble.flow import MATCHES, VERDICT, Flow, Side
+from ciliumctl.report import Reporter
+
+Outcome = Literal["allowed", "denied", "audited"]
+_OUTCOMES: dict[str, Outcome] = {
+    "FORWARDED": "allowed",
+    "REDIRECTED": "allowed",
+    "DROPPED": "denied",
+    "ERROR": "denied",
+    "AUDIT": "audited",
+}
+Key = tuple[str, str, int, str, str, Outcome, str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One pair, one port, one outcome. `match` is how specific the rule was; `rules` are empty before Cilium 1.16."""
+
+    source: str
+    destination: str
+    port: int
+    protocol: str
+    direction: str
+    outcome: Outcome
+    match: str
+    rules: tuple[str, ...]
+    flows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """What the policies said, the denied first. `rows` are the first of `different`."""
+
+    kind: ClassVar[str] = "HubblePolicyVerdicts"
+
+    rows: tuple[Verdict, ...]
+    different: int
+    allowed: int
+    denied: int
+    audited: int
+    nodes: tuple[str, ...]
+    unanswered: tuple[Unanswered, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everybody answered."""
+        return not self.unanswered
+
+
+@dataclass
+class Gathering:
+    """Counts verdicts."""
+
+    counts: Counter[Key] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, flow: Flow) -> None:
+        """Count a verdict; other flows are none."""
+        outcome = _OUTCOMES.get(flow.verdict)
+        if flow.event != VERDICT or outcome is None:
+            return
+        self.outcomes[outcome] += 1
+        match = MATCHES.get(int(flow.raw.get("policy_match_type") or 0), "unknown")
+        said = flow.rules("denied") if outcome == "denied" else flow.rules("allowed")
+        # An audited flow would be denied: who would is said as for one that is.
+        rules = said or flow.rules("denied")
+        ends = (_whom(flow.source), _whom(flow.destination))
+        self.counts[(*ends, flow.server_port, flow.protocol, flow.direction.lower(), outcome, match, rules)] += 1
+
+
+def _whom(side: Side) -> str:
+    """A workload rather than one of its pods: a rule is about all of them."""
+    if side.pod:
+        name = next((name for _kind, name in side.workloads), side.pod)
+        return f"{side.namespace}/{name}"
+    return side.reserved or side.host
+
+
+def gather(kube: Kube, question: observing.Question, most: int, report: Reporter) -> Verdicts:
+    """Ask what the policies said. Raises as `counting.gathered` does."""
+    gathering = Gathering()
+    nodes, unanswered = gathered(kube, question, gathering.add, report)
+    order = {"denied": 0, "audited": 1, "allowed": 2}
+    ordered = sorted(gathering.counts.items(), key=lambda item: (order[item[0][5]], -item[1], item[0]))
+    rows = [
+        Verdict(
+            source=key[0],
+            destination=key[1],
+            port=key[2],
+            protocol=key[3],
+            direction=key[4],
+            outcome=key[5],
+            match=key[6],
+            rules=key[7],
+            flows=count,
+        )
+        for key, count in ordered
+    ]
+    return Verdicts(
+        rows=tuple(rows[: most or None]),
+        different=len(rows),
+        allowed=gathering.outcomes["allowed"],
+        denied=gathering.outcomes["denied"],
+        audited=gathering.outcomes["audited"],
+        nodes=nodes,
+        unanswered=unanswered,
+    )
