@@ -205,6 +205,17 @@ def test_a_network_that_could_not_be_measured_fits_its_schema(tmp_path: Path) ->
     check(ran, "ConnectivityPerf")
 
 
+@pytest.mark.parametrize(("kind", "arguments"), [("MetricsTop", ("metrics", "top", "--interval", "0"))])
+def test_what_agents_measured_fits_its_schema(
+    cluster: FakeCluster, command: Command, kind: str, arguments: tuple[str, ...]
+) -> None:
+    cluster.add(*objects.healthy_cilium(), objects.pod("cilium-ccccc", labels={"k8s-app": "cilium"}))
+    cluster.program = lambda _call: Answer(stdout='[{"name": "cilium_controllers_failing", "value": 1}]')
+    ran = command(*arguments, "-o", "json")
+    assert ran.code == 0, ran.err
+    check(ran, kind)
+
+
 @pytest.mark.parametrize(
     ("code", "arguments"),
     [(2, ("status", "--no-such-option")), (2, ("preset", "show", "nope")), (5, ("detect",)), (5, ("hubble", "enable"))],
