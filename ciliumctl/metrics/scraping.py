@@ -11,7 +11,7 @@ from typing import Literal
 from ciliumctl import agents
 from ciliumctl.agents import Agent
 from ciliumctl.clients.kube import Kube, PodPort
-from ciliumctl.errors import ApiFailed, CiliumctlError, Forbidden
+from ciliumctl.errors import ApiFailed, CiliumctlError, Forbidden, NotFound
 from ciliumctl.metrics import listing
 from ciliumctl.metrics.text import Exposition, Malformed, parse
 from ciliumctl.parallel import gather
@@ -32,6 +32,7 @@ class Target:
     pod: str
     port: int
     path: str = "/metrics"
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +92,15 @@ class Scraper:
         key = (target.component, target.port)
         if key not in self._behind:
             try:
-                return "proxy", self._kube.proxied(place, target.path, timeout=PATIENCE)
-            except (ApiFailed, Forbidden) as error:
+                return "proxy", self._kube.proxied(place, target.path, tls=target.tls, timeout=PATIENCE)
+            except (ApiFailed, Forbidden, NotFound) as error:
                 if "connection refused" in error.message:
                     raise ApiFailed(
                         f"nothing listens at port {target.port} of pod `{target.pod}`", detail=error.message
                     ) from error
                 first = error
+            if target.tls:
+                raise first
             try:
                 text = self._kube.fetched(place, target.path, timeout=PATIENCE)
             except CiliumctlError:

@@ -97,7 +97,9 @@ def look(kube: Kube, wanted: Wanted, report: Reporter, pause: Callable[[float], 
             pause(kube.deadline.left(wanted.interval))
             again = {one.target.node: one for one in reader.read(well)}
             found = [again.get(one.target.node, one) for one in found]
-    failed = [one for one in found if one.error is not None]
+        failed = [one for one in found if one.error is not None]
+        read = len(found) - len(failed)
+        step.finish(f"{read} of {len(found)} read", outcome="done" if read else "failed")
     if len(failed) == len(found) and failed[0].error is not None:
         raise failed[0].error
     readings = [reading for one in found if (reading := _reading(one, before.get(one.target.node))) is not None]

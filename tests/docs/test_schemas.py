@@ -44,6 +44,7 @@ def check(ran: Ran, name: str) -> None:
         ("Detection", ("detect",)),
         ("HubbleStatus", ("hubble", "status")),
         ("HubbleChange", ("hubble", "disable", "--no-wait")),
+        ("MonitoringChange", ("monitoring", "disable", "--no-wait")),
         ("LabList", ("lab", "status")),
         ("Preset", ("preset", "show", "talos")),
         ("Pipeline", ("ci", "init", "github")),
@@ -205,7 +206,13 @@ def test_a_network_that_could_not_be_measured_fits_its_schema(tmp_path: Path) ->
     check(ran, "ConnectivityPerf")
 
 
-@pytest.mark.parametrize(("kind", "arguments"), [("MetricsTop", ("metrics", "top", "--interval", "0"))])
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("MetricsTop", ("metrics", "top", "--interval", "0")),
+        ("MonitoringStatus", ("monitoring", "status")),
+    ],
+)
 def test_what_agents_measured_fits_its_schema(
     cluster: FakeCluster, command: Command, kind: str, arguments: tuple[str, ...]
 ) -> None:

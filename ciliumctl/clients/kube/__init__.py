@@ -497,9 +497,9 @@ class Kube:
         answer = self._transport.request("GET", path, query=query, accept="*/*")
         return answer.body.decode("utf-8", "replace")
 
-    def proxied(self, place: PodPort, path: str, *, timeout: float) -> str:
+    def proxied(self, place: PodPort, path: str, *, timeout: float, tls: bool = False) -> str:
         """What a pod's port answers to GET, asked by the API server. One request. See `fetch.through_proxy`."""
-        return fetch.through_proxy(self._transport, place, path, timeout)
+        return fetch.through_proxy(self._transport, place, path, timeout, tls=tls)
 
     def fetched(self, place: PodPort, path: str, *, timeout: float) -> str:
         """What a pod's port answers to GET, through a port-forward of its own. See `fetch.through_forward`."""

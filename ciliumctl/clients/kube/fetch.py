@@ -24,13 +24,16 @@ LONGEST = 64 * 1024**2
 _REQUESTS = itertools.count(1)
 
 
-def through_proxy(transport: Transport, place: PodPort, path: str, timeout: float) -> str:
+def through_proxy(transport: Transport, place: PodPort, path: str, timeout: float, *, tls: bool = False) -> str:
     """The text at a path of a pod's port, as the API server fetches it. One request, tried once.
+
+    With `tls` the API server speaks TLS to the pod, and takes any certificate.
 
     Raises:
         ClusterError: no answer, or one of 300 and above; a 503 when the API server does not reach the pod.
     """
-    root = PODS.path(namespace=place.namespace, name=f"{place.pod}:{place.port}", subresource="proxy")
+    name = f"https:{place.pod}:{place.port}" if tls else f"{place.pod}:{place.port}"
+    root = PODS.path(namespace=place.namespace, name=name, subresource="proxy")
     answer = transport.request("GET", f"{root}{path}", accept="*/*", timeout=timeout, again=False)
     return answer.body.decode("utf-8", "replace")
 
