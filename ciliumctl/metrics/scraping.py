@@ -14,6 +14,7 @@ from ciliumctl.clients.kube import Kube, PodPort
 from ciliumctl.errors import ApiFailed, CiliumctlError, Forbidden, NotFound
 from ciliumctl.metrics import listing
 from ciliumctl.metrics.text import Exposition, Malformed, parse
+from ciliumctl.metrics.topics import Reading
 from ciliumctl.parallel import gather
 
 #: How a program was asked.
@@ -124,3 +125,14 @@ def by_exec(kube: Kube, agent: Agent) -> Scraped:
         now = time.monotonic()
         return Scraped(target=target, exposition=exposition, way="exec", took=now - started, at=now)
     return Scraped(target=target, exposition=None, error=failure, way="exec", took=time.monotonic() - started)
+
+
+def reading_of(now: Scraped, before: Scraped | None) -> Reading | None:
+    """What two scrapes of one target say together; `None` where the last one failed."""
+    if now.exposition is None:
+        return None
+    if before is None or before.exposition is None or before.at == now.at:
+        return Reading(node=now.target.node, now=now.exposition)
+    return Reading(
+        node=now.target.node, now=now.exposition, before=before.exposition, seconds=max(0.001, now.at - before.at)
+    )

@@ -14,9 +14,9 @@ from ciliumctl.agents import Agent
 from ciliumctl.clients.kube import CONFIG_MAPS, Kube, dig
 from ciliumctl.errors import CiliumctlError, NotFound, Partial, UsageError
 from ciliumctl.metrics import topics
-from ciliumctl.metrics.scraping import Scraped, Scraper, Target, by_exec
+from ciliumctl.metrics.scraping import Scraped, Scraper, Target, by_exec, reading_of
 from ciliumctl.metrics.text import Exposition
-from ciliumctl.metrics.topics import Reading, Row, Topic
+from ciliumctl.metrics.topics import Topic, TopicRows
 from ciliumctl.report import Reporter
 
 #: How many agents are asked when nobody says which, and what asks all of them.
@@ -33,20 +33,6 @@ class Wanted:
     interval: float = 5.0
     by_node: bool = False
     most: int = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicRows:
-    """One topic. `quiet` rows are at 0, `left` ones are below those that are shown; `metric` is empty for no series."""
-
-    name: str
-    about: str
-    unit: str
-    metric: str
-    rows: tuple[Row, ...]
-    quiet: int
-    left: int
-    hint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +88,16 @@ def look(kube: Kube, wanted: Wanted, report: Reporter, pause: Callable[[float], 
         step.finish(f"{read} of {len(found)} read", outcome="done" if read else "failed")
     if len(failed) == len(found) and failed[0].error is not None:
         raise failed[0].error
-    readings = [reading for one in found if (reading := _reading(one, before.get(one.target.node))) is not None]
+    readings = [reading for one in found if (reading := reading_of(one, before.get(one.target.node))) is not None]
     return MetricsTop(
         context=kube.context,
         seconds=max((reading.seconds for reading in readings), default=0.0),
         nodes=tuple(agent.node for agent in asked),
         all_nodes=len(everyone),
         ways=dict(Counter(one.way for one in found if one.error is None)),
-        topics=tuple(_topic(topic, readings, wanted) for topic in wanted.topics),
+        topics=tuple(
+            topics.summed(topic, readings, by_node=wanted.by_node, most=wanted.most) for topic in wanted.topics
+        ),
         unread=tuple(Unread(node=one.target.node, error=one.error.message) for one in failed if one.error is not None),
     )
 
@@ -169,40 +157,6 @@ class AgentReader:
 
     def _target(self, agent: Agent) -> Target:
         return Target(component="agent", node=agent.node, namespace=agent.namespace, pod=agent.pod, port=self._port)
-
-
-def _reading(now: Scraped, before: Scraped | None) -> Reading | None:
-    if now.exposition is None:
-        return None
-    if before is None or before.exposition is None or before.at == now.at:
-        return Reading(node=now.target.node, now=now.exposition)
-    return Reading(
-        node=now.target.node, now=now.exposition, before=before.exposition, seconds=max(0.001, now.at - before.at)
-    )
-
-
-def _topic(topic: Topic, readings: Sequence[Reading], wanted: Wanted) -> TopicRows:
-    found = topics.rows(topic, readings, by_node=wanted.by_node)
-    loud = [row for row in found if row.value]
-    shown = tuple(loud[: wanted.most] if wanted.most else loud)
-    by_the_second = any(reading.before is not None for reading in readings)
-    unit = topic.unit if by_the_second or not topic.counter else f"{_counted(topic.unit)} since start"
-    names = [topics.name_in(topic, reading.now) for reading in readings] if found else []
-    return TopicRows(
-        name=topic.name,
-        about=topic.about,
-        unit=unit,
-        metric=Counter(names).most_common(1)[0][0] if names else "",
-        rows=shown,
-        quiet=len(found) - len(loud),
-        left=len(loud) - len(shown),
-        hint=topic.hint if topic.hint and any(row.bad for row in shown) else "",
-    )
-
-
-def _counted(unit: str) -> str:
-    """What is counted, of a unit that says how much of it comes by the second."""
-    return "core-seconds" if unit == "cores" else unit.removesuffix("/s")
 
 
 def partial_error(result: MetricsTop) -> CiliumctlError | None:

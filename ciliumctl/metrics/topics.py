@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -56,13 +56,28 @@ class Row:
     bad: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicRows:
+    """One topic. `quiet` rows are at 0, `left` ones are below those that are shown; `metric` is empty for no series."""
+
+    name: str
+    about: str
+    unit: str
+    metric: str
+    rows: tuple[Row, ...]
+    quiet: int
+    left: int
+    hint: str
+
+
 @cache
-def known(name: str = "metrics/topics.yaml") -> tuple[Topic, ...]:
-    """The topics of a data file, in its order."""
-    return tuple(_topic(entry) for entry in templates.load(name)["topics"])
+def known() -> tuple[Topic, ...]:
+    """The topics of Cilium's agents, in the order of their file."""
+    return tuple(made(entry) for entry in templates.load("metrics/topics.yaml")["topics"])
 
 
-def _topic(entry: Mapping[str, Any]) -> Topic:
+def made(entry: Mapping[str, Any]) -> Topic:
+    """A topic out of a data file."""
     return Topic(
         name=entry["name"],
         about=entry["about"],
@@ -84,6 +99,30 @@ def chosen(names: Sequence[str]) -> tuple[Topic, ...]:
         if name not in by_name:
             raise UsageError(f"there is no topic `{name}`", hint=f"choose among {', '.join(by_name)}")
     return tuple(by_name[name] for name in dict.fromkeys(names)) or known()
+
+
+def summed(topic: Topic, readings: Sequence[Reading], *, by_node: bool = False, most: int = 0) -> TopicRows:
+    """A topic's rows that are not at 0, at most `most` of them (0: all), and what is left out."""
+    found = rows(topic, readings, by_node=by_node)
+    loud = [row for row in found if row.value]
+    shown = tuple(loud[:most] if most else loud)
+    by_the_second = any(reading.before is not None for reading in readings)
+    names = [name_in(topic, reading.now) for reading in readings] if found else []
+    return TopicRows(
+        name=topic.name,
+        about=topic.about,
+        unit=topic.unit if by_the_second or not topic.counter else f"{_counted(topic.unit)} since start",
+        metric=Counter(names).most_common(1)[0][0] if names else "",
+        rows=shown,
+        quiet=len(found) - len(loud),
+        left=len(loud) - len(shown),
+        hint=topic.hint if topic.hint and any(row.bad for row in shown) else "",
+    )
+
+
+def _counted(unit: str) -> str:
+    """What is counted, of a unit that says how much of it comes by the second."""
+    return "core-seconds" if unit == "cores" else unit.removesuffix("/s")
 
 
 def rows(topic: Topic, readings: Sequence[Reading], *, by_node: bool = False) -> tuple[Row, ...]:

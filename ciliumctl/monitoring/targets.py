@@ -107,7 +107,7 @@ def find(kube: Kube, namespace: str) -> Found:
     )
     workloads = {name_of(one): one for one in (*sets, *deployments)}
     names = [name for name in dict.fromkeys(workload for _part, workload, _port in PLACES) if name in workloads]
-    listed = gather_all([partial(_pods, kube, namespace, workloads[name]) for name in names])
+    listed = gather_all([partial(pods_of, kube, namespace, workloads[name]) for name in names])
     pods = dict(zip(names, listed, strict=True))
     tls = dig(config, "data", "hubble-metrics-server-enable-tls", default="") == "true"
     places = [
@@ -122,7 +122,8 @@ def find(kube: Kube, namespace: str) -> Found:
     )
 
 
-def _pods(kube: Kube, namespace: str, workload: Manifest) -> tuple[Pod, ...]:
+def pods_of(kube: Kube, namespace: str, workload: Manifest) -> tuple[Pod, ...]:
+    """The pods of a workload that have a node. One request, 300 bytes a pod."""
     wanted: Mapping[str, str] = dig(workload, "spec", "selector", "matchLabels", default={})
     table = kube.table(PODS, namespace, labels=",".join(f"{key}={value}" for key, value in sorted(wanted.items())))
     columns = [table.column(name) for name in ("name", "ready", "status", "node")]
@@ -197,14 +198,21 @@ def ask(kube: Kube, namespace: str, places: Sequence[Place], nodes: Sequence[str
         if place.port
         for pod in chosen(place.pods, nodes)
     ]
-    on = {pod.node for place in places for pod in place.pods}
-    for name in nodes:
-        if name != ALL and name not in on:
-            raise UsageError(f"no pod of Cilium runs on a node `{name}`", hint=f"there are some on {_some(on)}")
+    check_nodes(nodes, [place.pods for place in places])
     answers: dict[str, list[Scraped]] = {place.component: [] for place in places}
     for scraped in Scraper(kube).all(targets):
         answers[scraped.target.component].append(scraped)
     return answers
+
+
+def check_nodes(nodes: Sequence[str], pods: Sequence[Sequence[Pod]]) -> None:
+    """Refuse a node that was named and has none of the pods. Raises `UsageError`."""
+    on = {pod.node for some in pods for pod in some}
+    for name in nodes:
+        if name != ALL and name not in on:
+            raise UsageError(
+                f"no pod that serves metrics runs on a node `{name}`", hint=f"there are some on {_some(on)}"
+            )
 
 
 def _some(names: set[str]) -> str:
@@ -212,13 +220,13 @@ def _some(names: set[str]) -> str:
     return ", ".join(shown) + (", …" if len(names) > len(shown) else "") or "none"
 
 
-def chosen(pods: Sequence[Pod], nodes: Sequence[str]) -> tuple[Pod, ...]:
+def chosen(pods: Sequence[Pod], nodes: Sequence[str], most: int = PODS_ASKED) -> tuple[Pod, ...]:
     """The pods to ask: on the nodes that are named, all for `all`, else some, those that are not ready first."""
     if ALL in nodes:
         return tuple(pods)
     if nodes:
         return tuple(pod for pod in pods if pod.node in nodes)
-    return tuple(sorted(pods, key=lambda pod: (pod.ready, pod.node, pod.name))[:PODS_ASKED])
+    return tuple(sorted(pods, key=lambda pod: (pod.ready, pod.node, pod.name))[:most])
 
 
 def judge(place: Place, answers: Sequence[Scraped], told: Sequence[str]) -> TargetState:

@@ -102,7 +102,7 @@ def test_only_some_pods_of_many_are_asked(cluster: FakeCluster, command: Command
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("status", "--nodes", "three"), 2, "no pod of Cilium runs on a node `three`"),
+        (("status", "--nodes", "three"), 2, "no pod that serves metrics runs on a node `three`"),
         (("status", "-n", "elsewhere"), 5, "nothing of Cilium runs in namespace `elsewhere`"),
         (("enable", "--prometheus-operator", "--annotations"), 2, "scrapers are told in one way"),
         (("enable", "--hubble-metrics", "drops"), 2, "Hubble has no metric `drops`"),

@@ -211,6 +211,7 @@ def test_a_network_that_could_not_be_measured_fits_its_schema(tmp_path: Path) ->
     [
         ("MetricsTop", ("metrics", "top", "--interval", "0")),
         ("MonitoringStatus", ("monitoring", "status")),
+        ("CniMetrics", ("cni", "metrics", "--interval", "0")),
     ],
 )
 def test_what_agents_measured_fits_its_schema(

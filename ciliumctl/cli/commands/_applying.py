@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ciliumctl.cli.commands import _installing, _planning
+from ciliumctl.wait import Deadline
 
 if TYPE_CHECKING:
     from ciliumctl.change import Changed, Target
     from ciliumctl.change.impact import Impact
     from ciliumctl.cli.session import Session
-    from ciliumctl.wait import Deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,8 +53,8 @@ def through_forward(transport: Transport, place: PodPort, path: str, timeout: fl
             errors = session.open({**headers, "streamtype": "error"}, fin=True)
             data = session.open({**headers, "streamtype": "data"})
             data.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode())
-            answer = _all(data, deadline)
-            said = b"" if answer else _all(errors, deadline.within(2.0))
+        answer = _all(data, deadline)
+        said = b"" if answer else _all(errors, deadline.within(2.0))
     except TimeoutError:
         raise TimedOut(
             f"port {place.port} of pod `{place.pod}` did not answer within {timeout:g} s", hint="raise `--timeout`"

@@ -98,8 +98,8 @@ def test_without_metrics_of_hubble_there_is_no_monitor_for_them() -> None:
 def test_a_second_run_changes_nothing() -> None:
     for way in ("annotations", "prometheus-operator"):
         wish = Wish(dashboards=True, labels={} if way == "annotations" else {"release": "prom"})
-        once = switching.enabled(installed(), wish, way, quiet())  # type: ignore[arg-type]  # both are ways
-        assert switching.enabled(installed(once), wish, way, quiet()) == once  # type: ignore[arg-type]
+        once = switching.enabled(installed(), wish, way, quiet())
+        assert switching.enabled(installed(once), wish, way, quiet()) == once
 
 
 def test_an_older_chart_is_told_by_its_own_second_value() -> None:

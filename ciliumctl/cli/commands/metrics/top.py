@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import session_of
-from ciliumctl.cli.commands.metrics import _numbers
+from ciliumctl.cli.commands import _topics
 from ciliumctl.cli.options import argument, choice, duration, option
-from ciliumctl.cli.output import Cell, Writer
+from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
-    from ciliumctl.metrics.top import MetricsTop, TopicRows
+    from ciliumctl.metrics.top import MetricsTop
 
 KIND = "MetricsTop"
 _SECONDS = 120.0
@@ -82,7 +82,7 @@ def render(out: Writer, result: MetricsTop) -> None:
         out.hint("`--nodes all` reads every agent")
     for topic in result.topics:
         if topic.rows:
-            _show(out, topic)
+            _topics.show(out, topic)
     quiet = [topic.name for topic in result.topics if not topic.rows and topic.metric]
     absent = [topic.name for topic in result.topics if not topic.metric]
     if quiet or absent:
@@ -91,19 +91,3 @@ def render(out: Writer, result: MetricsTop) -> None:
         out.line(("at 0: ", "good"), ", ".join(quiet))
     if absent:
         out.line(("no agent reports: ", "dim"), ", ".join(absent))
-
-
-def _show(out: Writer, topic: TopicRows) -> None:
-    out.line()
-    out.line((topic.name, "head"), f"  {topic.about}, {topic.unit}  ", (topic.metric, "dim"))
-    keys = list(dict.fromkeys(key for row in topic.rows for key in row.labels))
-    rows: list[list[Cell]] = []
-    for row in topic.rows:
-        mark: Cell = ("⚠", "warn") if row.bad else ""
-        value: Cell = (_numbers.shown(row.value, topic.unit), "warn" if row.bad else "")
-        rows.append([mark, value, *(row.labels.get(key, "") for key in keys), "" if "node" in keys else row.node])
-    out.table(("", "value", *keys, "" if "node" in keys else "most on"), rows, indent="  ")
-    if topic.left:
-        out.line(f"  and {topic.left} more; `--limit 0` shows all")
-    if topic.hint:
-        out.hint(topic.hint, indent="  ")
