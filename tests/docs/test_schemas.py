@@ -53,6 +53,7 @@ def check(ran: Ran, name: str) -> None:
         ("HubbleDrops", ("hubble", "drops")),
         ("HubbleDropReasons", ("hubble", "drops", "--reasons")),
         ("HubblePolicyVerdicts", ("hubble", "policy-verdicts")),
+        ("MonitoringChange", ("monitoring", "disable", "--no-wait")),
         ("LabList", ("lab", "status")),
         ("Preset", ("preset", "show", "talos")),
         ("Pipeline", ("ci", "init", "github")),
@@ -214,6 +215,24 @@ def test_a_network_that_could_not_be_measured_fits_its_schema(tmp_path: Path) ->
         ran = run("connectivity", "perf", "-o", "json", env=env)
     assert (ran.code, ran.json["error"]) == (1, None)
     check(ran, "ConnectivityPerf")
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("MetricsTop", ("metrics", "top", "--interval", "0")),
+        ("MonitoringStatus", ("monitoring", "status")),
+        ("CniMetrics", ("cni", "metrics", "--interval", "0")),
+    ],
+)
+def test_what_agents_measured_fits_its_schema(
+    cluster: FakeCluster, command: Command, kind: str, arguments: tuple[str, ...]
+) -> None:
+    cluster.add(*objects.healthy_cilium(), objects.pod("cilium-ccccc", labels={"k8s-app": "cilium"}))
+    cluster.program = lambda _call: Answer(stdout='[{"name": "cilium_controllers_failing", "value": 1}]')
+    ran = command(*arguments, "-o", "json")
+    assert ran.code == 0, ran.err
+    check(ran, kind)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ POLICIES = (
     ("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", "CiliumClusterwideNetworkPolicy", False),
 )
 
+_PROXIED = re.compile(r"/api/v1/namespaces/[^/]+/pods/([^/:]+)(?::|%3A)(\d+)/proxy/metrics")
+
 
 @dataclass
 class Fault:
@@ -87,6 +89,8 @@ class FakeCluster:
         #: What answers commands in pods; those that were run are in `calls`.
         self.program: execs.Program = lambda _call: execs.Answer(status=404)
         self.calls: list[execs.Call] = []
+        #: What pods serve at a port, by (pod, port): a text, or what makes one; the others refuse the connection.
+        self.served: dict[tuple[str, int], str | Callable[[], str]] = {}
         #: What the controllers of a real one do to an object that somebody makes.
         self.on_create: Callable[[Object], None] = lambda _item: None
         #: What they do when one is deleted.
@@ -174,11 +178,20 @@ class FakeCluster:
                     raise ConnectionAbortedError
                 if fault.status:
                     return fault.status, _status(fault.status, fault.message or "injected"), fault.headers
+        if (proxied := _PROXIED.fullmatch(seen.path)) is not None:
+            return (*self._proxied(proxied[1], int(proxied[2])), {})
         special = self._special(seen)
         if special is not None:
             return 200, special, {}
         with self._lock:
             return (*self._resource(seen), {})
+
+    def _proxied(self, pod: str, port: int) -> tuple[int, Any]:
+        """What the API server's own proxy answers."""
+        served = self.served.get((pod, port))
+        if served is None:
+            return 503, _status(503, f"error trying to reach service: dial tcp 192.0.2.1:{port}: connection refused")
+        return 200, served if isinstance(served, str) else served()
 
     def _special(self, seen: Seen) -> Any:
         if seen.path == "/version":

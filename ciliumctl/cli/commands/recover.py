@@ -22,7 +22,7 @@ import typer
 
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
-from ciliumctl.cli.commands import _installing
+from ciliumctl.cli.commands import _ages, _installing
 from ciliumctl.cli.commands.status import show as show_status
 from ciliumctl.cli.options import duration, option
 from ciliumctl.cli.output import Writer, wants_color
@@ -118,7 +118,7 @@ def show_preview(out: Writer, ahead: Proposal) -> None:
     out.line(
         f"release {ahead.release} in namespace {ahead.namespace} of {ahead.context}, revision {ahead.revision}: ",
         (ahead.status, "bad" if bad else "good"),
-        f" since {_age(ahead.age_seconds)}",
+        f" since {_ages.shown(ahead.age_seconds)}",
     )
     if ahead.operation:
         moves = ahead.from_version not in {"", ahead.version}
@@ -143,13 +143,6 @@ def show_preview(out: Writer, ahead: Proposal) -> None:
         out.line(("trouble: ", "bad"), ahead.trouble)
     out.line(("way out: ", "head"), out.address(_said(ahead)))
     out.line("         ", ahead.reason)
-
-
-def _age(seconds: float) -> str:
-    minutes = int(seconds) // 60
-    if minutes >= 120:
-        return f"{minutes // 60} h"
-    return f"{minutes} min" if minutes else f"{int(seconds)} s"
 
 
 def render(out: Writer, result: Recovered) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ciliumctl.clients.kube import fetch
 from ciliumctl.clients.kube.forward import Forwarder, PodPort
 from ciliumctl.clients.kube.kubeconfig import ConnectOptions, load
 from ciliumctl.clients.kube.kubeconfig import files as kubeconfig_files
@@ -511,6 +512,14 @@ class Kube:
         path = PODS.path(namespace=namespace, name=pod, subresource="log")
         answer = self._transport.request("GET", path, query=query, accept="*/*")
         return answer.body.decode("utf-8", "replace")
+
+    def proxied(self, place: PodPort, path: str, *, timeout: float, tls: bool = False) -> str:
+        """What a pod's port answers to GET, asked by the API server. One request. See `fetch.through_proxy`."""
+        return fetch.through_proxy(self._transport, place, path, timeout, tls=tls)
+
+    def fetched(self, place: PodPort, path: str, *, timeout: float) -> str:
+        """What a pod's port answers to GET, through a port-forward of its own. See `fetch.through_forward`."""
+        return fetch.through_forward(self._transport, place, path, timeout)
 
     def forward(
         self,

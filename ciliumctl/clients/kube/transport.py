@@ -202,11 +202,13 @@ class Transport:
         accept: str = "application/json",
         content_type: str = "application/json",
         timeout: float | None = None,
+        again: bool = True,
     ) -> Answer:
         """Ask the API server and return its whole answer.
 
         A request is tried again, at most three times in all, after a 429, which says that the server did nothing yet;
-        a read also after a broken connection or a 503; a 401 once, with a new credential.
+        a read also after a broken connection or a 503; a 401 once, with a new credential. Without `again` it is not
+        tried again: what answers behind the API server's proxy is not the API server.
 
         Raises:
             ClusterError: nothing answered, or the answer was 300 or above.
@@ -220,7 +222,7 @@ class Transport:
             try:
                 answer = self._once(method, url, data, accept, content_type, timeout)
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                if method in _READS and attempt < _RETRIES and was_cut(error):
+                if again and method in _READS and attempt < _RETRIES and was_cut(error):
                     self._pause(attempt)
                     attempt += 1
                     continue
@@ -232,7 +234,7 @@ class Transport:
                 renewed = True
                 continue
             busy = answer.status == 429 or (answer.status == 503 and method in _READS)
-            if busy and attempt < _RETRIES:
+            if again and busy and attempt < _RETRIES:
                 self._pause(attempt, answer.headers.get("Retry-After", ""))
                 attempt += 1
                 continue

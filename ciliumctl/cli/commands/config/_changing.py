@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ciliumctl.cli.commands import _installing, _planning
+from ciliumctl.cli.commands import _applying, _installing, _planning
 from ciliumctl.cli.commands._upgrading import show_change as render
-from ciliumctl.cli.output import Writer, wants_color
 
 if TYPE_CHECKING:
     from ciliumctl import change as changes
     from ciliumctl.change.configure import Translation, Wish
-    from ciliumctl.change.impact import Impact
     from ciliumctl.cli.session import Session
 
 
@@ -31,7 +28,7 @@ class Answers:
 def change(session: Session, wishes: Sequence[Wish], operation: str, answers: Answers) -> None:
     """Do it and end."""
     from ciliumctl import change as changes
-    from ciliumctl.change import configure, impact
+    from ciliumctl.change import configure
 
     session.allow()
     deadline = session.deadline(answers.seconds)
@@ -46,20 +43,14 @@ def change(session: Session, wishes: Sequence[Wish], operation: str, answers: An
             _say(session, translated)
             session.finish(changes.plan(session.kube, target, session.report), _planning.show_plan)
         _offer(session, translated, operation)
-        effects = impact.of(target)
-        if not target.unchanged:
-            _show(session, effects)
-            _planning.consent(session, effects, confirm=answers.confirm, what=f"`ciliumctl {operation}`")
-        how = changes.How(
-            helm=session.helm,
-            holder=session.holder(operation),
-            where=where,
-            deadline=deadline,
-            report=session.report,
+        doing = _applying.Doing(
+            command=operation,
             operation=f"{operation}: {', '.join(target.changed)}",
+            deadline=deadline,
             wait=answers.wait,
+            confirm=answers.confirm,
         )
-        result = changes.perform(session.kube, target, how)
+        result = _applying.carry_out(session, target, doing)
     _end(session, result, changes.late(result, deadline), wait=answers.wait)
 
 
@@ -85,13 +76,3 @@ def _offer(session: Session, translated: Sequence[Translation], operation: str) 
             refusal=f"`{item.key}` comes from the Helm value `{item.wish.key}`",
             hint=f"`ciliumctl {operation} {item.wish.key}{value}`, or add `--yes`",
         )
-
-
-def _show(session: Session, effects: Impact) -> None:
-    if session.settings.quiet:
-        return
-    out = Writer(sys.stderr, color=wants_color(session.settings.color, sys.stderr, session.environ))
-    _planning.show_values(out, effects.values)
-    _planning.show_restarts(out, effects.restarts)
-    _planning.show_effects(out, effects.effects)
-    out.line()

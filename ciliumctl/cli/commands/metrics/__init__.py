@@ -1,0 +1,1 @@
+"""Look at Cilium's own metrics without a Prometheus: read straight from its agents."""
