@@ -209,10 +209,15 @@ def _data(data: Any, output: str) -> str:
     return yaml_files.dump(data)
 
 
-def emit(text: str) -> None:
-    """Write data to standard output at once; a reader that went away, such as `head`, is no failure."""
+def emit(text: str) -> bool:
+    """Write data to standard output at once; a reader that went away, such as `head`, is no failure.
+
+    Returns whether the reader is still there: what writes without an end has no reason to go on otherwise.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True

@@ -15,6 +15,7 @@ from typing import Any
 from ciliumctl.clients.kube.forward import Forwarder, PodPort
 from ciliumctl.clients.kube.kubeconfig import ConnectOptions, load
 from ciliumctl.clients.kube.kubeconfig import files as kubeconfig_files
+from ciliumctl.clients.kube.logs import Log, LogRequest, Stamped
 from ciliumctl.clients.kube.resources import (
     CILIUM_CLUSTERWIDE_POLICIES,
     CILIUM_ENDPOINTS,
@@ -78,9 +79,12 @@ __all__ = [
     "ExecResult",
     "Forwarder",
     "Kube",
+    "Log",
+    "LogRequest",
     "Manifest",
     "PodPort",
     "Resource",
+    "Stamped",
     "Table",
     "annotations_of",
     "conditions_of",
@@ -495,6 +499,11 @@ class Kube:
         path = PODS.path(namespace=namespace, name=pod, subresource="log")
         answer = self._transport.request("GET", path, query=query, accept="*/*")
         return answer.body.decode("utf-8", "replace")
+
+    def open_logs(self, requests: Sequence[LogRequest]) -> list[Log]:
+        """Logs to be read line by line, in the order of `requests`; none is asked for before its `lines`."""
+        pool = self._transport.streams()
+        return [Log(self._transport, pool, request) for request in requests]
 
     def forward(
         self,
