@@ -212,7 +212,7 @@ def _data(data: Any, output: str) -> str:
 def emit(text: str) -> bool:
     """Write data to standard output at once; a reader that went away, such as `head`, is no failure.
 
-    Returns whether somebody still reads.
+    Returns whether the reader is still there: what writes without an end has no reason to go on otherwise.
     """
     try:
         sys.stdout.write(text)

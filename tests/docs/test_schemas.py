@@ -147,6 +147,13 @@ def test_a_run_of_the_checks_fits_its_schema_also_where_no_cluster_answers(
     check(ran, "Preflight")
 
 
+def test_a_line_of_a_log_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
+    cluster.add(objects.pod("cilium-aaaaa", log="2026-01-02T03:04:05Z level=info msg=ready"))
+    ran = command("logs", "-o", "json")
+    assert (ran.code, ran.json["data"]["message"]) == (0, "ready"), ran.err
+    check(ran, "LogLine")
+
+
 def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
     assert not cluster.all("daemonsets")
     ran = command("uninstall", "--yes", "-o", "json")

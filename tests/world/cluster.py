@@ -5,6 +5,7 @@ It speaks HTTP on a loopback port, so that the real client with the real librari
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import re
@@ -91,6 +92,9 @@ class FakeCluster:
         self.calls: list[execs.Call] = []
         #: What pods serve at a port, by (pod, port): a text, or what makes one; the others refuse the connection.
         self.served: dict[tuple[str, int], str | Callable[[], str]] = {}
+
+        #: What answers a request for a log piece by piece; `None` leaves it to the pod's `x-log`.
+        self.log: Callable[[Seen], Iterator[bytes] | None] = lambda _seen: None
         #: What the controllers of a real one do to an object that somebody makes.
         self.on_create: Callable[[Object], None] = lambda _item: None
         #: What they do when one is deleted.
@@ -192,6 +196,20 @@ class FakeCluster:
         if served is None:
             return 503, _status(503, f"error trying to reach service: dial tcp 192.0.2.1:{port}: connection refused")
         return 200, served if isinstance(served, str) else served()
+
+    def streamed(self, seen: Seen, status: int, handler: BaseHTTPRequestHandler) -> bool:
+        """Answer in chunks, as the API server does with logs. Says whether it did; the client may hang up."""
+        pieces = self.log(seen) if status == 200 and seen.path.endswith("/log") else None
+        if pieces is None:
+            return False
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for piece in pieces:
+                handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            handler.wfile.write(b"0\r\n\r\n")
+        return True
 
     def _special(self, seen: Seen) -> Any:
         if seen.path == "/version":
@@ -477,6 +495,8 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
                 return
             try:
                 status, answer, headers = cluster.answer(seen)
+                if cluster.streamed(seen, status, self):
+                    return
             except ConnectionAbortedError:
                 self.close_connection = True
                 self.connection.close()

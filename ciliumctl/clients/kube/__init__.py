@@ -16,6 +16,7 @@ from ciliumctl.clients.kube import fetch
 from ciliumctl.clients.kube.forward import Forwarder, PodPort
 from ciliumctl.clients.kube.kubeconfig import ConnectOptions, load
 from ciliumctl.clients.kube.kubeconfig import files as kubeconfig_files
+from ciliumctl.clients.kube.logs import Log, LogRequest, Stamped
 from ciliumctl.clients.kube.resources import (
     CILIUM_CLUSTERWIDE_POLICIES,
     CILIUM_ENDPOINTS,
@@ -79,9 +80,12 @@ __all__ = [
     "ExecResult",
     "Forwarder",
     "Kube",
+    "Log",
+    "LogRequest",
     "Manifest",
     "PodPort",
     "Resource",
+    "Stamped",
     "Table",
     "annotations_of",
     "conditions_of",
@@ -520,6 +524,11 @@ class Kube:
     def fetched(self, place: PodPort, path: str, *, timeout: float) -> str:
         """What a pod's port answers to GET, through a port-forward of its own. See `fetch.through_forward`."""
         return fetch.through_forward(self._transport, place, path, timeout)
+
+    def open_logs(self, requests: Sequence[LogRequest]) -> list[Log]:
+        """Logs to be read line by line, in the order of `requests`; none is asked for before its `lines`."""
+        pool = self._transport.streams()
+        return [Log(self._transport, pool, request) for request in requests]
 
     def forward(
         self,

@@ -28,6 +28,8 @@ from ciliumctl.errors import ApiFailed, NoKubeconfig, TimedOut
 from ciliumctl.wait import Deadline
 
 POOL_SIZE = 32
+# Connections that are kept for the next stream. Not how many there may be: the pool logs each that it cannot keep.
+_STREAMS = 4096
 CONNECT_TIMEOUT = 10.0
 _RETRIES = 3
 # Seconds for a request that was given no limit.
@@ -167,7 +169,8 @@ class Transport:
                 headers["Impersonate-Uid"] = self.context.as_uid
         return headers
 
-    def _header_list(self, extra: Mapping[str, str]) -> urllib3.HTTPHeaderDict:
+    def header_list(self, extra: Mapping[str, str]) -> urllib3.HTTPHeaderDict:
+        """The headers of one request, those that come several times too."""
         headers = urllib3.HTTPHeaderDict({**self.headers(), **extra})
         for name, value in self.repeated_headers():
             headers.add(name, value)
@@ -249,7 +252,7 @@ class Transport:
     def _once(
         self, method: str, url: str, data: bytes | None, accept: str, content_type: str, timeout: float | None
     ) -> Answer:
-        headers = self._header_list(
+        headers = self.header_list(
             {"Accept": accept, "Accept-Encoding": "gzip", **({"Content-Type": content_type} if data else {})}
         )
         with self._slot(timeout) as seconds:
@@ -286,6 +289,20 @@ class Transport:
 
     def _pool(self) -> Any:
         return self._api.rest_client.pool_manager
+
+    def streams(self) -> Any:
+        """A pool of its own for answers that are read for long: they take none of the slots of other requests."""
+        self._configuration.connection_pool_maxsize = _STREAMS
+        try:
+            return ApiClient(self._configuration).rest_client.pool_manager
+        finally:
+            self._configuration.connection_pool_maxsize = POOL_SIZE
+
+    def renew(self) -> bool:
+        """Get a new credential after a 401; says whether there was a way to."""
+        if self._renewable is not None:
+            self._renewable.renew()
+        return self._renewable is not None
 
     def open_socket(self) -> Connection:
         """A new connection to the API server, for the protocols that take one over. Raises `ClusterError`."""
