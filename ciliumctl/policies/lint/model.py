@@ -7,7 +7,7 @@ from functools import cache
 from typing import ClassVar
 
 from ciliumctl import templates
-from ciliumctl.values.lint.model import FailOn, Severity, reaches
+from ciliumctl.findings import FailOn, Severity, reaches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

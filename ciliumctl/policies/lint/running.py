@@ -20,6 +20,7 @@ from ciliumctl.clients.kube import (
     namespace_of,
 )
 from ciliumctl.errors import BadFile, Forbidden, UsageError
+from ciliumctl.findings import SEVERITIES
 from ciliumctl.parallel import together as at_once
 from ciliumctl.policies import collecting, parties, reading
 from ciliumctl.policies.lint import alone, documents, shapes, surroundings, together
@@ -27,7 +28,6 @@ from ciliumctl.policies.lint.documents import Document
 from ciliumctl.policies.lint.model import Finding, Lint
 from ciliumctl.policies.lint.surroundings import Surroundings
 from ciliumctl.policies.model import Settings
-from ciliumctl.values.lint.model import SEVERITIES
 
 #: What standard input is called in findings.
 STDIN = "<stdin>"
