@@ -1,1 +1,1 @@
-"""Look at the CNIs of the nodes: what is configured, what runs, what it says of itself."""
+"""Look at the CNIs of the nodes: what is configured, what carries the traffic, what it says of itself."""
