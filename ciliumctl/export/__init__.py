@@ -9,7 +9,7 @@ from pathlib import Path
 from ciliumctl.errors import Missing
 from ciliumctl.export import argocd, flux, kustomize, secrets
 from ciliumctl.export.model import FORMS, Exported, File, Form, Subject, namespace_of
-from ciliumctl.export.rendering import Rendered, render
+from ciliumctl.export.rendering import Rendered, render, warn_of_large
 from ciliumctl.export.source import published
 from ciliumctl.files import write_whole
 from ciliumctl.installation.plan import Means
@@ -34,6 +34,7 @@ def make(form: Form, subject: Subject, means: Means, *, folder: bool = False) ->
     if form == "manifests":
         rendered = render(subject, means.helm)
         secrets.warn_of_private_keys(rendered, subject, means.report)
+        warn_of_large(rendered, means.report)
         return _exported(form, subject, File(name="cilium.yaml", content=_with_namespace(rendered, subject)))
     source = published(subject, means)
     rendered = render(subject, means.helm, twice=True)
@@ -44,6 +45,7 @@ def make(form: Form, subject: Subject, means: Means, *, folder: bool = False) ->
         return _exported(form, subject, *argocd.files(subject, source, rendered, means.report))
     if form == "flux":
         return _exported(form, subject, *flux.files(subject, source, rendered))
+    warn_of_large(rendered, means.report)
     return _exported(form, subject, *kustomize.files(subject, source, folder=folder))
 
 

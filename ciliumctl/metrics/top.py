@@ -12,7 +12,7 @@ from typing import ClassVar
 from ciliumctl import agents
 from ciliumctl.agents import Agent
 from ciliumctl.clients.kube import CONFIG_MAPS, Kube, dig
-from ciliumctl.errors import CiliumctlError, NotFound, Partial, UsageError
+from ciliumctl.errors import CiliumctlError, Forbidden, NotFound, Partial, UsageError
 from ciliumctl.metrics import topics
 from ciliumctl.metrics.scraping import Scraped, Scraper, Target, by_exec, reading_of
 from ciliumctl.metrics.text import Exposition
@@ -133,10 +133,7 @@ class AgentReader:
         self._kube = kube
         self._scraper = Scraper(kube)
         self._names = frozenset(names)
-        config = kube.find(CONFIG_MAPS, "cilium-config", namespace)
-        address: str = dig(config, "data", "prometheus-serve-addr", default="")
-        port = address.rpartition(":")[2]
-        self._port = int(port) if port.isdigit() else 0
+        self._port = _port(kube, namespace)
 
     def read(self, asked: Sequence[Agent]) -> list[Scraped]:
         """Each agent once."""
@@ -157,6 +154,17 @@ class AgentReader:
 
     def _target(self, agent: Agent) -> Target:
         return Target(component="agent", node=agent.node, namespace=agent.namespace, pod=agent.pod, port=self._port)
+
+
+def _port(kube: Kube, namespace: str) -> int:
+    """The agents' port for scrapers; 0 for none, and where one may not know: then the agents are asked themselves."""
+    try:
+        config = kube.find(CONFIG_MAPS, "cilium-config", namespace)
+    except Forbidden:
+        return 0
+    address: str = dig(config, "data", "prometheus-serve-addr", default="")
+    port = address.rpartition(":")[2]
+    return int(port) if port.isdigit() else 0
 
 
 def partial_error(result: MetricsTop) -> CiliumctlError | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ciliumctl.clients.kube import CONFIG_MAPS, Kube
-from ciliumctl.errors import CiliumctlError, NotFound
+from ciliumctl.errors import Forbidden, NotFound
 from ciliumctl.monitoring import scrapers, targets
 from ciliumctl.monitoring.parts import DASHBOARD_LABEL, DASHBOARD_VALUE
 from ciliumctl.monitoring.scrapers import Scraping
@@ -54,24 +54,25 @@ def look(kube: Kube, namespace: str, nodes: Sequence[str], report: Reporter) -> 
     scraping = scrapers.look(kube, namespace, found)
     states = tuple(targets.judge(place, answers[place.component], scraping.told(place)) for place in found.places)
     findings, hint = _findings(states, scraping)
+    dashboards, lacking = _dashboards(kube, namespace)
     return MonitoringStatus(
         context=kube.context,
         namespace=namespace,
         targets=states,
-        scraping=scraping,
-        dashboards=_dashboards(kube, namespace),
+        scraping=replace(scraping, lacking=(*scraping.lacking, *lacking)),
+        dashboards=dashboards,
         findings=findings,
         hint=hint,
     )
 
 
-def _dashboards(kube: Kube, namespace: str) -> int:
-    """How many of Grafana's ConfigMaps are in the namespace: only their metadata, one is 319 kB."""
+def _dashboards(kube: Kube, namespace: str) -> tuple[int, tuple[str, ...]]:
+    """How many of Grafana's ConfigMaps are there, only by their metadata (one is 319 kB); and why nobody knows."""
     labels = f"{DASHBOARD_LABEL}={DASHBOARD_VALUE},app.kubernetes.io/part-of=cilium"
     try:
-        return len(list(kube.objects(CONFIG_MAPS, namespace, labels=labels, metadata_only=True)))
-    except CiliumctlError:
-        return 0
+        return len(list(kube.objects(CONFIG_MAPS, namespace, labels=labels, metadata_only=True))), ()
+    except Forbidden as error:
+        return 0, (f"dashboards: {error.message}",)
 
 
 def _findings(states: Sequence[TargetState], scraping: Scraping) -> tuple[tuple[str, ...], str]:

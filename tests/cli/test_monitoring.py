@@ -160,3 +160,11 @@ def test_without_the_right_to_look_it_is_refused(cluster: FakeCluster, command: 
     monitored.monitored(cluster)
     cluster.faults.append(Fault(pattern="GET .*/daemonsets", status=403, message="no"))
     assert command("monitoring", "status").code == 5
+
+
+def test_dashboards_that_may_not_be_counted_are_told(cluster: FakeCluster, command: Command) -> None:
+    monitored.monitored(cluster)
+    cluster.faults.append(Fault(pattern="GET .*/configmaps$", status=403, message="no"))
+    ran = command("monitoring", "status")
+    assert ran.code == 0
+    assert "not looked at: dashboards: " in ran.out

@@ -21,6 +21,7 @@ from tests.docs.checker import violations
 from tests.world import flows, objects
 from tests.world.cluster import FakeCluster, Fault
 from tests.world.execs import Answer
+from tests.world.monitored import STACK_KINDS
 from tests.world.nodework import nodes_answer
 from tests.world.pods import pod_cluster
 from tests.world.run import HERE, Ran, quiet_environ, run
@@ -230,12 +231,15 @@ def test_a_network_that_could_not_be_measured_fits_its_schema(tmp_path: Path) ->
         ("MetricsTop", ("metrics", "top", "--interval", "0")),
         ("MonitoringStatus", ("monitoring", "status")),
         ("CniMetrics", ("cni", "metrics", "--interval", "0")),
+        ("MonitoringStack", ("monitoring", "deploy", "--no-wait")),
+        ("MonitoringStackRemoval", ("monitoring", "delete")),
     ],
 )
 def test_what_agents_measured_fits_its_schema(
     cluster: FakeCluster, command: Command, kind: str, arguments: tuple[str, ...]
 ) -> None:
     cluster.add(*objects.healthy_cilium(), objects.pod("cilium-ccccc", labels={"k8s-app": "cilium"}))
+    cluster.kinds += STACK_KINDS
     cluster.program = lambda _call: Answer(stdout='[{"name": "cilium_controllers_failing", "value": 1}]')
     ran = command(*arguments, "-o", "json")
     assert ran.code == 0, ran.err

@@ -18,7 +18,7 @@ from ciliumctl.defaults import REPOSITORY
 from ciliumctl.errors import Missing, NeedsConfirmation, UsageError
 from ciliumctl.export import Exported, File, Subject, argocd, flux, kustomize, place, secrets
 from ciliumctl.export.model import namespace_of
-from ciliumctl.export.rendering import Rendered
+from ciliumctl.export.rendering import Rendered, warn_of_large
 from ciliumctl.export.source import Source, published
 from ciliumctl.installation import Means
 from ciliumctl.report import Reporter, Warned
@@ -374,3 +374,14 @@ def test_a_folder_that_cannot_be_one_is_told(tmp_path: Path) -> None:
 
 def test_one_stream_parts_its_documents() -> None:
     assert exported().text == "a: 1\n---\nb: 1\n"
+
+
+def test_an_object_that_is_too_large_for_an_annotation_is_told_with_the_way_round_it() -> None:
+    events: list[object] = []
+    small = {"kind": "ConfigMap", "metadata": {"name": "small"}, "data": {"x": "y"}}
+    large = {"kind": "ConfigMap", "metadata": {"name": "cilium-dashboard"}, "data": {"x": "y" * 300_000}}
+    warn_of_large(rendered(small, large), Reporter(events.append))
+    (warned,) = [event for event in events if isinstance(event, Warned)]
+    assert "ConfigMap `cilium-dashboard`" in warned.text
+    assert "small" not in warned.text
+    assert "--server-side" in warned.hint

@@ -375,6 +375,10 @@ def _labels_match(item: Object, selector: str) -> bool:
             if (labels.get(inside[1]) in values) is (inside[2] == "notin"):
                 return False
             continue
+        if part.startswith("!"):
+            if part[1:] in labels:
+                return False
+            continue
         key, equals, value = part.replace("==", "=").partition("=")
         if key.endswith("!"):
             if labels.get(key[:-1]) == value:

@@ -13,6 +13,13 @@ KINDS = (
     (GROUP, "v1", "podmonitors", "PodMonitor", True),
     (GROUP, "v1", "prometheuses", "Prometheus", True),
 )
+#: What a small stack is made of.
+STACK_KINDS = (
+    ("batch", "v1", "jobs", "Job", True),
+    ("rbac.authorization.k8s.io", "v1", "roles", "Role", True),
+    ("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", True),
+    ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True),
+)
 AGENT = {"k8s-app": "cilium"}
 METRICS = 'cilium_version{version="1.20.0"} 1\nprocess_start_time_seconds 1\n'
 
