@@ -32,6 +32,8 @@ def shop(cluster: Nodes) -> Iterator[Nodes]:
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLACE, "labels": labels}}
     if kube.find(NAMESPACES, PLACE) is None:
         kube.create(NAMESPACES, space)
+    # What a run that was killed left.
+    kube.delete(NETWORK_POLICIES, "deny", PLACE)
     ran = cluster.run("demo", "deploy", "-n", PLACE, *IMAGE)
     assert ran.code == 0, ran.err
     yield cluster
