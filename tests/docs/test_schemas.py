@@ -155,6 +155,23 @@ def test_a_line_of_a_log_fits_its_schema(cluster: FakeCluster, command: Command)
     check(ran, "LogLine")
 
 
+def test_the_demo_application_fits_its_schemas(cluster: FakeCluster, command: Command) -> None:
+    cluster.add(objects.namespace("shop"), objects.node("one"))
+    cluster.program = lambda _call: Answer(stdout="@0 0 \n")
+    check(command("demo", "deploy", "-n", "shop", "--no-wait", "-o", "json"), "DemoDeployed")
+    ran = command("demo", "url", "-n", "shop", "-o", "json")
+    assert ran.code == 1, ran.err
+    check(ran, "DemoUrl")
+    pod = objects.pod("nginx-1", place="shop", labels={"ciliumctl.io/demo": "nginx"})
+    pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    cluster.add(pod)
+    ran = command("demo", "test", "-n", "shop", "-o", "json")
+    assert ran.code == 1, "nothing forwards here"
+    check(ran, "DemoTest")
+    cluster.add({**pod, "metadata": {**pod["metadata"], "labels": {}}})
+    check(command("demo", "delete", "-n", "shop", "-o", "json"), "DemoDeleted")
+
+
 def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
     assert not cluster.all("daemonsets")
     ran = command("uninstall", "--yes", "-o", "json")

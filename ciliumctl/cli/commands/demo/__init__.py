@@ -1,0 +1,1 @@
+"""A small application to try the network with: make it, reach it, test it, remove it."""
