@@ -135,6 +135,16 @@ def test_a_run_of_the_checks_fits_its_schema_also_where_no_cluster_answers(
     check(ran, "Preflight")
 
 
+def test_latencies_fit_their_schema(cluster: FakeCluster, command: Command) -> None:
+    agent = objects.pod("cilium-aaaaa", labels={"k8s-app": "cilium"})
+    cluster.add(*objects.healthy_cilium(), agent)
+    status = {"host": {"primary-address": {"icmp": {"latency": 5}, "http": {"status": "timeout"}}}}
+    cluster.program = lambda _call: Answer(stdout=json.dumps({"nodes": [{"name": "two", **status}]}))
+    ran = command("debug", "latency", "-o", "json")
+    assert ran.code == 1, ran.err
+    check(ran, "Latency")
+
+
 def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
     assert not cluster.all("daemonsets")
     ran = command("uninstall", "--yes", "-o", "json")
