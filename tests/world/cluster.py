@@ -91,6 +91,8 @@ class FakeCluster:
         self.on_create: Callable[[Object], None] = lambda _item: None
         #: What they do when one is deleted.
         self.on_delete: Callable[[Object], None] = lambda _item: None
+        #: What a node does with a container that is put beside those of a pod.
+        self.on_ephemeral: Callable[[Object, Object], None] = _start_ephemeral
         self._objects: dict[tuple[str, str], dict[tuple[str, str], Object]] = {}
         self._lock = threading.RLock()
         self._uid = 0
@@ -250,7 +252,8 @@ class FakeCluster:
             self.on_delete(there)
             return 200, {"kind": "Status", "status": "Success"}
         if seen.method == "PATCH":
-            changed = _merged(there, seen.body)
+            beside = subresource == "ephemeralcontainers"
+            changed = self._with_ephemeral(there, seen) if beside else _merged(there, seen.body)
         else:
             if seen.body["metadata"].get("resourceVersion") not in {None, there["metadata"]["resourceVersion"]}:
                 return 409, _status(409, "the object has been modified")
@@ -261,6 +264,16 @@ class FakeCluster:
         if seen.query.get("dryRun") != "All":
             objects[(namespace, name)] = changed
         return 200, changed
+
+    def _with_ephemeral(self, pod: Object, seen: Seen) -> Object:
+        """A strategic merge adds to the list, and the metadata remember who did it."""
+        changed = copy.deepcopy(pod)
+        entry = {"manager": seen.query["fieldManager"], "operation": "Update", "subresource": "ephemeralcontainers"}
+        changed["metadata"].setdefault("managedFields", []).append(entry)
+        for container in seen.body["spec"]["ephemeralContainers"]:
+            changed["spec"].setdefault("ephemeralContainers", []).insert(0, container)
+            self.on_ephemeral(changed, container)
+        return changed
 
     def _create(self, seen: Seen, kind: tuple[str, str, str, str, bool], namespace: str) -> tuple[int, Any]:
         item = copy.deepcopy(seen.body)
@@ -298,6 +311,11 @@ class FakeCluster:
             page = [{"metadata": item["metadata"]} for item in page]
         more = {"continue": str(start + limit)} if start + limit < len(found) else {}
         return {"kind": f"{kind[3]}List", "metadata": more, "items": page}
+
+
+def _start_ephemeral(pod: Object, container: Object) -> None:
+    status = {"name": container["name"], "state": {"running": {}}}
+    pod.setdefault("status", {}).setdefault("ephemeralContainerStatuses", []).append(status)
 
 
 def _status(code: int, message: str) -> Object:

@@ -403,14 +403,20 @@ class Kube:
         namespace: str = "",
         *,
         subresource: str = "",
+        strategic: bool = False,
+        dry_run: bool = False,
     ) -> Manifest:
-        """Merge `patch` into an object (RFC 7386: null deletes a key)."""
+        """Merge `patch` into an object (RFC 7386: null deletes a key); with `dry_run` only learn what it would become.
+
+        `strategic` merges as kubectl does by default: an entry is added to a list whose entries have names, where
+        RFC 7386 would put the list in the other's place.
+        """
         body: Manifest = self._transport.request(
             "PATCH",
             resource.path(namespace=namespace, name=name, subresource=subresource),
-            query={"fieldManager": FIELD_MANAGER},
+            query={"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {}),
             body=patch,
-            content_type="application/merge-patch+json",
+            content_type=f"application/{'strategic-merge' if strategic else 'merge'}-patch+json",
         ).json()
         return body
 

@@ -1,0 +1,35 @@
+"""Guests: what is put into a cluster for a while to look at things, with tools that the pods there do not have.
+
+A guest is a container beside those of a pod (`beside`), a pod of its own (`alone`) or one with a node's network and
+processes (`on_node`). Each has a time after which it ends by itself, and marks by which it is found again.
+"""
+
+from __future__ import annotations
+
+from ciliumctl.guests.admission import Admission, admission
+from ciliumctl.guests.leaving import stay
+from ciliumctl.guests.leaving import take_away as leave
+from ciliumctl.guests.leftovers import Cleaned, Left, clean, left_over
+from ciliumctl.guests.making import alone, beside, on_node
+from ciliumctl.guests.model import LABEL, PROFILES, Guest, How, Kind, Profile, default_image
+
+__all__ = [
+    "LABEL",
+    "PROFILES",
+    "Admission",
+    "Cleaned",
+    "Guest",
+    "How",
+    "Kind",
+    "Left",
+    "Profile",
+    "admission",
+    "alone",
+    "beside",
+    "clean",
+    "default_image",
+    "leave",
+    "left_over",
+    "on_node",
+    "stay",
+]
