@@ -140,7 +140,7 @@ def _ipcache(facts: AgentFacts, _question: Question, code: int, lines: Sequence[
     return replace(facts, identity=0) if code and "does not map" in text else None
 
 
-def _frontend(facts: AgentFacts, question: Question, code: int, lines: Sequence[str]) -> AgentFacts | None:
+def _frontend(facts: AgentFacts, _question: Question, code: int, lines: Sequence[str]) -> AgentFacts | None:
     """How many backends stand behind the address; slot 0 is the address itself."""
     if code:
         return None

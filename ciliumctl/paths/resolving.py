@@ -88,7 +88,7 @@ def _selector(workload: Manifest) -> str:
     words = [_plain(dig(workload, "spec", "selector", "matchLabels", default={}))]
     expressions: list[Manifest] = dig(workload, "spec", "selector", "matchExpressions", default=[])
     for one in expressions:
-        key, values = one.get("key", ""), ",".join(one.get("values") or ())
+        key, values = str(one.get("key", "")), ",".join(one.get("values") or ())
         forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "DoesNotExist": f"!{key}"}
         words.append(forms.get(str(one.get("operator")), key))
     return ",".join(word for word in words if word)
@@ -164,9 +164,7 @@ def _trouble(pod: Manifest) -> str:
 
 def _of_node(end: End, manifest: Manifest) -> Resolved:
     node = node_facts(manifest)
-    place = Place(
-        said=end.said, kind="node", name=node.name, node=node.name, address=node.address, host_network=True
-    )
+    place = Place(said=end.said, kind="node", name=node.name, node=node.name, address=node.address, host_network=True)
     return Resolved(place=place)
 
 
@@ -191,14 +189,14 @@ def _of_address(kube: Kube, end: End, *, asks: bool) -> Resolved:
     if pods:
         return _of_pod(end, pods[0])
     for node in kube.objects(NODES):
-        if any(one.get("address") == end.name for one in dig(node, "status", "addresses", default=[])):
+        listed: list[Manifest] = dig(node, "status", "addresses", default=[])
+        if any(one.get("address") == end.name for one in listed):
             found = _of_node(end, node)
             return replace(found, place=replace(found.place, address=end.name))
     if not asks:
         for service in kube.objects(SERVICES):
             if end.name in _service_addresses(service):
-                found = _of_service(kube, end, service)
-                return replace(found, place=replace(found.place, address=end.name))
+                return _of_service(kube, end, service, address=end.name)
     return Resolved(place=Place(said=end.said, kind="outside", name=end.name, address=end.name))
 
 
@@ -227,16 +225,21 @@ def _of_name(kube: Kube, end: End, *, asks: bool) -> Resolved:
     return Resolved(place=Place(said=end.said, kind="outside", name=end.name))
 
 
-def _of_service(kube: Kube, end: End, service: Manifest) -> Resolved:
+def _of_service(kube: Kube, end: End, service: Manifest, *, address: str = "") -> Resolved:
     namespace, name = namespace_of(service), name_of(service)
     slices = list(kube.objects(ENDPOINT_SLICES, namespace, labels=f"kubernetes.io/service-name={name}"))
     facts = service_facts(service, slices, end)
+    address = address or (facts.addresses[0] if facts.addresses else "")
+    if address:
+        # Behind an address there are those of its own family only.
+        same = tuple(one for one in facts.backends if (":" in one.address) == (":" in address))
+        facts = replace(facts, backends=same)
     place = Place(
         said=end.said,
         kind="service",
         name=name,
         namespace=namespace,
-        address=facts.addresses[0] if facts.addresses else "",
+        address=address,
     )
     return Resolved(place=place, service=facts)
 
