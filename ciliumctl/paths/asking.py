@@ -61,7 +61,8 @@ def commands(question: Question) -> dict[str, list[str]]:
         found["ipcache"] = [*dbg, "bpf", "ipcache", "get", question.other]
     if question.frontend:
         listed = f'{AGENT_PROGRAM}; said=$($c bpf lb list 2>&1) || {{ echo "$said"; exit 1; }}; '
-        filtered = f'echo "$said" | awk -v a="$1" \'/^[^ ]/ {{ on = index($1, a) == 1 }} on\' | head -n {_LINES}'
+        awk = '/^[^ ]/ { f = $1; sub("/.*", "", f); on = f == a } on'
+        filtered = f"""echo "$said" | awk -v a="$1" '{awk}' | head -n {_LINES}"""
         found["frontend"] = ["sh", "-c", listed + filtered, "sh", question.frontend]
     if question.peer:
         found["peer"] = ["cilium-health", "status", "-o", "json"]
@@ -71,7 +72,7 @@ def commands(question: Question) -> dict[str, list[str]]:
 
 
 def ask(kube: Kube, question: Question) -> AgentFacts:
-    """What the agent says; `problem` says why it could not be asked. One exec."""
+    """What the agent says; `problem` says that it is not well. One exec."""
     agent = question.agent
     empty = AgentFacts(node=agent.node)
     if not agent.ready:
@@ -83,7 +84,7 @@ def ask(kube: Kube, question: Question) -> AgentFacts:
     try:
         ran = kube.exec(agent.namespace, agent.pod, script(lines), container=AGENT_CONTAINER, timeout=PATIENCE)
     except CiliumctlError as error:
-        return replace(empty, problem=f"its agent cannot be asked: {error.message}")
+        return replace(empty, lacking=(f"the agent cannot be asked: {error.message}",))
     return read(question, list(asked), answers(ran.text, len(lines), longest=_LONGEST))
 
 

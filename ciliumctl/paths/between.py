@@ -155,7 +155,8 @@ def routing(scene: Scene) -> Stage:
     pair = scene.both_nodes
     if pair is None:
         same = scene.source.node and scene.source.node == scene.target_node
-        return skipped("routing", f"both ends are on {scene.source.node}" if same else "an end is on no node")
+        reason = f"both ends are on {scene.source.node}" if same else "one end is not on a node of the cluster"
+        return skipped("routing", reason)
     here, there = pair
     agents = [scene.agents[name] for name in pair if name in scene.agents]
     lines = _settings(scene)

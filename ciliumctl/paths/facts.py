@@ -98,7 +98,7 @@ class AgentFacts:
     """What the agent of one node says. Parts that it cannot say are `None`, with the reason in `lacking`.
 
     Attributes:
-        problem: Why it could not be asked at all.
+        problem: What is wrong with the agent itself.
         policy: Rows of the policy map of the end that is on its node.
         identity: What its ipcache has for the other end; 0 for no entry. `tunnel` is where that leads to.
         frontend: How many backends its table has for the service's address.

@@ -54,7 +54,7 @@ bash_tcp() {{ timeout "$t" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"; }}
 bash_udp() {{ timeout "$((t + 1))" bash -c 'exec 3<>"/dev/udp/$0/$1" || exit
   if [ "$1" = 53 ]; then printf "{_DNS}" >&3; else echo >&3; fi
   read -r -t "$2" -n 1 -u 3; c=$?; [ $c -gt 128 ] && exit 28; exit $c' "$1" "$2" "$t"; }}
-python() {{ timeout "$((t + 2))" "$p" -c "$y" "$1" "$2" "$u" "$t"; }}
+python() {{ timeout "$((t + 10))" "$p" -c "$y" "$1" "$2" "$u" "$t"; }}
 netcat() {{ timeout "$((t + 1))" nc -z -v -w "$t" "$1" "$2" </dev/null; }}
 try=
 if command -v timeout >/dev/null 2>&1; then

@@ -145,6 +145,13 @@ def test_latencies_fit_their_schema(cluster: FakeCluster, command: Command) -> N
     check(ran, "Latency")
 
 
+def test_a_path_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
+    cluster.add(*objects.healthy_cilium())
+    ran = command("debug", "path", "node/one", "node/two:80", "--no-probe", "-o", "json")
+    assert ran.code == 0, ran.err
+    check(ran, "Path")
+
+
 def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
     assert not cluster.all("daemonsets")
     ran = command("uninstall", "--yes", "-o", "json")
