@@ -14,6 +14,7 @@ from pathlib import Path
 
 from docs.generating import (
     checks,
+    cni,
     commands,
     connectivity,
     environment,
@@ -51,6 +52,8 @@ def main() -> int:
 def pages() -> dict[str, str]:
     """Every generated file's text, by its name in `docs/reference`."""
     return {
+        "cni-lint.md": cni.lint_page(),
+        "cnis.md": cni.compare_page(),
         "commands.md": commands.page(),
         "connectivity-tests.md": connectivity.page(),
         "exit-codes.md": exit_codes.page(),
