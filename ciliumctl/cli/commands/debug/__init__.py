@@ -1,1 +1,1 @@
-"""Get inside: a shell in a pod or on a node, the path between two of them, what was left behind."""
+"""Look around in pods and on nodes, with tools that are put there for a while; find where a path breaks."""
