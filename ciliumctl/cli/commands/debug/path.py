@@ -1,8 +1,8 @@
 """Say where it breaks between here and there: every hop looked at, then tried.
 
 SRC and DST are `pod/NAMESPACE/NAME`, `deploy/NAMESPACE/NAME` (also `ds`, `sts`), `svc/NAMESPACE/NAME`, `node/NAME`, an
-address, or `world`; DST may be a name, too, and ends with `:PORT` or `:PORT/udp`. Without a namespace it is `default`: `-n` is
-Cilium's own.
+address, or `world`; DST may be a name, too, and ends with `:PORT` or `:PORT/udp`. Without a namespace it is `default`:
+`-n` is Cilium's own.
 
 Looks at both ends, the service and its backends, identities, the policies of Kubernetes and Cilium in both directions
 with the rule that decides, both nodes, their agents and the way between them. Then tries to connect from SRC: in its
