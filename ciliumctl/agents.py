@@ -18,6 +18,7 @@ from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_LABEL, AGENT_PROGRAM
 AT_ONCE = 32
 #: Seconds for one agent.
 PATIENCE = 20.0
+_NOT_FOUND = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +87,27 @@ def ask(kube: Kube, agent: Agent, words: Sequence[str], *, timeout: float = PATI
     """
     # The words are arguments of the shell, never part of its script.
     command = ["sh", "-c", f'{AGENT_PROGRAM}; exec $c "$@"', "sh", *words]
+    return _said(kube, agent, command, ["cilium-dbg", *words], timeout)
+
+
+def run(kube: Kube, agent: Agent, command: Sequence[str], *, timeout: float = PATIENCE) -> str:
+    """What another program of the agent's image prints, such as `cilium-health`. One exec.
+
+    Raises:
+        ApiFailed: there is no such program, it failed, or could not be started. `detail` is all that it said.
+    """
+    # By a shell, which has short words for a program that is not there.
+    return _said(kube, agent, ["sh", "-c", 'exec "$@"', "sh", *command], command, timeout)
+
+
+def _said(kube: Kube, agent: Agent, command: Sequence[str], called: Sequence[str], timeout: float) -> str:
     ran = kube.exec(agent.namespace, agent.pod, command, container=AGENT_CONTAINER, timeout=timeout)
+    if ran.code == _NOT_FOUND:
+        raise ApiFailed(f"the agent's image has no program `{called[0]}` (asked on node `{agent.node}`)")
     if ran.code:
         said = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip()
         last = said.splitlines()[-1] if said else f"it ended with {ran.code}"
-        raise ApiFailed(f"`cilium-dbg {' '.join(words)}` failed on node `{agent.node}`: {last}", detail=said)
+        raise ApiFailed(f"`{' '.join(called)}` failed on node `{agent.node}`: {last}", detail=said)
     return ran.stdout.decode("utf-8", "replace")
 
 

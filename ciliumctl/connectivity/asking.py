@@ -75,13 +75,13 @@ def script(lines: Sequence[Sequence[str]]) -> list[str]:
     return ["sh", "-c", "\n".join(text)]
 
 
-def answers(output: str, count: int) -> list[tuple[int, list[str]] | None]:
+def answers(output: str, count: int, *, longest: int = _LONGEST) -> list[tuple[int, list[str]] | None]:
     """Each command's exit code and lines, by its number; `None` for one of which nothing came."""
     found: list[tuple[int, list[str]] | None] = [None] * count
     parts = _MARK.split(output)[1:]
     for number, code, said in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if int(number) < count:
-            found[int(number)] = int(code), [line.strip()[:_LONGEST] for line in said.splitlines() if line.strip()]
+            found[int(number)] = int(code), [line.strip()[:longest] for line in said.splitlines() if line.strip()]
     return found
 
 

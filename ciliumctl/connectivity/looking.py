@@ -83,10 +83,15 @@ def _others(kube: Kube) -> tuple[cni.OtherCni, ...]:
 
 
 def choose(nodes: Sequence[Manifest], settings: Settings) -> list[Node]:
-    """The nodes that take part, at most two: workers before control planes, in the order of their names."""
-    able = [node for node in nodes if _able(node, settings)]
-    able.sort(key=lambda node: (any(key in labels_of(node) for key in _CONTROL_PLANE), name_of(node)))
-    return [_node(node) for node in able[: 1 if settings.single_node else 2]]
+    """The nodes that take part, at most two."""
+    return able(nodes, settings)[: 1 if settings.single_node else 2]
+
+
+def able(nodes: Sequence[Manifest], settings: Settings) -> list[Node]:
+    """The nodes that can take part: workers before control planes, in the order of their names."""
+    found = [node for node in nodes if _able(node, settings)]
+    found.sort(key=lambda node: (any(key in labels_of(node) for key in _CONTROL_PLANE), name_of(node)))
+    return [_node(node) for node in found]
 
 
 def _simulated(node: Manifest) -> bool:

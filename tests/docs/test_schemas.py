@@ -173,6 +173,23 @@ def test_the_demo_application_fits_its_schemas(cluster: FakeCluster, command: Co
     check(command("demo", "delete", "-n", "shop", "-o", "json"), "DemoDeleted")
 
 
+def test_latencies_fit_their_schema(cluster: FakeCluster, command: Command) -> None:
+    agent = objects.pod("cilium-aaaaa", labels={"k8s-app": "cilium"})
+    cluster.add(*objects.healthy_cilium(), agent)
+    status = {"host": {"primary-address": {"icmp": {"latency": 5}, "http": {"status": "timeout"}}}}
+    cluster.program = lambda _call: Answer(stdout=json.dumps({"nodes": [{"name": "two", **status}]}))
+    ran = command("debug", "latency", "-o", "json")
+    assert ran.code == 1, ran.err
+    check(ran, "Latency")
+
+
+def test_a_path_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
+    cluster.add(*objects.healthy_cilium())
+    ran = command("debug", "path", "node/one", "node/two:80", "--no-probe", "-o", "json")
+    assert ran.code == 0, ran.err
+    check(ran, "Path")
+
+
 def test_a_finished_removal_fits_its_schema(cluster: FakeCluster, command: Command) -> None:
     assert not cluster.all("daemonsets")
     ran = command("uninstall", "--yes", "-o", "json")

@@ -21,6 +21,8 @@ IMAGE = "tools"
 #: Also ports of the nodes, where Kubernetes' own and common daemons use none of them.
 THROUGHPUT, LATENCY = 38201, 38202
 CLIENT = "client"
+#: The container of the prober's server.
+ANSWERS = "latency"
 _SOURCE = "CILIUMCTL_PROBER"
 #: Runs the prober out of the environment: an exec's command stays short.
 PROBER = ("python3", "-c", f"import os; exec(os.environ['{_SOURCE}'])")
@@ -113,6 +115,13 @@ def pod(role: str, node: str, run: session.Run, settings: Settings) -> Manifest:
     }
 
 
+def answering(role: str, node: str, run: session.Run, settings: Settings) -> Manifest:
+    """A pod that answers the prober, and asks with it."""
+    manifest = pod(role, node, run, settings)
+    containers = [one for one in manifest["spec"]["containers"] if one["name"] == ANSWERS]
+    return {**manifest, "spec": {**manifest["spec"], "containers": containers}}
+
+
 def host_pod(role: str, node: str, run: session.Run, settings: Settings) -> Manifest:
     """The same pod in its node's network."""
     manifest = pod(role, node, run, settings)
@@ -126,7 +135,7 @@ def _containers(role: str, image: str) -> list[dict[str, Any]]:
         return [_container(CLIENT, image, ["sleep", f"{session.LIFE.total_seconds():.0f}"])]
     return [
         _container("throughput", image, ["iperf3", "--server", "--port", str(THROUGHPUT)], THROUGHPUT),
-        _container("latency", image, [*PROBER, "serve", str(LATENCY)], LATENCY),
+        _container(ANSWERS, image, [*PROBER, "serve", str(LATENCY)], LATENCY),
     ]
 
 

@@ -1,1 +1,1 @@
-"""Look around in pods and on nodes, with tools that are put there for a while."""
+"""Look around in pods and on nodes, with tools that are put there for a while; find where a path breaks."""
