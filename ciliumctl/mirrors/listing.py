@@ -34,7 +34,7 @@ def stop(kube: Kube, names: Collection[str], report: Reporter) -> MirrorsEnded:
     Raises:
         UsageError: there is no mirror of that name.
     """
-    found = dict((mirror.name, (mirror, pods)) for mirror, pods in _found(kube))
+    found = {mirror.name: (mirror, pods) for mirror, pods in _found(kube)}
     for name in names:
         if name not in found:
             raise UsageError(f"there is no mirror `{name}`", hint="`ciliumctl capture mirrors` lists them")

@@ -55,8 +55,8 @@ def start(kube: Kube, wanted: Wanted, report: Reporter) -> Mirror:
     halves.append((planned.source.node, planned.words))
     report.resume = "`ciliumctl capture mirrors` shows what is left of it"
     pods = []
+    said = ""
     with ExitStack() as undo:
-        said = ""
         for node, words in halves:
             guest = guests.on_node(kube, node, _how(wanted, words), report, wanted.cilium)
             undo.callback(_leave, kube, guest, report)
@@ -88,7 +88,7 @@ def _planned(kube: Kube, wanted: Wanted) -> Plan:
         raise UsageError(f"{source.words} cannot be mirrored to itself", hint="name another pod, or a node")
     name = secrets.token_hex(3)
     near = source.node == target.node
-    local, remote = ("", "") if near else _ends(kube, source.node, target.node)
+    local, remote = _ends(kube, source.node, target.node) if not near else ("", "")
     vni = 0 if near else wanted.vni or 1 + secrets.randbelow(2**24 - 2)
     ids = " ".join(target.containers) if target.kind == "pod" else "-"
     seconds, what = str(round(wanted.ttl)), (source.key, target.key)
@@ -147,14 +147,13 @@ def _makes(planned: Plan, wanted: Wanted) -> tuple[str, ...]:
         f"(to be read) files, from `{image}`"
         for node in reversed(mirror.nodes)
     ]
-    way = (
-        f"by VXLAN {mirror.vni} to port {mirror.port} of node `{planned.target.node}`" if mirror.vni else "on the node"
+    tunnel = f"by VXLAN {mirror.vni} to port {mirror.port} of node `{planned.target.node}`"
+    copy = (
+        f"a copy of what goes through `{wanted.interface}` of {planned.source.words} ({mirror.direction}), "
+        f"{tunnel if mirror.vni else 'on the node'}; it arrives at interface `{mirror.interface}` of "
+        f"{planned.target.words}"
     )
-    return (
-        *pods,
-        f"a copy of what goes through `{wanted.interface}` of {planned.source.words} ({mirror.direction}), {way}, which "
-        f"arrives at interface `{mirror.interface}` of {planned.target.words}",
-    )
+    return (*pods, copy)
 
 
 def _how(wanted: Wanted, words: Sequence[str]) -> guests.How:

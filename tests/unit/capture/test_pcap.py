@@ -11,7 +11,7 @@ from tests.unit.capture.captures import BEGAN, head, record
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("nano", [True, False])
-def test_time_and_bytes_are_read_in_each_form_of_the_format(order: str, nano: bool) -> None:
+def test_time_and_bytes_are_read_in_each_form_of_the_format(order: str, *, nano: bool) -> None:
     one = record(1_234_567, b"abc", order=order, nano=nano, length=60)
     reader = Reader()
     (packet,) = reader.feed(head(order=order, nano=nano, link=113, snaplen=96) + one)
