@@ -91,10 +91,10 @@ def _planned(kube: Kube, wanted: Wanted) -> Plan:
     local, remote = _ends(kube, source.node, target.node) if not near else ("", "")
     vni = 0 if near else wanted.vni or 1 + secrets.randbelow(2**24 - 2)
     ids = " ".join(target.containers) if target.kind == "pod" else "-"
-    seconds, what = str(round(wanted.ttl)), (source.key, target.key)
+    seconds, ends = str(round(wanted.ttl)), (source.key, target.key)
     tunnel = (str(vni), str(wanted.port))
-    words = ("source", name, *what, seconds, " ".join(source.containers), wanted.interface, wanted.direction)
-    sink = () if near else ("sink", name, *what, seconds, ids, *tunnel, remote, local)
+    words = ("source", name, *ends, seconds, " ".join(source.containers), wanted.interface, wanted.direction)
+    sink = () if near else ("sink", name, *ends, seconds, ids, *tunnel, remote, local)
     return Plan(
         mirror=Mirror(
             name=name,
