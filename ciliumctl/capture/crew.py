@@ -196,7 +196,7 @@ def _take_away(crew: Crew, job: Job) -> None:
         place.run(crew.kube, "forget", job.folder)
     else:
         with guests.stay(crew.kube, place.guest, crew.report):
-            pass
+            """It has nothing to do any more."""
 
 
 def why_ended(*, full: bool, stopped: bool, packets: int, limit: int) -> Ended:

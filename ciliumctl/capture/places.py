@@ -89,7 +89,7 @@ def choose(kube: Kube, target: Target, wanted: Wanted) -> Plan:
         raise Missing(f"{target.words} cannot be captured by the agent of its node: {passed[0]}", hint="`--where auto`")
     raise Forbidden(
         f"{target.words} cannot be captured: {'; '.join(passed)}",
-        hint="`--where` chooses among an ephemeral container, Cilium's agent and a pod on the node; each needs its right",
+        hint="each way needs a right: `pods/ephemeralcontainers`, `pods/exec` of the agent, or `pods` with host access",
     )
 
 

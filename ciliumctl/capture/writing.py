@@ -1,4 +1,4 @@
-"""Where captures go: a file, a folder with one for each target, one file of all of them. For their owner's eyes only."""
+"""Where captures go: a file, a folder with one for each target, one file of all. For their owner's eyes only."""
 
 from __future__ import annotations
 

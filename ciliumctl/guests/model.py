@@ -36,7 +36,8 @@ class How:
     `image` is the one of `templates/debug/images.yaml` when empty; `ttl` are the seconds after which it ends by itself;
     `target` is the container whose processes a guest beside it sees. `command` is a sleep of that length when empty.
     `purpose` stands in names and marks: only guests of the same purpose are used again. `owner` is who is asked before
-    somebody else cleans up.
+    somebody else cleans up. `grace` are the seconds that the command of a pod has to undo what it did, when the pod is
+    deleted.
     """
 
     image: str = ""
@@ -47,6 +48,7 @@ class How:
     command: tuple[str, ...] = ()
     purpose: str = "debug"
     owner: str = ""
+    grace: int = 0
 
     @property
     def reference(self) -> str:

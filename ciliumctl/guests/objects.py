@@ -123,7 +123,7 @@ def _pod_spec(containers: Sequence[Manifest], how: How) -> dict[str, Any]:
     return {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": max(1, round(how.ttl)),
-        "terminationGracePeriodSeconds": 0,
+        "terminationGracePeriodSeconds": how.grace,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "containers": list(containers),

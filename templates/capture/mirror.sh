@@ -8,7 +8,8 @@
 set -u
 work=$1
 session=$2
-shift 2
+# The third and the fourth say what is mirrored to where, for who lists the pods; nothing here depends on them.
+shift 4
 
 into=mir-$session      # in the pod, one end of the cable
 from=mih-$session      # on the node, its other end
@@ -106,6 +107,7 @@ mirror() {
 
 # Undo all of it, in whatever state it is. A second time there is nothing to do.
 undo() {
+    remains=0
     if [ -n "${device:-}" ] && ip netns list 2>/dev/null | grep -q "^s-$session\b"; then
         for way in ingress egress; do
             tc -n "s-$session" filter delete dev "$device" "$way" pref "$pref" 2>/dev/null
@@ -114,6 +116,7 @@ undo() {
             tc -n "s-$session" qdisc delete dev "$device" clsact 2>/dev/null
         fi
         ip -n "s-$session" link delete dev "$into" 2>/dev/null
+        remains=$(($(filters_left | grep -c " pref $pref ") + $(ip -n "s-$session" -o link | grep -c " $into[@:]")))
     fi
     ip link delete dev "$from" 2>/dev/null
     ip link delete dev "$tunnel" 2>/dev/null
@@ -175,6 +178,11 @@ source)
         undo
         fail "$said"
     }
+    ip -n "s-$session" -o link show dev "$device" | sed -n 's/.* mtu \([0-9]*\).*/mtu pod \1/p'
+    if [ -n "$remote" ]; then
+        out=$(ip -o route get "$remote" | sed -n 's/.* dev \([^ ]*\).*/\1/p')
+        ip -o link show dev "$out" | sed -n 's/.* mtu \([0-9]*\).*/mtu way \1/p'
+    fi
     stay
     ;;
 sink)
@@ -201,17 +209,8 @@ sink)
 undo)
     device=$(cat "/tmp/mirror-$session.device" 2>/dev/null)
     undo
-    left=$(ip -o link | grep -c "[@ ]\(mir\|mih\|mix\|mirror\)-$session[@:]")
-    echo "left $left"
+    left=$((remains + $(ip -o link | grep -c " \(mir\|mih\|mix\|mirror\)-$session[@:]")))
+    echo "left: $left links or filters"
     [ "$left" = 0 ]
-    ;;
-sizes)
-    # The MTU of the pod's interface, and of the way to the other node.
-    containers=$1 device=$2 remote=$3
-    attach "s-$session" "$containers"
-    ip -n "s-$session" -o link show dev "$device" | sed -n 's/.* mtu \([0-9]*\).*/pod \1/p'
-    [ -z "$remote" ] || out=$(ip -o route get "$remote" | sed -n 's/.* dev \([^ ]*\).*/\1/p')
-    [ -z "${out:-}" ] || ip -o link show dev "$out" | sed -n 's/.* mtu \([0-9]*\).*/way \1/p'
-    ip netns delete "s-$session"
     ;;
 esac

@@ -25,7 +25,6 @@ Examples:
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,11 +32,9 @@ import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.options import argument, choice, duration, option, size
-from ciliumctl.cli.output import Writer
-from ciliumctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from ciliumctl.capture import Capture, Limits, Stream, Wanted
+    from ciliumctl.capture import Wanted
     from ciliumctl.cli.session import Session
 
 KIND = "Capture"
@@ -79,6 +76,7 @@ def command(
 ) -> None:
     """Look, plan, capture, write."""
     from ciliumctl import capture
+    from ciliumctl.cli.commands.capture import _capturing
 
     session = session_of(ctx)
     session.allow("name", "wide")
@@ -90,7 +88,7 @@ def command(
         size=size or capture.SIZE,
         snaplen=snaplen or capture.SNAPLEN,
     )
-    _refuse(session, limits, names, expression, streamed=streamed, selector=selector, flows=flows)
+    _capturing.refuse(session, limits, names, expression, streamed=streamed, selector=selector, flows=flows)
     capture.check_here(expression)
     wanted = capture.Wanted(
         targets=names,
@@ -110,114 +108,22 @@ def command(
 
 def _run(session: Session, wanted: Wanted, write: str, *, merge: bool, dry_run: bool) -> None:
     from ciliumctl import capture
+    from ciliumctl.cli.commands.capture import _capturing
 
     kube, report = session.kube, session.report
     targets = capture.resolve(kube, wanted.targets, selector=wanted.selector, namespace=wanted.namespace)
     if write == capture.STREAM and not dry_run:
-        to = _stdout(merge=merge or len(targets) > 1)
+        to = _capturing.stdout(merge=merge or len(targets) > 1)
         result, error = capture.stream(kube, wanted, targets, to, report)
         # Standard output has the packets; what is said of them goes where people look.
-        render(session.stderr(), result)
+        _capturing.render(session.stderr(), result)
         if error is not None:
             raise error
         raise typer.Exit(0)
     out = capture.destination(write, targets, merge=merge, now=datetime.now().astimezone())
     if dry_run:
-        session.finish(capture.preview(kube, wanted, targets, report), render)
+        session.finish(capture.preview(kube, wanted, targets, report), _capturing.render)
     result, error = capture.capture(kube, wanted, targets, out, report)
     if error is not None:
-        session.fail(error, result, render)
-    session.finish(result, render)
-
-
-def _refuse(
-    session: Session,
-    limits: Limits,
-    names: tuple[str, ...],
-    expression: str,
-    *,
-    streamed: bool,
-    selector: str,
-    flows: bool | None,
-) -> None:
-    """Refuse what makes no sense before anything is asked."""
-    from ciliumctl import capture
-
-    if not names and not selector:
-        word = expression.split(maxsplit=1)[0] if expression else ""
-        said = f"`{word}` is no target" if word else "no target is named"
-        raise UsageError(said, hint=f"a target comes first: `ciliumctl capture pod/{word or 'NAME'}`, or `-l LABELS`")
-    if limits.seconds > capture.LONGEST:
-        raise UsageError("a capture lasts 24 h at most", hint="`--duration 24h`")
-    timeout = session.settings.timeout
-    if timeout and timeout < limits.seconds:
-        raise UsageError(
-            f"`--timeout` ends it after {timeout:.0f} s, before `--duration` ({limits.seconds:.0f} s)",
-            hint="leave `--timeout` away, or make it longer",
-        )
-    if streamed and flows:
-        raise UsageError("flows have no place in a stream of packets", hint="`-w FILE` writes them beside it")
-    if streamed and session.settings.output != "table":
-        raise UsageError(f"`-w -` and `-o {session.settings.output}` both want standard output", hint="`-w FILE`")
-    if streamed and sys.stdout.isatty():
-        raise UsageError("packets are nothing for a terminal", hint="`-w FILE`, or `-w - | wireshark -k -i -`")
-
-
-def _stdout(*, merge: bool) -> Stream:
-    """Standard output as a stream of packets, and whether anybody still reads it."""
-    import select
-
-    from ciliumctl.capture import Stream
-
-    reading = select.poll()
-    reading.register(sys.stdout.fileno(), 0)
-    return Stream(
-        out=sys.stdout.buffer,
-        gone=lambda: any(event & select.POLLERR for _number, event in reading.poll(0)),
-        merge=merge,
-    )
-
-
-def render(out: Writer, result: Capture) -> None:
-    """What came of each target, or what would be created for it."""
-    if result.dry_run:
-        out.table(
-            ("target", "node", "by", "interface", "creates"),
-            [
-                (one.target, one.node, one.method or "-", one.interface, one.makes or one.reason or "nothing")
-                for one in result.targets
-            ],
-        )
-        for one in result.targets:
-            for why in one.passed_over:
-                out.line((f"{one.target}: ", "dim"), why)
-        return
-    rows = [
-        (
-            one.target,
-            one.node,
-            one.method or "-",
-            str(one.packets),
-            "-" if one.dropped is None else str(one.dropped),
-            one.ended or "-",
-        )
-        for one in result.targets
-    ]
-    out.table(("target", "node", "by", "packets", "dropped", "ended"), rows)
-    out.line()
-    for one in result.targets:
-        if one.file and one.file != "-" and not result.merged:
-            out.line(("written: ", "good"), f"{one.file} ({one.bytes} bytes)")
-        if one.reason:
-            out.line((f"{one.target}: ", "bad"), one.reason)
-        if one.dropped:
-            out.line(
-                (f"{one.target}: ", "warn"),
-                f"{one.dropped} packets were dropped before tcpdump saw them: a filter or `--snaplen 128` makes less",
-            )
-        if one.flows:
-            out.line(("flows: ", "good"), f"{one.flows} ({one.flow_count})")
-        if one.missing:
-            out.line((f"{one.target}: ", "dim"), f"no flows: {one.missing}" if not one.flows else one.missing)
-    if result.merged and result.merged != "-":
-        out.line(("written: ", "good"), result.merged)
+        session.fail(error, result, _capturing.render)
+    session.finish(result, _capturing.render)

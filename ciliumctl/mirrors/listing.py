@@ -1,0 +1,130 @@
+"""The mirrors that are there, and their end: undone where they are, then taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
+
+from ciliumctl import guests
+from ciliumctl.clients.kube import PODS, Kube, Manifest, annotations_of, dig, name_of, namespace_of
+from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, UsageError
+from ciliumctl.guests.model import EXPIRES, moment
+from ciliumctl.mirrors.model import GRACE, LATE, PROGRAM, PURPOSE, Gone, Mirror, MirrorList, MirrorsEnded
+from ciliumctl.parallel import gather
+from ciliumctl.report import Reporter
+from ciliumctl.wait import poll
+
+# What stands before the script's own words in a pod's command: sh -c SCRIPT PROGRAM.
+_BEFORE = 4
+_AT_ONCE = 16
+_PATIENCE = GRACE + 15.0
+
+
+def listed(kube: Kube) -> MirrorList:
+    """All mirrors, the ones first that end first. One request."""
+    return MirrorList(mirrors=tuple(mirror for mirror, _pods in _found(kube)))
+
+
+def stop(kube: Kube, names: Collection[str], report: Reporter) -> MirrorsEnded:
+    """End mirrors by their names, all of them without names, and look that nothing is left of them.
+
+    Three requests a pod, and one for each look until it is gone.
+
+    Raises:
+        UsageError: there is no mirror of that name.
+    """
+    found = {mirror.name: (mirror, pods) for mirror, pods in _found(kube)}
+    for name in names:
+        if name not in found:
+            raise UsageError(f"there is no mirror `{name}`", hint="`ciliumctl capture mirrors` lists them")
+    chosen = [found[name] for name in (names or found)]
+    with report.step("Ending mirrors") as step:
+        done = gather([partial(_end, kube, mirror, pods) for mirror, pods in chosen], limit=_AT_ONCE)
+        gone = tuple(_told(mirror, result) for (mirror, _pods), result in zip(chosen, done, strict=True))
+        bad = sum(bool(one.reason) for one in gone)
+        step.finish(f"{len(gone) - bad} of {len(gone)}", outcome="failed" if bad else "done")
+    return MirrorsEnded(mirrors=gone)
+
+
+def _found(kube: Kube) -> Iterator[tuple[Mirror, list[Manifest]]]:
+    """Each mirror with its pods."""
+    by_name: dict[str, list[Manifest]] = {}
+    for pod in kube.objects(PODS, labels=f"{guests.LABEL}={PURPOSE}"):
+        words = _words(pod)
+        if words:
+            by_name.setdefault(words[1], []).append(pod)
+    made = [(_mirror(name, pods), pods) for name, pods in by_name.items()]
+    yield from sorted(made, key=lambda one: one[0].expires)
+
+
+def _words(pod: Manifest) -> list[str]:
+    command: list[str] = dig(pod, "spec", "containers", 0, "command", default=[])
+    known = len(command) > _BEFORE + 4 and command[_BEFORE - 1] == PROGRAM
+    return command[_BEFORE:] if known else []
+
+
+def _mirror(name: str, pods: Sequence[Manifest]) -> Mirror:
+    # The words of `templates/capture/mirror.sh`.
+    ends = {words[0]: words for words in map(_words, pods)}
+    some = next(iter(ends.values()))
+    source = ends.get("source", [])
+    vni, port = (int(source[8]), int(source[9])) if source else (int(some[6]), int(some[7]))
+    phases = {dig(pod, "status", "phase", default="Unknown") for pod in pods}
+    whole = len(pods) == (2 if vni else 1)
+    state = "running" if whole and phases == {"Running"} else "broken" if "Running" in phases else "ended"
+    return Mirror(
+        name=name,
+        source=some[2],
+        target=some[3],
+        nodes=tuple(dig(pod, "spec", "nodeName", default="") for pod in pods),
+        interface=f"mirror-{name}",
+        direction=source[7] if source else "",
+        vni=vni,
+        port=port if vni else 0,
+        expires=min(moment(annotations_of(pod).get(EXPIRES, "")) for pod in pods) - timedelta(seconds=LATE),
+        pods=tuple(f"{namespace_of(pod)}/{name_of(pod)}" for pod in pods),
+        state=state,
+    )
+
+
+def _end(kube: Kube, mirror: Mirror, pods: Sequence[Manifest]) -> None:
+    del mirror
+    left = [left for pod in pods if (left := _undo(kube, pod))]
+    for pod in pods:
+        kube.delete(PODS, name_of(pod), namespace_of(pod))
+    for pod in pods:
+        _wait(kube, pod)
+    if left:
+        raise ApiFailed("; ".join(left))
+
+
+def _undo(kube: Kube, pod: Manifest) -> str:
+    """Undo what a pod did on its node. Returns what is left, empty for nothing."""
+    if dig(pod, "status", "phase", default="") != "Running":
+        return ""
+    # The words of the pod, with another work.
+    command: list[str] = dig(pod, "spec", "containers", 0, "command", default=[])
+    undo = [*command[:_BEFORE], "undo", *command[_BEFORE + 1 :]]
+    try:
+        ran = kube.exec(namespace_of(pod), name_of(pod), undo, timeout=_PATIENCE)
+    except (NotFound, ApiFailed):
+        # It ended meanwhile, and undid it itself.
+        return ""
+    node = dig(pod, "spec", "nodeName", default="")
+    return f"{ran.text.splitlines()[-1]} on node `{node}`" if ran.code else ""
+
+
+def _wait(kube: Kube, pod: Manifest) -> None:
+    def look() -> bool:
+        return kube.find(PODS, name_of(pod), namespace_of(pod)) is None
+
+    if not poll(look, bool, deadline=kube.deadline.within(_PATIENCE), interval=0.5):
+        raise ApiFailed(f"pod `{namespace_of(pod)}/{name_of(pod)}` is still being deleted")
+
+
+def _told(mirror: Mirror, result: object) -> Gone:
+    if isinstance(result, Exception) and not isinstance(result, CiliumctlError):
+        raise result
+    reason = result.message if isinstance(result, CiliumctlError) else ""
+    return Gone(name=mirror.name, source=mirror.source, target=mirror.target, reason=reason)
