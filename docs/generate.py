@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs.generating import checks, commands, connectivity, environment, exit_codes, presets, results, value_codes
+from docs.generating import checks, commands, connectivity, environment, exit_codes, policy_codes, presets, results, value_codes
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -45,6 +45,7 @@ def pages() -> dict[str, str]:
         "connectivity-tests.md": connectivity.page(),
         "exit-codes.md": exit_codes.page(),
         "json.md": results.page(),
+        "policy-lint.md": policy_codes.page(),
         "preflight-checks.md": checks.page(),
         "presets.md": presets.page(),
         "environment.md": environment.page(),
