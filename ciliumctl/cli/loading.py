@@ -24,6 +24,8 @@ from ciliumctl.discover import summaries
 
 #: The envelope's kind where a command has no result, or none was reached.
 NO_KIND = "Error"
+#: Where a command that hands words on finds them.
+REST = "ciliumctl.rest"
 #: The order of the help; a command that is in none of them comes last, under "More".
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Install and change": (
@@ -140,15 +142,24 @@ class Leaf(_TakesGlobals, TyperCommand):
     bare: Mapping[str, str] = MappingProxyType({})
     #: The option that a file given to `-o` is meant for.
     file_option = ""
+    #: What the words after `--` are in the help, of a command that hands them on; they are in `ctx.meta[REST]`.
+    rest = ""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Give an option that stands without a value the one that it has then."""
+        if self.rest and "--" in args:
+            end = args.index("--")
+            args, ctx.meta[REST] = args[:end], tuple(args[end + 1 :])
         words = {word for param in self.params for word in getattr(param.type, "words", ())}
         given = [
             f"{word}={self.bare[word]}" if word in self.bare and following not in words else word
             for word, following in zip(args, [*args[1:], ""], strict=False)
         ]
         return super().parse_args(ctx, list(self._files_apart(given)))
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """The arguments, and what may stand after `--`."""
+        return [*super().collect_usage_pieces(ctx), *([f"[-- {self.rest}]"] if self.rest else [])]
 
     def _files_apart(self, args: list[str]) -> Iterator[str]:
         """`-o plan.json` names a file where the command writes one; a format stays a format."""
@@ -214,4 +225,5 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
     if isinstance(command, Leaf):
         command.bare = getattr(module, "BARE", command.bare)
         command.file_option = getattr(module, "FILE_OPTION", "")
+        command.rest = getattr(module, "REST", "")
     return command, getattr(module, "KIND", NO_KIND)

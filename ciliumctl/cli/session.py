@@ -179,20 +179,25 @@ class Session:
                 f"this command has no `-o {self.settings.output}` output", hint=f"choose one of {', '.join(known)}"
             )
 
-    def holder(self, command: str) -> Holder:
-        """Who changes the cluster, for the lock that others meet."""
+    @cached_property
+    def who(self) -> str:
+        """Who we are to the others who use the cluster: a user's name and a machine's."""
         import getpass
         import socket
-
-        from ciliumctl import machine
-        from ciliumctl.lock import Holder
 
         try:
             user = getpass.getuser()
         except (KeyError, OSError):
             user = "somebody"
+        return f"{user}@{socket.gethostname()}"
+
+    def holder(self, command: str) -> Holder:
+        """Who changes the cluster, for the lock that others meet."""
+        from ciliumctl import machine
+        from ciliumctl.lock import Holder
+
         return Holder(
-            who=f"{user}@{socket.gethostname()} (process {os.getpid()})",
+            who=f"{self.who} (process {os.getpid()})",
             command=f"ciliumctl {command}",
             process=machine.here(),
         )

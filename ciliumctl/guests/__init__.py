@@ -7,29 +7,41 @@ processes (`on_node`). Each has a time after which it ends by itself, and marks 
 from __future__ import annotations
 
 from ciliumctl.guests.admission import Admission, admission
-from ciliumctl.guests.leaving import stay
+from ciliumctl.guests.entering import Wish, enter
+from ciliumctl.guests.leaving import end_session, stay
 from ciliumctl.guests.leaving import take_away as leave
 from ciliumctl.guests.leftovers import Cleaned, Left, clean, left_over
 from ciliumctl.guests.making import alone, beside, on_node
 from ciliumctl.guests.model import LABEL, PROFILES, Guest, How, Kind, Profile, default_image
+from ciliumctl.guests.result import DebugCleanup, DebugRun, told
+from ciliumctl.guests.targets import Target, node_of, resolve
 
 __all__ = [
     "LABEL",
     "PROFILES",
     "Admission",
     "Cleaned",
+    "DebugCleanup",
+    "DebugRun",
     "Guest",
     "How",
     "Kind",
     "Left",
     "Profile",
+    "Target",
+    "Wish",
     "admission",
     "alone",
     "beside",
     "clean",
     "default_image",
+    "end_session",
+    "enter",
     "leave",
     "left_over",
+    "node_of",
     "on_node",
+    "resolve",
     "stay",
+    "told",
 ]

@@ -29,12 +29,14 @@ _STRICTEST: dict[Profile, str] = {
 class Admission:
     """What a namespace would say to a guest. `level` is what it enforces, empty where that cannot be read.
 
-    `refusal` is empty when it would be let in; `warnings` are what it would say beside that.
+    `refusal` is empty when it would be let in; `pod_security` says that PodSecurity refuses, and nothing else.
+    `warnings` are what it would say beside that.
     """
 
     namespace: str
     level: str
     refusal: str = ""
+    pod_security: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
@@ -57,7 +59,7 @@ def admission(kube: Kube, namespace: str, how: How, *, kind: Kind = "pod", pod: 
     try:
         _rehearse(kube, namespace, how, kind, pod, node)
     except (Forbidden, Invalid) as error:
-        return Admission(namespace=namespace, level=level, refusal=_words(error), warnings=warnings)
+        return _refusal(error, namespace, level, warnings)
     except Conflict:
         # The pod changed meanwhile: it was let in.
         pass
@@ -108,25 +110,47 @@ def _rehearse(kube: Kube, namespace: str, how: How, kind: Kind, pod: str, node: 
     kube.create(PODS, manifest, namespace, dry_run=True)
 
 
-def _words(error: ClusterError) -> str:
+def _refusal(error: Forbidden | Invalid, namespace: str, level: str = "", warnings: tuple[str, ...] = ()) -> Admission:
     found = error.detail.find(_REFUSED)
-    return error.detail[found:].strip() if found >= 0 else error.detail.strip() or error.message
+    return Admission(
+        namespace=namespace,
+        level=level,
+        refusal=error.detail[found:].strip() if found >= 0 else error.message,
+        pod_security=found >= 0,
+        warnings=warnings,
+    )
 
 
 def explained(error: Forbidden | Invalid, namespace: str, how: How, kind: Kind) -> ClusterError:
-    """The error of a guest that was not let in, with what to do about it; another one as it is."""
-    if _REFUSED not in error.detail:
-        return error
-    where = " in another namespace: `-n NAME`" if kind == "pod" else ""
-    hint = {
-        "ephemeral": "`--profile restricted` may be let in (without capabilities: no tcpdump); "
-        "`ciliumctl debug shell node/NAME` looks at the pod's node from a namespace that lets more in",
-        "pod": f"`--profile restricted` may be let in (without capabilities), or every profile{where}",
-        "node": "a pod of a node needs a namespace that enforces nothing or `privileged`: `-n NAME`",
-    }[kind]
+    """The error of a guest that was not let in, with what to do about it; one of another cause as it is."""
+    answer = _refusal(error, namespace)
+    return refused(answer, how, kind) if answer.pod_security else error
+
+
+def refused(answer: Admission, how: How, kind: Kind, node: str = "") -> Forbidden:
+    """The error of a guest that is not let in, with what would be. `node` is the one of the pod to look at."""
     what = "a pod with a node's network and files" if kind == "node" else f"profile `{how.profile}`"
+    if not answer.pod_security:
+        return Forbidden(
+            f"namespace `{answer.namespace}` does not let {what} in: {answer.refusal}",
+            hint="ask whoever administers the cluster, or look from elsewhere: "
+            "`ciliumctl debug shell new -n NAMESPACE`, `ciliumctl debug shell node/NAME`",
+        )
     return Forbidden(
-        f"PodSecurity of namespace `{namespace}` does not let {what} in: {_words(error)}",
-        hint=hint,
-        detail=error.detail,
+        f"PodSecurity of namespace `{answer.namespace}` does not let {what} in: {answer.refusal}",
+        hint=_ways(answer, how, kind, node),
     )
+
+
+def _ways(answer: Admission, how: How, kind: Kind, node: str) -> str:
+    """What PodSecurity would let in, and what can be seen from elsewhere."""
+    if kind == "node":
+        return "it needs a namespace whose PodSecurity enforces nothing, or `privileged`: `-n NAME`"
+    lets = _LEVELS.index(answer.level) if answer.level in _LEVELS else len(_LEVELS) - 1
+    fitting = [name for name, level in _STRICTEST.items() if _LEVELS.index(level) >= lets and name != how.profile]
+    ways = [f"`--profile {fitting[0]}`, which has no capabilities (no tcpdump, no ping),"] if fitting else []
+    if kind == "ephemeral":
+        ways.append(f"from the pod's node `ciliumctl debug shell node/{node or 'NAME'}`")
+    else:
+        ways.append("another namespace (`-n NAME`)")
+    return f"use {' or '.join(ways)}"

@@ -35,7 +35,10 @@ with_line() {
   while IFS= read -r l || [ -n "$l" ]; do [ "$l" = "$2" ] && return 0; l=; done <"$1"
   return 1
 } 2>/dev/null
-of_status() { found=; while read -r k v; do [ "$k" = "$2:" ] && found=$v && break; done <"/proc/$1/status"; } 2>/dev/null
+of_status() {
+  found=
+  while read -r k v; do [ "$k" = "$2:" ] && found=$v && break; done <"/proc/$1/status"
+} 2>/dev/null
 among() { case " $2 " in *" $1 "*) return 0 ;; esac; return 1; }
 while IFS= read -r l || [ -n "$l" ]; do own=$l; l=; done </proc/self/cgroup
 for f in /proc/[0-9]*; do
@@ -98,6 +101,15 @@ def _end(kube: Kube, guest: Guest, *, force: bool) -> bool:
         return False
     said = ran.stderr.decode("utf-8", "replace").strip()
     raise ApiFailed(f"{guest.words} could not be ended: exit code {ran.code}", hint=_hint(guest), detail=said)
+
+
+def end_session(kube: Kube, namespace: str, pod: str, container: str, session: str) -> None:
+    """End what a call started in somebody else's container and was cut off from; marked as by `Guest.command`.
+
+    One request. Raises `ClusterError` when it cannot be ended.
+    """
+    command = ["sh", "-c", END, "sh", f"no-guest-{session}", session, "1"]
+    kube.exec(namespace, pod, command, container=container, timeout=_SECONDS)
 
 
 def _has_ended(kube: Kube, guest: Guest) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 from ciliumctl.clients.kube import (
     FIELD_MANAGER,
@@ -51,8 +51,6 @@ class Left:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
     """What was done about each, and how many stay because they are in use."""
-
-    kind: ClassVar[str] = "DebugCleanup"
 
     context: str
     guests: tuple[Left, ...]

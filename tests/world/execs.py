@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
-from tests.world.websockets import BINARY, accept_key, frame
+from tests.world.websockets import BINARY, CLOSE, PING, PONG, accept_key, frame
 
 _PROTOCOL = "v5.channel.k8s.io"
 
@@ -23,6 +23,8 @@ class Call:
     pod: str
     container: str
     command: tuple[str, ...]
+    stdin: bool = False
+    tty: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,44 @@ class Answer:
     status: int = 101
     delay: float = 0.0
     delay_end: float = 0.0
+    #: What it does with what is said to it; its exit code is this one's.
+    talk: Callable[[Conversation], int] | None = None
+
+
+class Conversation:
+    """A command's side of the connection: what comes in on which channel, and what it says."""
+
+    def __init__(self, handler: BaseHTTPRequestHandler) -> None:
+        self._handler = handler
+
+    def hear(self) -> tuple[int, bytes]:
+        """The next channel and what came on it: 0 is standard input, 4 the terminal's size, 255 what is closed."""
+        while True:
+            opcode, data = self._frame()
+            if opcode == PING:
+                self._handler.wfile.write(frame(PONG, data))
+            elif opcode == CLOSE:
+                raise ConnectionResetError
+            elif data:
+                return data[0], data[1:]
+
+    def say(self, text: str, channel: int = 1) -> None:
+        """Write: 1 is standard output, 2 standard error."""
+        self._handler.wfile.write(frame(BINARY, bytes([channel]) + text.encode()))
+
+    def _frame(self) -> tuple[int, bytes]:
+        first, second = self._exactly(2)
+        size = second & 0x7F
+        if size >= 126:
+            size = int.from_bytes(self._exactly(2 if size == 126 else 8), "big")
+        mask, data = self._exactly(4), self._exactly(size)
+        return first & 0x0F, bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._handler.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionResetError
+        return data
 
 
 Program = Callable[[Call], Answer]
@@ -55,6 +95,8 @@ def call_of(path: str) -> Call:
         pod=pod,
         container=query.get("container", [""])[0],
         command=tuple(query.get("command", [])),
+        stdin=query.get("stdin") == ["true"],
+        tty=query.get("tty") == ["true"],
     )
 
 
@@ -72,9 +114,12 @@ def serve(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
     with contextlib.suppress(OSError):
         handler.wfile.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         time.sleep(answer.delay)
+        if answer.talk is not None:
+            code = answer.talk(Conversation(handler))
+            handler.wfile.write(frame(BINARY, bytes([3]) + _status(code).encode()))
         for channel, text in ((1, answer.stdout), (2, answer.stderr), (3, _status(answer.code))):
             time.sleep(answer.delay_end if channel == 3 else 0)
-            if text:
+            if text and answer.talk is None:
                 handler.wfile.write(frame(BINARY, bytes([channel]) + text.encode()))
         handler.rfile.read()
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -97,6 +98,8 @@ class Exec:
         self._socket = open_websocket(transport, path, query, PROTOCOLS)
         self._half_close = self._socket.getsubprotocol() == PROTOCOLS[0]
         self._status: dict[str, Any] | None = None
+        self._heard = time.monotonic()
+        self._answers_pings = False
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +128,25 @@ class Exec:
         if self._half_close:
             with translated(self._target):
                 self._socket.send_binary(bytes([CLOSE, STDIN]))
+
+    @property
+    def ends_input(self) -> bool:
+        """Whether the server can close the command's standard input, and leave the rest open."""
+        return self._half_close
+
+    def hang_up(self) -> None:
+        """Drop the connection, from any thread: `frames` says that it was cut."""
+        hang_up(self._socket)
+
+    def ping(self) -> None:
+        """Ask for a sign of life: what stands between closes a connection on which nothing is said for a minute."""
+        with translated(self._target):
+            self._socket.ping()
+
+    @property
+    def silence(self) -> float:
+        """Seconds in which nothing came, of a server that answered a ping before; 0 of one that never did."""
+        return time.monotonic() - self._heard if self._answers_pings else 0.0
 
     def resize(self, columns: int, rows: int) -> None:
         """Tell the size of the terminal."""
@@ -155,6 +177,8 @@ class Exec:
                         f"the connection to {self._target} was cut", hint="run the command again"
                     ) from error
                 raise
+            self._heard = time.monotonic()
+            self._answers_pings = self._answers_pings or opcode == ABNF.OPCODE_PONG
             if opcode == ABNF.OPCODE_CLOSE:
                 raise ApiFailed(
                     f"{self._target} ended the command in the container without saying how it went",

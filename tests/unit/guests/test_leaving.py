@@ -20,7 +20,7 @@ from ciliumctl.report import Event, Reporter, Warned
 from ciliumctl.wait import Deadline
 from tests.world.cluster import FakeCluster, Fault
 from tests.world.execs import Answer
-from tests.world.objects import Object, namespace, node, pod
+from tests.world.guests import shop
 
 HOW = guests.How(image="registry.example.com/tools:1", ttl=600.0, owner="ann@desk")
 
@@ -37,16 +37,9 @@ def report(events: list[Event]) -> Reporter:
 
 @pytest.fixture
 def kube(cluster: FakeCluster, tmp_path: Path) -> Kube:
-    cluster.add(namespace("shop"), node("one"), pod("web", place="shop"))
-    cluster.on_create = _start
+    shop(cluster)
     cluster.program = lambda _call: Answer()
     return connect(ConnectOptions(kubeconfig=str(cluster.kubeconfig(tmp_path))), {})
-
-
-def _start(item: Object) -> None:
-    item["spec"].setdefault("nodeName", "one")
-    statuses = [{"name": one["name"], "state": {"running": {}}} for one in item["spec"]["containers"]]
-    item["status"] = {"phase": "Running", "containerStatuses": statuses}
 
 
 def test_a_pod_goes_with_the_block(kube: Kube, cluster: FakeCluster, report: Reporter) -> None:

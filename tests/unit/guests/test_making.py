@@ -17,7 +17,8 @@ from ciliumctl.report import Event, Reporter, Warned
 from ciliumctl.wait import Deadline
 from tests.world.cluster import FakeCluster, Fault
 from tests.world.execs import Answer
-from tests.world.objects import Object, namespace, node, pod
+from tests.world.guests import shop, start
+from tests.world.objects import Object, pod
 
 IMAGE = "registry.example.com/tools:1"
 HOW = guests.How(image=IMAGE, ttl=600.0, owner="ann@desk")
@@ -35,16 +36,8 @@ def report(events: list[Event]) -> Reporter:
 
 @pytest.fixture
 def kube(cluster: FakeCluster, tmp_path: Path) -> Kube:
-    cluster.add(namespace("shop"), node("one"), pod("web", place="shop"))
-    cluster.on_create = _start
+    shop(cluster)
     return connect(ConnectOptions(kubeconfig=str(cluster.kubeconfig(tmp_path))), {})
-
-
-def _start(item: Object) -> None:
-    spec = item["spec"]
-    spec.setdefault("nodeName", "one")
-    statuses = [{"name": one["name"], "state": {"running": {}}} for one in spec["containers"]]
-    item["status"] = {"phase": "Running", "containerStatuses": statuses}
 
 
 def _web(cluster: FakeCluster) -> Object:
@@ -205,7 +198,7 @@ def test_an_image_that_cannot_be_had_ends_the_wait_and_the_pod_goes(
     kube: Kube, cluster: FakeCluster, report: Reporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stuck(item: Object) -> None:
-        _start(item)
+        start(item)
         waits = {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}
         item["status"] = {"phase": "Pending", "containerStatuses": [{"name": "x", "state": waits}]}
 
