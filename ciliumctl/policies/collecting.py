@@ -33,6 +33,8 @@ CIDR_GROUPS = Resource("cilium.io", "v2", "ciliumcidrgroups", namespaced=False)
 #: Until 1.18 they were only here.
 _OLD_CIDR_GROUPS = Resource("cilium.io", "v2alpha1", "ciliumcidrgroups", namespaced=False)
 CONFIG = "cilium-config"
+#: What keeps the agents from a node.
+_NO_CILIUM = "cilium.io/no-schedule"
 #: Pods whose network is their own: no policy of pods is for the others. Those that have ended are none.
 WITH_A_NETWORK = "spec.hostNetwork=false,status.phase!=Succeeded,status.phase!=Failed"
 #: Kinds that decide beside ours, and that nothing here understands (network-policy-api).
@@ -80,7 +82,7 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         lambda: together(
             lambda: _config(kube, namespace),
             lambda: {name_of(one): labels_of(one) for one in kube.objects(NAMESPACES, metadata_only=True)},
-            lambda: {name_of(one): parties.of_node(one) for one in kube.objects(NODES)} if scope.nodes else {},
+            lambda: _nodes(kube) if scope.nodes else {},
         ),
         lambda: together(
             lambda: policies(kube),
@@ -107,6 +109,13 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         skipped=others,
     )
     return Objects(state=state, policies=tuple(written), namespaces=namespaces, config=config)
+
+
+def _nodes(kube: Kube) -> dict[str, Party]:
+    """The nodes that Cilium runs on: to its policies another one is the world outside."""
+    return {
+        name_of(one): parties.of_node(one) for one in kube.objects(NODES) if labels_of(one).get(_NO_CILIUM) != "true"
+    }
 
 
 def _config(kube: Kube, namespace: str) -> dict[str, str]:

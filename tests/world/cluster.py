@@ -391,12 +391,14 @@ def _labels_match(item: Object, selector: str) -> bool:
 def _fields_match(item: Object, selector: str) -> bool:
     for part in selector.split(",") if selector else []:
         path, _equals, wanted = part.partition("=")
+        unlike = path.endswith("!")
+        path = path.removesuffix("!")
         value: Any = item
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         if path == "spec.hostNetwork":
             value = str(bool(value)).lower()
-        if str(value or "") != wanted:
+        if (str(value or "") != wanted) is not unlike:
             return False
     return True
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
-from ciliumctl import templates
-from ciliumctl.findings import FailOn, Severity, reaches
+from ciliumctl import findings, templates
+from ciliumctl.findings import FailOn, Severity, fails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,27 +28,20 @@ def codes() -> dict[str, Code]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(findings.Finding):
     """One thing to know about one policy.
 
     Attributes:
         policy: Such as `CiliumNetworkPolicy shop/web`; empty where it is about a file.
         key: The field, such as `spec.ingress[0].toPorts`; empty for a whole policy.
-        file: Where it stands; empty for a policy that was read from the cluster.
-        line: From 1; 0 where there is none.
     """
 
-    code: str
-    severity: Severity
-    message: str
     policy: str = ""
     key: str = ""
-    file: str = ""
-    line: int = 0
 
     @property
-    def where(self) -> str:
-        """Such as `my.yaml:12`, or the policy's name."""
+    def place(self) -> str:
+        """Such as `my.yaml:12`; the policy's name where it was read from the cluster."""
         if not self.file:
             return self.policy
         return f"{self.file}:{self.line}" if self.line else self.file
@@ -69,7 +62,7 @@ class Lint:
     @property
     def ok(self) -> bool:
         """Whether no finding is as grave as `fail_on`."""
-        return not any(reaches(finding.severity, self.fail_on) for finding in self.findings)
+        return not fails(self.findings, self.fail_on)
 
     @property
     def names(self) -> list[str]:

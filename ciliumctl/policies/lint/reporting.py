@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePath
 
 from ciliumctl import findings
@@ -14,14 +15,8 @@ TITLE = "Network policies"
 
 def suites(result: Lint) -> tuple[Suite, ...]:
     """A suite for each file, or one for the cluster: each finding a case, and one that passes where there is none."""
-    places = result.files or (() if result.findings else ("",))
-    return findings.suites(
-        [_plain(one) for one in result.findings],
-        places,
-        result.fail_on,
-        subject=result.cluster or "policies",
-        good="nothing is wrong",
-    )
+    found = [_plain(finding) for finding in result.findings]
+    return findings.suites(found, result.files or ("",), result.fail_on, subject="policies", good="nothing is wrong")
 
 
 def not_begun(error: CiliumctlError) -> tuple[Suite, ...]:
@@ -31,18 +26,11 @@ def not_begun(error: CiliumctlError) -> tuple[Suite, ...]:
 
 def as_sarif(result: Lint | CiliumctlError, folder: PurePath) -> str:
     """The findings, or why there are none, as SARIF; `folder` is the one that files are named relative to."""
-    kinds = {one.code: (one.name, one.about) for one in codes().values()}
-    outcome = [_plain(one) for one in result.findings] if isinstance(result, Lint) else result
-    return findings.as_sarif(kinds, outcome, page="reference/policy-lint/", folder=folder)
+    known = {one.code: (one.name, one.about) for one in codes().values()}
+    outcome = [_plain(finding) for finding in result.findings] if isinstance(result, Lint) else result
+    return findings.as_sarif(known, outcome, page="reference/policy-lint/", folder=folder)
 
 
 def _plain(finding: Finding) -> findings.Finding:
-    return findings.Finding(
-        code=finding.code,
-        severity=finding.severity,
-        message=finding.message,
-        subject=" ".join(part for part in (finding.policy, finding.key) if part),
-        advice=codes()[finding.code].do,
-        file=finding.file,
-        line=finding.line,
-    )
+    subject = f"{finding.policy} {finding.key}".strip()
+    return replace(finding, subject=subject, advice=codes()[finding.code].do.rstrip("."))

@@ -29,8 +29,6 @@ from ciliumctl.policies.lint.model import Finding, Lint
 from ciliumctl.policies.lint.surroundings import Surroundings
 from ciliumctl.policies.model import Settings
 
-#: What standard input is called in findings.
-STDIN = "<stdin>"
 _CILIUMS = "ciliumnetworkpolicies.cilium.io"
 
 
@@ -49,13 +47,13 @@ def in_files(
     if not listed:
         raise UsageError(f"no YAML files are in {', '.join(f'`{one}`' for one in names)}", hint="name a file")
     for name in listed:
-        more, wrong = documents.read(_content(name, stdin), STDIN if name == "-" else name)
+        more, wrong = documents.read(_content(name, stdin), name)
         found += more
         problems += wrong
     # Of a folder of manifests not every file is about policies.
     if len(listed) > 1:
         problems = [one for one in problems if one.code != "CP002"]
-    shown = tuple(STDIN if name == "-" else name for name in listed)
+    shown = tuple(listed)
     result = check(found, around or surroundings.of_files(found), shape)
     order = {name: number for number, name in enumerate(shown)}
     findings = sorted([*problems, *result.findings], key=lambda one: (order.get(one.file, -1), one.line, one.code))

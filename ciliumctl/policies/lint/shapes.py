@@ -93,6 +93,8 @@ def _wrong(value: Any, word: str) -> str:
         return "" if isinstance(value, bool) else f"true or false is wanted, not {_called(value)}"
     if isinstance(value, bool) or not isinstance(value, _TYPES[word]):
         advice = f': write `"{value}"`' if word == "text" and isinstance(value, int) else ""
+        if word == "text" and isinstance(value, bool):
+            advice = ": put it in quotes, YAML takes it for yes or no"
         return f"{'a text' if word == 'text' else 'a number'} is wanted, not {_called(value)}{advice}"
     return ""
 

@@ -177,10 +177,16 @@ def _without_dns(one: Written, beside: Sequence[Written]) -> Iterator[Finding]:
 
 def _lets_dns(rule: Rule) -> bool:
     """Whether a rule may be what lets requests for names through: nobody knows where the servers are."""
-    if rule.peers is not None and all(clause.kind == "name" for clause in rule.peers):
+    peers = rule.peers
+    if peers is not None and all(clause.kind == "name" for clause in peers):
         return False
     if rule.ports is None:
-        return True
+        # The cluster's name servers are pods, which ranges never mean.
+        return peers is None or any(clause.kind not in {"name", "range"} or _whole(clause) for clause in peers)
     return any(
         port.protocol in {"UDP", "ANY"} and (port.name or port.first <= _DNS <= port.last) for port in rule.ports
     )
+
+
+def _whole(clause: Clause) -> bool:
+    return clause.what.get("cidr") in {"0.0.0.0/0", "::/0"}

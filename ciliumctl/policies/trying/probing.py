@@ -43,7 +43,7 @@ class Seen:
 def probe(run: Run, assertion: Assertion, address: str) -> Seen:
     """Try it once, in whatever `run` runs commands in."""
     script = _HTTP if assertion.method else _UDP if assertion.protocol == "UDP" else _TCP
-    words = [address, str(assertion.port), str(assertion.seconds), assertion.method, assertion.path]
+    words = [address, str(assertion.port), str(assertion.seconds), assertion.method or "-", assertion.path]
     ran = run(["sh", "-c", script, "sh", *words], assertion.seconds + _SPARE)
     said = ran.stderr.decode("utf-8", "replace").strip()
     out = ran.stdout.decode("utf-8", "replace").strip()

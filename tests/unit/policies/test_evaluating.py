@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciliumctl.policies import passage, verdict
@@ -560,6 +560,7 @@ def _policy(allow: list[str], deny: list[str]) -> str:
     return f"{{cnp: {{endpointSelector: {{}}, ingress: [{', '.join(allow)}], ingressDeny: [{', '.join(deny)}]}}}}"
 
 
+@settings(max_examples=30)
 @given(st.lists(_RULES, min_size=1, max_size=3), st.lists(_RULES, max_size=2), _RULES, _SOURCES)
 def test_more_allow_rules_never_close_and_more_deny_rules_never_open(
     allow: list[str], deny: list[str], more: str, source: str
@@ -574,6 +575,7 @@ def test_more_allow_rules_never_close_and_more_deny_rules_never_open(
         assert answer(allow, [*deny, more]) == "denied"
 
 
+@settings(max_examples=30)
 @given(
     st.permutations([_DENY, _policy(["{fromEndpoints: [{}]}"], []), _policy([], ["{fromEntities: [world]}"])]), _SOURCES
 )

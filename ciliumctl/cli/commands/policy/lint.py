@@ -29,8 +29,8 @@ from ciliumctl.cli.output import Writer, envelope
 from ciliumctl.errors import CiliumctlError, UsageError
 
 if TYPE_CHECKING:
+    from ciliumctl.findings import FailOn
     from ciliumctl.policies.lint import Lint
-    from ciliumctl.values.lint.model import FailOn
 
 KIND = "PolicyLint"
 _STYLES = {"error": "bad", "warning": "warn", "info": "dim"}
@@ -89,16 +89,13 @@ def command(
 
 def render(out: Writer, result: Lint) -> None:
     """A line for each finding, as compilers write them, and the sum."""
+    from ciliumctl.findings import summary
+
     for finding in result.findings:
-        where = f"{finding.where}: " if finding.where else ""
+        where = f"{finding.place}: " if finding.place else ""
         key = f"`{finding.key}`: " if finding.key else ""
         severity = (f"{finding.severity}: ", _STYLES[finding.severity])
         out.line((where, "head"), severity, f"{key}{finding.message} ", (f"[{finding.code}]", "dim"))
-    counts = [
-        f"{count} {severity}{'s' if count != 1 and severity != 'info' else ''}"
-        for severity in ("error", "warning", "info")
-        if (count := sum(one.severity == severity for one in result.findings))
-    ]
     policies = f"{result.policies} {'policy' if result.policies == 1 else 'policies'}"
     where = f" of {result.cluster}" if result.cluster and not result.files else ""
-    out.line(f"{policies}{where}: {', '.join(counts) or 'nothing is wrong'}")
+    out.line(f"{policies}{where}: {summary(result.findings)}")

@@ -1,0 +1,314 @@
+"""`policy …` as people and scripts meet it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Command
+from tests.world import objects
+from tests.world.cluster import NETWORK_POLICIES, POLICIES, FakeCluster, Fault
+from tests.world.execs import Answer, Call
+
+_BAD = """apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  endpointSelector: {}
+  ingress:
+    - fromEndpoint: [{}]
+"""
+_TEST = """
+- name: the client is kept out
+  src: {k8sResource: {kind: pod, name: client, namespace: shop}}
+  dst: {k8sResource: {kind: pod, name: web, namespace: shop}}
+  targetPort: 80
+  expect: deny
+  timeoutSeconds: 1
+  attempts: 1
+"""
+
+
+def pod(name: str, address: str, place: str = "shop", **labels: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": place, "labels": {"app": name, **labels}},
+        "spec": {"nodeName": "node-1", "containers": [{"name": "main"}], "hostNetwork": place != "shop"},
+        "status": {
+            "phase": "Running",
+            "podIPs": [{"ip": address}],
+            "containerStatuses": [{"name": "main", "ready": True}],
+        },
+    }
+
+
+def policy(name: str, spec: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": spec,
+        **more,
+    }
+
+
+@pytest.fixture
+def shop(cluster: FakeCluster) -> FakeCluster:
+    """Two pods, an agent, and a policy that isolates one of them."""
+    cluster.kinds += [NETWORK_POLICIES, *POLICIES]
+    cluster.add(
+        objects.namespace("shop"),
+        objects.node("node-1", address="192.0.2.1"),
+        pod("web", "10.0.0.1"),
+        pod("client", "10.0.0.2"),
+        pod("cilium-1", "192.0.2.1", "kube-system", **{"k8s-app": "cilium"}),
+        policy(
+            "web",
+            {"endpointSelector": {"matchLabels": {"app": "web"}}, "ingress": [{"fromEntities": ["world"]}]},
+            status={"conditions": [{"type": "Valid", "status": "True"}]},
+        ),
+    )
+    return cluster
+
+
+# list, show
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_list_says_whom_each_selects_and_isolates(command: Command) -> None:
+    ran = command("policy", "list")
+    assert ran.code == 0
+    assert ran.out.splitlines()[1].split() == ["CiliumNetworkPolicy", "shop", "web", "1", "ingress", "ingress", "yes"]
+    (row,) = command("policy", "list", "-o", "json").json["data"]["policies"]
+    assert (row["pods"], row["isolates"], row["valid"]) == (1, ["ingress"], "yes")
+    assert command("policy", "list", "-o", "name").out == "ciliumnetworkpolicy/shop/web\n"
+
+
+def test_a_policy_that_cilium_refused_ends_in_1(shop: FakeCluster, command: Command) -> None:
+    refused = {"conditions": [{"type": "Valid", "status": "False", "message": "bad entity"}]}
+    shop.add(policy("broken", {"endpointSelector": {}, "ingress": [{}]}, status=refused))
+    ran = command("policy", "list")
+    assert ran.code == 1
+    assert "broken is not enforced: bad entity" in ran.out
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_policy_is_shown_in_words_and_can_be_applied_again(command: Command) -> None:
+    ran = command("policy", "show", "cnp/shop/web")
+    assert "is for pods of namespace shop with app=web" in ran.out
+    assert "# ingress[0]: allows traffic from everything outside of the cluster (entity world)" in ran.out
+    assert "resourceVersion" not in ran.out
+    assert command("policy", "lint", "-", stdin=ran.out).code == 0
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_misspelt_policy_is_told_with_the_nearest(command: Command) -> None:
+    ran = command("policy", "show", "wbe", "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (5, "not-found")
+    assert ran.json["error"]["hint"] == "did you mean `web`?"
+
+
+def test_no_policies_means_everybody_may(command: Command) -> None:
+    assert command("policy", "list").out == "there are no network policies: every pod may talk to everybody\n"
+
+
+# lint
+
+
+def test_lint_names_the_line_and_ends_in_1(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "web.yaml"
+    file.write_text(_BAD)
+    report = tmp_path / "out.sarif"
+    ran = command("policy", "lint", str(file), "--report", f"sarif={report}")
+    assert ran.code == 1
+    assert f"{file}:7: error: `spec.ingress[0].fromEndpoint`: there is no field" in ran.out
+    assert "did you mean `fromEndpoints`? [CP101]" in ran.out
+    (result,) = json.loads(report.read_text())["runs"][0]["results"]
+    assert (result["ruleId"], result["locations"][0]["physicalLocation"]["region"]["startLine"]) == ("CP101", 7)
+    assert command("policy", "lint", str(file), "--fail-on", "none").code == 0
+
+
+def test_lint_of_a_cluster_knows_its_pods(shop: FakeCluster, command: Command) -> None:
+    shop.add(policy("nobody", {"endpointSelector": {"matchLabels": {"app": "wbe"}}, "ingress": [{}]}))
+    ran = command("policy", "lint", "--cluster", "-o", "json")
+    assert ran.code == 1
+    assert [one["code"] for one in ran.json["data"]["findings"]] == ["CP202", "CP201"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("lint",), "there is nothing to check"),
+        (("lint", "nowhere.yaml"), "cannot be read"),
+        (("lint", "-", "-"), "stands there twice"),
+        (("lint", "-", "-n", "shop"), "`-n` is for the cluster's own policies"),
+        (("new",), "no template is named"),
+        (("new", "default-dney"), "there is no policy template"),
+        (("new", "allow-from-app"), "needs app"),
+        (("new", "allow-dns", "--set", "dsn=a=b"), "no setting `dsn`"),
+        (("new", "allow-dns", "--set", "dns=nonsense"), "no list of labels"),
+        (("new", "deny-metadata-service", "-n", "shop"), "has no namespace"),
+        (("new", "default-deny", "-n", "Shop!"), "is no name in Kubernetes"),
+        (("audit", "on"), "needs a pod"),
+        (("audit", "on", "svc/web"), "is no pod"),
+        (("test", "nowhere.yaml"), "cannot be read"),
+    ],
+)
+def test_what_makes_no_sense_ends_in_2(command: Command, arguments: tuple[str, ...], words: str) -> None:
+    ran = command("policy", *arguments)
+    assert ran.code == 2
+    assert words in ran.err
+    assert ran.out == ""
+
+
+# new
+
+
+def test_a_new_policy_goes_to_standard_output(command: Command) -> None:
+    ran = command("policy", "new", "l7-read-only-api", "-n", "shop", "--name", "api", "--set", "app=app=api")
+    assert ran.code == 0
+    assert "  name: api\n  namespace: shop\n" in ran.out
+    assert command("policy", "lint", "-", stdin=ran.out).code == 0
+    assert "fqdn-allow-list" in command("policy", "new", "--list", "-o", "name").out
+
+
+def test_applying_needs_a_yes_and_says_what_it_does(shop: FakeCluster, command: Command) -> None:
+    asked = ("policy", "new", "default-deny", "-n", "shop", "--apply")
+    ran = command(*asked)
+    assert ran.code == 3
+    assert "it selects 2 pods and isolates them for ingress and egress" in ran.err
+    assert shop.get("networkpolicies", "default-deny", "shop") is None
+    assert command(*asked, "--yes").code == 0
+    made = shop.get("networkpolicies", "default-deny", "shop")
+    assert made is not None
+    assert made["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "ciliumctl"}
+    assert command(*asked, "--yes").code == 0
+    ran = command("policy", "new", "default-deny-ingress", "--name", "default-deny", "-n", "shop", "--apply", "--yes")
+    assert ran.code == 3
+    assert "says something else" in ran.err
+
+
+# explain
+
+
+def test_a_pod_is_explained_and_connections_are_judged(shop: FakeCluster, command: Command) -> None:
+    realized = [{"status": {"policy": {"realized": {"policy-enabled": "ingress"}}}}]
+    shop.program = lambda _call: Answer(stdout=json.dumps(realized))
+    ran = command("policy", "explain", "pod/web", "-n", "shop")
+    assert ran.code == 0
+    assert "into shop/web: isolated by CiliumNetworkPolicy shop/web: only what is allowed" in ran.out
+    assert "agent: enforces ingress, as the policies say" in ran.out
+    ran = command("policy", "explain", "pod/shop/web", "--from", "pod/shop/client", "--from", "world", "-o", "json")
+    assert ran.code == 1
+    assert [one["answer"] for one in ran.json["data"]["connections"]] == ["denied", "allowed"]
+    assert shop.calls[-1].command[-5:] == ("endpoint", "get", "ipv4:10.0.0.1", "-o", "json")
+
+
+def test_an_agent_that_enforces_something_else_is_told(shop: FakeCluster, command: Command) -> None:
+    shop.program = lambda _call: Answer(stdout='[{"status": {"policy": {"realized": {"policy-enabled": "none"}}}}]')
+    assert "enforces none, not what the policies say" in command("policy", "explain", "pod/shop/web").out
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("pod/shop/nobody",), 5, "there is no pod `nobody`"),
+        (("pod/shop/web", "--to", "nonsense"), 2, "is nobody that policies know"),
+        (("pod/kube-system/cilium-1",), 2, "has its node's network"),
+    ],
+)
+def test_who_cannot_be_explained(command: Command, arguments: tuple[str, ...], code: int, words: str) -> None:
+    ran = command("policy", "explain", *arguments, "--no-agent")
+    assert ran.code == code
+    assert words in ran.err
+
+
+def test_a_user_without_rights_is_told_which(shop: FakeCluster, command: Command) -> None:
+    shop.faults.append(Fault(pattern="GET .*/ciliumnetworkpolicies", status=403, message="nobody may not list"))
+    ran = command("policy", "explain", "pod/shop/web", "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (5, "forbidden")
+
+
+# test
+
+
+def _asks(through: int) -> Any:
+    return lambda _call: Answer(code=through)
+
+
+@pytest.mark.parametrize(("ends", "code", "outcome"), [(124, 0, "passed"), (0, 1, "failed")])
+def test_an_assertion_is_tried_in_the_pod(
+    shop: FakeCluster, command: Command, tmp_path: Path, ends: int, code: int, outcome: str
+) -> None:
+    shop.program = _asks(ends)
+    file, tap = tmp_path / "test.yaml", tmp_path / "out.tap"
+    file.write_text(_TEST)
+    ran = command("policy", "test", str(file), "--tools", "pod", "--report", f"tap={tap}", "-o", "json")
+    assert ran.code == code, ran.err
+    (tried,) = ran.json["data"]["tried"]
+    assert (tried["outcome"], tried["policies"]) == (outcome, "denied")
+    assert tap.read_text().startswith("TAP version 13\n1..1\n")
+    assert shop.calls[-1].command[-6:] == ("sh", "10.0.0.1", "80", "1", "-", "/")
+
+
+def test_a_dry_run_tries_nothing(cluster: FakeCluster, command: Command) -> None:
+    ran = command("policy", "test", "-", "--dry-run", stdin=_TEST)
+    assert ran.code == 0
+    assert "1 assertions would be tried; nothing was" in ran.out
+    assert cluster.seen == []
+
+
+# audit
+
+
+def _agent(call: Call) -> Answer:
+    if call.command[0] == "hubble":
+        flow = {
+            "flow": {
+                "traffic_direction": "INGRESS",
+                "source": {"namespace": "shop", "pod_name": "client"},
+                "destination": {"namespace": "shop", "pod_name": "web"},
+                "l4": {"TCP": {"destination_port": 80}},
+            }
+        }
+        return Answer(stdout=f"{json.dumps(flow)}\n" * 2)
+    if "list" in call.command:
+        entry = {
+            "id": 7,
+            "status": {
+                "external-identifiers": {"k8s-namespace": "shop", "k8s-pod-name": "web"},
+                "realized": {"options": {"PolicyAuditMode": _agent.mode}},  # type: ignore[attr-defined]
+            },
+        }
+        return Answer(stdout=json.dumps([entry, {"id": 1, "status": {}}]))
+    _agent.mode = call.command[-1].partition("=")[2]  # type: ignore[attr-defined]
+    return Answer()
+
+
+def test_audit_mode_is_switched_after_a_yes_and_shows_what_passed(shop: FakeCluster, command: Command) -> None:
+    _agent.mode = "Disabled"  # type: ignore[attr-defined]
+    shop.program = _agent
+    ran = command("policy", "audit", "on", "pod/web", "-n", "shop")
+    assert ran.code == 3
+    assert "audit mode opens shop/web to everybody" in ran.err
+    ran = command("policy", "audit", "on", "pod/web", "-n", "shop", "--yes")
+    assert ran.code == 0, ran.err
+    assert shop.calls[-1].command[-3:] == ("config", "7", "PolicyAuditMode=Enabled")
+    ran = command("policy", "audit", "status")
+    assert "shop/web on node-1: audit mode is on" in ran.out
+    assert "ingress: shop/client → shop/web TCP/80, 2 times" in ran.out
+    assert command("policy", "list", "--audit", "-o", "json").json["data"]["policies"][0]["audited"] == 1
+    assert command("policy", "audit", "off", "pod/web", "-n", "shop").code == 0
+    assert command("policy", "audit", "status").out == "no pod is in audit mode\n"
+
+
+def test_an_agent_that_does_not_answer_ends_in_7(shop: FakeCluster, command: Command) -> None:
+    shop.program = lambda _call: Answer(code=1, stderr="no such command")
+    ran = command("policy", "audit", "status", "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (7, "partial")
+    assert list(ran.json["data"]["failed"]) == ["node-1"]
