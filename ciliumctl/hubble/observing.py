@@ -206,8 +206,8 @@ def tell(answers: asking.Answers, report: Reporter) -> None:
 
 
 def refuse_silence(answers: asking.Answers, asked: int) -> None:
-    """Raise the first error when nobody answered at all."""
-    if asked and len(answers.errors) == asked:
+    """Raise the first error when nobody answered at all; flows that came before a time-out are shown."""
+    if asked and len(answers.errors) == asked and not answers.flows:
         raise answers.errors[0]
     if not asked and answers.unanswered:
         raise NotFound(

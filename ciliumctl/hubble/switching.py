@@ -12,6 +12,7 @@ from ciliumctl import change, status
 from ciliumctl.clients.helm import Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import Refused
+from ciliumctl.hubble import metering
 from ciliumctl.values.paths import get, merge
 
 #: The parts that can be switched, with the value that does it.
@@ -33,6 +34,7 @@ class Changed:
     hubble: bool
     relay: bool
     ui: bool
+    metrics: tuple[str, ...] = ()
     status: status.Status | None = None
 
     @property
@@ -47,27 +49,30 @@ def states(found: Release) -> dict[str, bool]:
     return {part: get(values, path, default=False) is True for part, path in PARTS.items()}
 
 
-def switch(kube: Kube, how: change.How, wanted: Mapping[str, bool]) -> Changed:
-    """Switch the named parts, and no others; wait for the rollout as `status` does.
+def switch(kube: Kube, how: change.How, wanted: Mapping[str, bool], metrics: metering.Metrics | None = None) -> Changed:
+    """Switch the named parts and metrics, and no others; wait for the rollout as `status` does.
 
     The relay needs Hubble and the UI the relay: what is needed is switched on too, what needs it off.
     """
     found = change.installed(kube, how.where, "change values")
+    values = merge(found.defaults, found.config)
     now = states(found)
     goal = _with_needs(now, wanted)
-    if goal == now:
+    wishes: dict[tuple[str, ...], Any] = {PARTS[part]: on for part, on in goal.items() if on != now[part]}
+    if metrics is not None:
+        wishes |= metering.changes(values, metrics)
+    if not wishes:
         how.report.note("Hubble is as asked for: unchanged")
-        return _result("unchanged", found.revision, goal)
+        return _result("unchanged", found.revision, goal, metering.on_now(values))
     changes: dict[str, Any] = {}
-    for part, on in goal.items():
-        if on != now[part]:
-            changes = merge(changes, _nested(PARTS[part], value=on))
+    for path, value in wishes.items():
+        changes = merge(changes, _nested(path, value=value))
     with tempfile.TemporaryDirectory() as scratch:
         chart = change.stored_chart(found, Path(scratch))
         with how.report.step("Rendering the change"):
             target = change.aim(found, chart, Inputs(generated=merge(found.config, changes)), how.helm)
         made = change.perform(kube, target, how)
-    result = _result("changed", made.revision, goal)
+    result = _result("changed", made.revision, goal, metering.on_now(merge(values, changes)))
     return replace(result, status=made.status)
 
 
@@ -86,12 +91,21 @@ def _with_needs(now: Mapping[str, bool], wanted: Mapping[str, bool]) -> dict[str
     return goal
 
 
-def _nested(path: tuple[str, ...], *, value: bool) -> dict[str, Any]:
+def _nested(path: tuple[str, ...], *, value: Any) -> dict[str, Any]:
     nested: dict[str, Any] = {path[-1]: value}
     for key in reversed(path[:-1]):
         nested = {key: nested}
     return nested
 
 
-def _result(outcome: Literal["changed", "unchanged"], revision: int, goal: Mapping[str, bool]) -> Changed:
-    return Changed(outcome=outcome, revision=revision, hubble=goal["hubble"], relay=goal["relay"], ui=goal["ui"])
+def _result(
+    outcome: Literal["changed", "unchanged"], revision: int, goal: Mapping[str, bool], metrics: tuple[str, ...]
+) -> Changed:
+    return Changed(
+        outcome=outcome,
+        revision=revision,
+        hubble=goal["hubble"],
+        relay=goal["relay"],
+        ui=goal["ui"],
+        metrics=metrics,
+    )

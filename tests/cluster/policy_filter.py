@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
 from tests.cluster import addresses
@@ -14,6 +14,13 @@ from tests.cluster.policy_state import Pod, State
 TABLE = "inet ciliumctl-enforcer"
 #: Takes every rule away, whether there are any or not.
 NOTHING = f"table {TABLE}\ndelete table {TABLE}\n"
+#: Groups of netfilter's log: the way of what is dropped, and whether a rule denies it, or none allows it.
+LOGS: Mapping[tuple[Direction, bool], int] = {
+    ("egress", False): 5,
+    ("ingress", False): 6,
+    ("egress", True): 7,
+    ("ingress", True): 8,
+}
 _START = """\
     ct state established,related accept
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } accept
@@ -64,7 +71,7 @@ def rules(state: State, node: str, having: Sequence[Policy] | None = None) -> st
             name, side, jumps = (
                 (f"from-{number}", "saddr", egress) if direction == "egress" else (f"to-{number}", "daddr", ingress)
             )
-            lines = "".join(f"    {line}\n" for line in body)
+            lines = "".join(f"    {_logged(line, direction)}\n" for line in body)
             chains.append(f"  # {pod.namespace}/{pod.name}\n  chain {name} {{\n{lines}  }}\n")
             jumps += [f"{_family(address)} {side} {address} jump {name}" for address in pod.addresses]
     if not chains:
@@ -76,6 +83,13 @@ def rules(state: State, node: str, having: Sequence[Policy] | None = None) -> st
 def _hook(name: str, jumps: Sequence[str]) -> str:
     lines = "".join(f"    {jump}\n" for jump in jumps)
     return f"  chain {name} {{\n    type filter hook {name} priority filter; policy accept;\n{_START}{lines}  }}\n"
+
+
+def _logged(line: str, direction: Direction) -> str:
+    """A drop is told to whoever listens, which the stand-in of Hubble does: by a group for each way and reason."""
+    if not line.endswith("drop"):
+        return line
+    return f"{line.removesuffix('drop')}log group {LOGS[direction, line != 'drop']} drop"
 
 
 def _body(pod: Pod, direction: Direction, mine: Sequence[Policy], state: State) -> Iterator[str]:

@@ -79,9 +79,9 @@ def cilium(kind: str = "CiliumNetworkPolicy", **spec: Any) -> Json:
 
 
 def chain(script: str, start: str) -> list[str]:
-    """The lines of the only chain whose name starts so, without those that let a pod reach itself."""
+    """The lines of the only chain whose name starts so, without what they log and those that let a pod reach itself."""
     (body,) = re.findall(rf"chain {start}-\d+ {{\n(.*?)  }}", script, re.DOTALL)
-    lines = [line.strip() for line in body.splitlines()]
+    lines = [re.sub(r"log group \d+ ", "", line.strip()) for line in body.splitlines()]
     return [line for line in lines if not re.fullmatch(r"ip6? [sd]addr \S+ return", line)]
 
 
@@ -104,6 +104,7 @@ def test_a_node_filters_its_own_pods_only() -> None:
 def test_an_empty_policy_denies_what_arrives_and_nothing_that_leaves() -> None:
     script = policy_filter.rules(state(kubernetes()), "node-1")
     assert chain(script, "to") == ["drop"]
+    assert f"log group {policy_filter.LOGS['ingress', False]} drop" in script
     assert "from-" not in script
     assert "ip daddr 198.19.0.2 jump to-" in script
     assert "ip6 daddr 2001:db8:19:0::2 jump to-" in script

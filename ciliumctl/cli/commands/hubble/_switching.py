@@ -11,10 +11,13 @@ from ciliumctl.cli.output import Writer
 from ciliumctl.cli.session import Session
 
 if TYPE_CHECKING:
+    from ciliumctl.hubble.metering import Metrics
     from ciliumctl.hubble.switching import Changed
 
 
-def switch(session: Session, wanted: Mapping[str, bool], command: str, *, wait: bool) -> None:
+def switch(
+    session: Session, wanted: Mapping[str, bool], command: str, *, wait: bool, metrics: Metrics | None = None
+) -> None:
     """Do it and end."""
     from ciliumctl import change, status
     from ciliumctl.hubble import switching
@@ -30,7 +33,7 @@ def switch(session: Session, wanted: Mapping[str, bool], command: str, *, wait: 
         operation=command,
         wait=wait,
     )
-    result = switching.switch(session.kube, how, wanted)
+    result = switching.switch(session.kube, how, wanted, metrics)
     late = status.unhealthy(result.status, deadline) if result.status is not None else None
     if late is not None:
         session.fail(late, result, render)
@@ -44,6 +47,7 @@ def render(out: Writer, result: Changed) -> None:
         f"{name} {'on' if on else 'off'}"
         for name, on in (("hubble", result.hubble), ("relay", result.relay), ("ui", result.ui))
     )
-    out.line(f"{result.outcome}: {parts} (revision {result.revision})")
+    metrics = f", metrics {' '.join(result.metrics)}" if result.metrics else ""
+    out.line(f"{result.outcome}: {parts}{metrics} (revision {result.revision})")
     if result.status is not None and not result.status.ok:
         show_status(out, result.status)

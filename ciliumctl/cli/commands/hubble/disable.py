@@ -4,6 +4,8 @@ Examples:
   ciliumctl hubble disable
   ciliumctl hubble disable --ui
   ciliumctl hubble disable --all
+  ciliumctl hubble disable --metrics all       every metric, and nothing else
+  ciliumctl hubble disable --metrics dns,tcp
 """
 
 from __future__ import annotations
@@ -23,12 +25,22 @@ def command(
     *,
     ui: Annotated[bool, option("--ui", help="Only the web page")] = False,
     all: Annotated[bool, option("--all", help="The agents' own Hubble server too")] = False,
+    metrics: Annotated[
+        str, option("--metrics", metavar="LIST|all", help="Only these metrics; relay and page stay")
+    ] = "",
     wait: Annotated[bool, option("--wait/--no-wait", help="Wait for the rollout (default: yes)")] = True,
 ) -> None:
     """Switch the named parts off."""
     from ciliumctl.cli.commands.hubble import _switching
+    from ciliumctl.hubble import metering
 
     wanted = {"ui": False} if ui and not all else {"ui": False, "relay": False}
     if all:
         wanted["hubble"] = False
-    _switching.switch(session_of(ctx), wanted, "hubble disable", wait=wait)
+    change = None
+    if metrics:
+        off = ("all",) if metrics == "all" else tuple(metering.name_of(one) for one in metering.parse(metrics))
+        change = metering.Metrics(off=off)
+        if not (ui or all):
+            wanted = {}
+    _switching.switch(session_of(ctx), wanted, "hubble disable", wait=wait, metrics=change)
