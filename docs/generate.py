@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs.generating import checks, commands, connectivity, environment, exit_codes, presets, results, value_codes
+from docs.generating import checks, cni, commands, connectivity, environment, exit_codes, presets, results, value_codes
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -41,6 +41,8 @@ def main() -> int:
 def pages() -> dict[str, str]:
     """Every generated file's text, by its name in `docs/reference`."""
     return {
+        "cni-lint.md": cni.lint_page(),
+        "cnis.md": cni.compare_page(),
         "commands.md": commands.page(),
         "connectivity-tests.md": connectivity.page(),
         "exit-codes.md": exit_codes.page(),

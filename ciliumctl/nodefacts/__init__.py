@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from ciliumctl.nodefacts.model import Problem
 from ciliumctl.nodefacts.parsing import NodeFacts, parse
-from ciliumctl.nodefacts.reading import NodeReports, read
+from ciliumctl.nodefacts.reading import NodeReports, collect, paths_of, read
 
-__all__ = ["NodeFacts", "NodeReports", "Problem", "parse", "read"]
+__all__ = ["NodeFacts", "NodeReports", "Problem", "collect", "parse", "paths_of", "read"]

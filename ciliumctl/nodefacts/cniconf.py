@@ -18,7 +18,7 @@ VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 BACKUP = ".cilium_bak"
 CILIUM = "cilium-cni"
 _ENDINGS = (".conf", ".conflist", ".json")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ def _identity(content: Mapping[str, Any]) -> list[str]:
     name, version = content.get("name"), content.get("cniVersion")
     if not isinstance(name, str) or not name:
         problems.append("it has no `name`")
-    elif not _NAME.fullmatch(name):
+    elif not NAME.fullmatch(name):
         problems.append(f"`name` is `{name[:40]}`: letters, digits, `_`, `.` and `-` are allowed")
     if version is not None and not isinstance(version, str):
         problems.append("`cniVersion` is no text")

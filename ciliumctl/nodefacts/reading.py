@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,27 +54,45 @@ def _path(values: Mapping[str, Any], key: tuple[str, ...], default: str) -> str:
 def read(
     kube: Kube, *, namespace: str, values: Mapping[str, Any], owner: str, report: Reporter, node_image: str = ""
 ) -> NodeReports:
-    """Look at every node. Makes a namespace and a DaemonSet, and takes them away again.
+    """As `collect`; what keeps all of it from being done is in the result."""
+    try:
+        return collect(kube, namespace=namespace, values=values, owner=owner, report=report, node_image=node_image)
+    except (Missing, ClusterError) as error:
+        return NodeReports(problem=error.message, hint=error.hint)
+
+
+def collect(
+    kube: Kube,
+    *,
+    namespace: str,
+    values: Mapping[str, Any],
+    owner: str,
+    report: Reporter,
+    node_image: str = "",
+    only: Sequence[str] = (),
+) -> NodeReports:
+    """Look at every node, or at those of `only`. Makes a namespace and a DaemonSet, and takes them away again.
 
     `values` are the chart's with the user's on top: their image of the agent is what runs, unless `node_image` names
-    another. What keeps all of it from being done is in the result.
+    another. Without values it is the image of the agents that are there.
+
+    Raises:
+        Missing: no image is known, or nothing can run on a node.
+        ClusterError: the cluster does not let us.
     """
     told = {
         "OPTIONS": "|".join(kernel.every_option()),
         "PORTS": "|".join(f"{number:04X}" for number in ports.numbers(values)),
     }
-    try:
-        image = nodework.image_of(kube, namespace, wanted=node_image, values=values)
-        work = nodework.Work(
-            task="collect",
-            title="Looking at the nodes",
-            image=image.image,
-            pull_secrets=image.pull_secrets,
-            namespace=namespace,
-            environ=told | paths_of(values),
-        )
-        done = nodework.run(kube, work, owner=owner, report=report)
-    except (Missing, ClusterError) as error:
-        return NodeReports(problem=error.message, hint=error.hint)
+    image = nodework.image_of(kube, namespace, wanted=node_image, values=values)
+    work = nodework.Work(
+        task="collect",
+        title="Looking at the nodes",
+        image=image.image,
+        pull_secrets=image.pull_secrets,
+        namespace=namespace,
+        environ=told | paths_of(values),
+    )
+    done = nodework.run(kube, work, owner=owner, report=report, only=only)
     facts = tuple(parse(one.node, one.answer) for one in done.nodes if one.outcome == "done")
     return NodeReports(facts=facts, runs=done.nodes, image=image.image)

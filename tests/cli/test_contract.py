@@ -115,16 +115,25 @@ def test_an_unknown_command_is_exit_2(tmp_path: Path) -> None:
     assert "ciliumctl --help" in ran.err
 
 
+#: Commands that ask no cluster, by their first words.
+WITHOUT_A_CLUSTER = {
+    "apply",
+    "ci",
+    "cni compare",
+    "cni lint",
+    "completion",
+    "config",
+    "connectivity list",
+    "lab",
+    "preset",
+    "tools",
+    "values explain",
+    "values lint",
+}
+
+
 def needs_a_cluster(words: tuple[str, ...]) -> bool:
-    return words not in {("connectivity", "list"), ("values", "lint"), ("values", "explain")} and words[0] not in {
-        "apply",
-        "ci",
-        "completion",
-        "config",
-        "lab",
-        "preset",
-        "tools",
-    }
+    return not {words[0], " ".join(words[:2])} & WITHOUT_A_CLUSTER
 
 
 def arguments_of(command: Click) -> list[str]:

@@ -41,6 +41,9 @@ def check(ran: Ran, name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "arguments"),
     [
+        ("CniComparison", ("cni", "compare")),
+        ("CniDetection", ("cni", "detect")),
+        ("CniLint", ("cni", "lint", str(HERE / "tests" / "world" / "10-net.conflist"))),
         ("Detection", ("detect",)),
         ("HubbleStatus", ("hubble", "status")),
         ("HubbleChange", ("hubble", "disable", "--no-wait")),

@@ -11,22 +11,21 @@ from typing import Any
 
 from ciliumctl.charts import Chart
 from ciliumctl.clients.helm import Helm
+from ciliumctl.findings import FailOn
 from ciliumctl.values.layers import Layer
 from ciliumctl.values.lint import changes, rendering
 from ciliumctl.values.lint.checking import layer_findings
 from ciliumctl.values.lint.facts import Facts
-from ciliumctl.values.lint.model import CODES, FailOn, Finding, Fixed, Lint, Severity, Translation
+from ciliumctl.values.lint.model import CODES, Finding, Fixed, Lint, Translation
 from ciliumctl.values.lint.translating import translate
 from ciliumctl.values.paths import get, merge, put, remove, split
 
 __all__ = [
     "CODES",
     "Facts",
-    "FailOn",
     "Finding",
     "Fixed",
     "Lint",
-    "Severity",
     "Translation",
     "check",
     "translate",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ciliumctl.findings import Severity
 from ciliumctl.values import secrets
 from ciliumctl.values.layers import Layer
 from ciliumctl.values.lint import since
 from ciliumctl.values.lint.facts import Facts
-from ciliumctl.values.lint.model import Finding, Severity
+from ciliumctl.values.lint.model import Finding
 from ciliumctl.values.lint.rules import LEGACY_TOPS
 from ciliumctl.values.lint.translating import Match, legacy_leftovers, matches
 from ciliumctl.values.paths import Path, join, merge, put, split

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-Severity = Literal["error", "warning", "info"]
-FailOn = Literal["error", "warning", "info", "none"]
-
-#: From mild to grave.
-SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
+from ciliumctl.findings import FailOn, Severity, reaches
 
 #: Every code, with what it stands for: the documentation and SARIF have it from here. A code never changes its meaning.
 CODES: dict[str, tuple[str, str]] = {
@@ -109,11 +105,6 @@ class Lint:
     def errors(self) -> tuple[Finding, ...]:
         """The findings that are errors."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
-
-
-def reaches(severity: Severity, fail_on: FailOn) -> bool:
-    """Whether a severity is as grave as the threshold."""
-    return fail_on != "none" and SEVERITIES.index(severity) >= SEVERITIES.index(fail_on)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from ciliumctl import charts, files
 from ciliumctl.clients.helm import Helm, SetFlag
 from ciliumctl.clients.web import Web
 from ciliumctl.errors import BadFile, ChartNotFound, RepositoryUnreachable, UsageError
+from ciliumctl.findings import FailOn
 from ciliumctl.report import Reporter
 from ciliumctl.values import lint, secrets
 from ciliumctl.values.layers import Layer, of_flags
@@ -20,7 +21,7 @@ from ciliumctl.values.lint import documents, fixing
 from ciliumctl.values.lint.checking import layer_findings
 from ciliumctl.values.lint.documents import Document
 from ciliumctl.values.lint.facts import Facts
-from ciliumctl.values.lint.model import FailOn, Finding, Fixed, Lint
+from ciliumctl.values.lint.model import Finding, Fixed, Lint
 from ciliumctl.values.paths import split
 
 #: What standard input is called in findings.

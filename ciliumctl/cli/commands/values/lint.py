@@ -42,7 +42,8 @@ from ciliumctl.errors import CiliumctlError, Partial, UsageError
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
-    from ciliumctl.values.lint.model import FailOn, Lint
+    from ciliumctl.findings import FailOn
+    from ciliumctl.values.lint.model import Lint
     from ciliumctl.values.lint.running import Wanted
 
 KIND = "ValuesLint"

@@ -1,0 +1,1 @@
+"""Look at the CNIs of the nodes: their configuration, their technologies, how they differ."""

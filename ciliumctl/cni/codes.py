@@ -1,0 +1,40 @@
+"""What `cni lint` finds. A code never changes its meaning: scripts and SARIF readers go by it."""
+
+from __future__ import annotations
+
+#: Every code with its name and what it stands for; the reference and SARIF have it from here.
+CODES: dict[str, tuple[str, str]] = {
+    "CNI001": ("not-json", "The file is not valid JSON: runtimes pass over it, or stop at it."),
+    "CNI002": ("not-an-object", "The file is JSON, and not an object."),
+    "CNI003": ("duplicate-key", "An object has a key twice; parsers take the last one without a word."),
+    "CNI004": ("file-name", "Runtimes take files by their ending: this one is passed over, or read as something else."),
+    "CNI101": ("no-version", "The file has no `cniVersion`: it is read as version 0.1.0."),
+    "CNI102": ("unknown-version", "`cniVersion` was never released."),
+    "CNI103": ("newer-than-version", "A key only means something from a later version of the specification on."),
+    "CNI104": ("no-name", "The network has no `name`, which runtimes need."),
+    "CNI105": ("bad-name", "The network's `name` has characters that the specification does not allow."),
+    "CNI106": ("single-plugin", "A file of one plugin instead of a list: gone from the specification since 1.0."),
+    "CNI201": ("no-plugins", "`plugins` is not a list with at least one plugin."),
+    "CNI202": ("no-type", "A plugin has no `type`, which is the name of its program."),
+    "CNI203": ("bad-type", "`type` is no program's name: it is looked up in folders, and may be no path."),
+    "CNI204": ("nothing-to-change", "A plugin that changes what others made has none before it."),
+    "CNI205": ("second-interface", "Two plugins of a chain make the pod's interface."),
+    "CNI206": ("not-a-member", "A plugin that hands out addresses is called by others, and is no member of a chain."),
+    "CNI207": ("no-capability", "A plugin is not told what pods ask for, as its capability is not declared."),
+    "CNI208": ("missing-key", "A key that the plugin needs is missing."),
+    "CNI209": ("wrong-type", "A value has another type than the plugin, or the specification, reads."),
+    "CNI210": ("unknown-key", "The plugin does not read this key: it does nothing."),
+    "CNI211": ("unknown-word", "The plugin knows other words for this key."),
+    "CNI212": ("runtime-key", "A key that the runtime fills in has no place in a file."),
+    "CNI213": ("no-program", "The plugin's program is not in the folder that was named."),
+    "CNI301": ("no-ipam", "A plugin that makes an interface gets no address for it."),
+    "CNI302": ("no-ipam-type", "`ipam` does not name the plugin that hands out addresses."),
+    "CNI303": ("bad-subnet", "A range of addresses is none, or none to hand out addresses from."),
+    "CNI304": ("outside-subnet", "An address is not in the range that it belongs to."),
+    "CNI305": ("overlap", "Two ranges of one plugin overlap."),
+    "CNI306": ("bad-route", "A route's destination or gateway is no such thing."),
+    "CNI307": ("bad-address", "An address of `static` is none with a prefix length."),
+    "CNI401": ("same-network", "Two files of a folder describe networks of the same name."),
+    "CNI402": ("in-use", "Which file of a folder runtimes take: the first by name that they can load."),
+    "CNI403": ("none-usable", "No file of a folder can be loaded: nodes with it stay `NotReady`."),
+}
