@@ -51,6 +51,12 @@ def in_charge(kube: Kube) -> tuple[OtherCni, ...]:
     return tuple(cni for cni in found if cni is not None)
 
 
+def daemon_sets(kube: Kube, name: str) -> list[Manifest]:
+    """The DaemonSets of the CNI that `templates/cnis.yaml` calls `name`, of those that run. One request."""
+    (entry,) = (one for one in templates.load("cnis.yaml") if one["name"] == name)
+    return [item for item in kube.objects(DAEMON_SETS) if _matches(entry, item)]
+
+
 def _some_nodes(kube: Kube) -> list[Manifest]:
     """A few nodes: marks that a CNI leaves are on all of them."""
     nodes = kube.objects(NODES, metadata_only=True, limit=20)

@@ -28,13 +28,17 @@ IN_HOST_NAMESPACE: frozenset[Group] = frozenset({"hosts", "sniffers", "outside"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the bed is made. `images` by name, `tolerations` as Kubernetes has them."""
+    """How the bed is made. `images` by name, `tolerations` as Kubernetes has them.
+
+    `nodes` are the nodes that take part, the one that asks first; the first ones that take pods where none is named.
+    """
 
     images: Mapping[str, str] = field(default_factory=dict)
     registry: str = ""
     pull_secret: str = ""
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: Sequence[Mapping[str, str]] = ()
+    nodes: tuple[str, ...] = ()
     single_node: bool = False
     families: tuple[int, ...] = (4, 6)
     external: str = ""

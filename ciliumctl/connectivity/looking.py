@@ -28,6 +28,8 @@ from ciliumctl.status.facts import AGENT_CONTAINER
 
 #: The official CLI's mark of a node that Cilium leaves alone: traffic from it comes from outside.
 _ALONE = "cilium.io/no-schedule"
+#: The taint that a cordoned node has.
+_CORDONED = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
@@ -83,8 +85,12 @@ def _others(kube: Kube) -> tuple[cni.OtherCni, ...]:
 
 
 def choose(nodes: Sequence[Manifest], settings: Settings) -> list[Node]:
-    """The nodes that take part, at most two."""
-    return able(nodes, settings)[: 1 if settings.single_node else 2]
+    """The nodes that take part, at most two: as named, else workers before control planes, by name."""
+    found = able(nodes, settings)
+    if settings.nodes:
+        by_name = {node.name: node for node in found}
+        return [by_name[name] for name in settings.nodes if name in by_name]
+    return found[: 1 if settings.single_node else 2]
 
 
 def able(nodes: Sequence[Manifest], settings: Settings) -> list[Node]:
@@ -110,7 +116,11 @@ def _able(node: Manifest, settings: Settings) -> bool:
         return False
     if any(found.get(key) != value for key, value in settings.node_selector.items()):
         return False
-    if found.get("kubernetes.io/os", "linux") != "linux" or dig(node, "spec", "unschedulable", default=False):
+    if found.get("kubernetes.io/os", "linux") != "linux":
+        return False
+    if dig(node, "spec", "unschedulable", default=False) and not any(
+        _tolerates(toleration, _CORDONED) for toleration in settings.tolerations
+    ):
         return False
     if dig(conditions_of(node).get("Ready"), "status", default="") != "True":
         return False

@@ -102,7 +102,10 @@ def refuse_what_breaks(plan: Plan, kube: Kube, means: Means, gate: Gate, *, mani
     subject = _subject(plan.wanted, plan.survey, plan.chart, kind, gate.storage, inputs=plan.inputs, config=plan.config)
     subject = replace(subject, manifest=manifest, allowed=True)
     # The values were looked through when they were merged. What is taken over is somebody else's by its nature.
-    settled = ("CIL-VAL-002", "CIL-REL-001", "CIL-REL-003") if plan.taken_over else ("CIL-VAL-002",)
+    settled = ["CIL-VAL-002", *(("CIL-REL-001", "CIL-REL-003") if plan.taken_over else ())]
+    if plan.wanted.beside:
+        # The other CNI is meant to be there, and its pods are not Cilium's yet.
+        settled += ["CIL-CNI-001", "CIL-POD-001"]
     choice = replace(gate.choice, skip=(*gate.choice.skip, *settled))
     found = preflight.run(subject, kube, gate.using(means), choice)
     if any(one.id == _RENDERS for one in found.of("failed")):

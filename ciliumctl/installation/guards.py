@@ -11,11 +11,11 @@ from ciliumctl.installation.plan import Plan, Wanted, spelled
 from ciliumctl.values.paths import difference
 
 
-def refuse_others(owner: owners.Owner | None, others: Sequence[cni.OtherCni]) -> None:
-    """Refuse where something else runs the network. Raises `ForeignOwner`, `AnotherCni`."""
+def refuse_others(owner: owners.Owner | None, others: Sequence[cni.OtherCni], *, beside: str = "") -> None:
+    """Refuse where something else than `beside` runs the network. Raises `ForeignOwner`, `AnotherCni`."""
     if owner is not None:
         raise owners.foreign(owner, "install")
-    blocking = [other for other in others if other.blocks]
+    blocking = [other for other in others if other.blocks and other.name != beside]
     if blocking:
         first = blocking[0]
         names = ", ".join(other.name for other in blocking)

@@ -20,7 +20,10 @@ Outcome = Literal["installed", "unchanged", "continued", "dry-run", "taken-back"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the user asks for. `take_over` is for a Cilium that `kubectl apply` made."""
+    """What the user asks for. `take_over` is for a Cilium that `kubectl apply` made.
+
+    `beside` names the CNI that stays in charge meanwhile: that of a migration.
+    """
 
     namespace: str
     release: str
@@ -31,6 +34,7 @@ class Wanted:
     detect: bool = True
     translate: bool = False
     take_over: bool = False
+    beside: str = ""
 
 
 def spelled(wanted: Wanted, verb: str, *, version: str = "") -> str:

@@ -50,7 +50,7 @@ def prepare(wanted: Wanted, kube: Kube, means: Means, storage: Resource, scratch
     taken_over = guards.taken_over(seen.owner, wanted)
     owner = None if taken_over else seen.owner
     if existing is None:
-        guards.refuse_others(owner, seen.others)
+        guards.refuse_others(owner, seen.others, beside=wanted.beside)
     elif existing.pending:
         raise guards.stuck(existing)
     elif owner is not None:

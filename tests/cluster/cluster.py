@@ -110,11 +110,13 @@ def up(
     charts: Sequence[Path],
     report: Reporter,
     outside: bool = False,
+    more: Callable[[Path], Sequence[images.Image]] = lambda _bins: (),
 ) -> Cluster:
     """Start a cluster of `count` real nodes without a CNI; what a killed run left under this name goes first.
 
     The images that `charts` of Cilium name are there as stand-ins. With `outside`, the host that plays the outside world
-    is a node, too: one that Cilium leaves alone, from which pods ask as the world does.
+    is a node, too: one that Cilium leaves alone, from which pods ask as the world does. `more` makes further images,
+    given where programs are built.
 
     Raises:
         Missing: this machine cannot do it.
@@ -136,13 +138,16 @@ def up(
         programs=programs,
     )
     try:
-        return _bring_up(cluster, count, charts, report, outside=outside)
+        pictures = [*images.stand_ins(charts, programs["helm"]), *more(bins)]
+        return _bring_up(cluster, count, pictures, report, outside=outside)
     except BaseException:
         down(name, folder)
         raise
 
 
-def _bring_up(cluster: Cluster, count: int, charts: Sequence[Path], report: Reporter, *, outside: bool) -> Cluster:
+def _bring_up(
+    cluster: Cluster, count: int, pictures: Sequence[images.Image], report: Reporter, *, outside: bool
+) -> Cluster:
     def keep(process: Process) -> None:
         nonlocal cluster
         cluster = replace(cluster, processes=(*cluster.processes, process))
@@ -159,7 +164,7 @@ def _bring_up(cluster: Cluster, count: int, charts: Sequence[Path], report: Repo
         started=keep,
     )
     with report.step("Building images out of Debian's files"):
-        picture = _pictures(cluster, charts)
+        picture = _pictures(cluster, pictures)
     with report.step("Starting the control plane"):
         cluster = _control_plane(cluster, count, keep)
     with report.step(f"Starting {count} nodes"):
@@ -176,10 +181,9 @@ def _bring_up(cluster: Cluster, count: int, charts: Sequence[Path], report: Repo
     return cluster
 
 
-def _pictures(cluster: Cluster, charts: Sequence[Path]) -> Path:
+def _pictures(cluster: Cluster, more: Sequence[images.Image]) -> Path:
     pause = images.Image(tags=(node.SANDBOX,), entrypoint=("/usr/bin/sleep", "infinity"))
-    stand_ins = images.stand_ins(charts, cluster.programs["helm"])
-    pictures = [pause, images.probe(cluster.programs["agnhost"]), images.dns(cluster.programs["coredns"]), *stand_ins]
+    pictures = [pause, images.probe(cluster.programs["agnhost"]), images.dns(cluster.programs["coredns"]), *more]
     return images.archive(cluster.folder / "images.tar", pictures)
 
 

@@ -18,7 +18,7 @@ from docs.generate import REFERENCE
 from docs.generating import results
 from tests.conftest import Command
 from tests.docs.checker import violations
-from tests.world import flows, objects
+from tests.world import flows, migration, objects
 from tests.world.cluster import FakeCluster, Fault
 from tests.world.execs import Answer
 from tests.world.monitored import STACK_KINDS
@@ -298,6 +298,24 @@ def test_a_failure_without_a_result_fits_the_schema_of_failures(
     ran = command(*arguments, "-o", "json", "--helm", str(stub_helm.path))
     assert ran.code == code, ran.err
     check(ran, "Failure")
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("MigrationPlan", ("migrate", "plan")),
+        ("MigrationStatus", ("migrate", "status")),
+        ("MigrationNodes", ("migrate", "node", "one", "--yes", "--no-test")),
+        ("MigrationNodes", ("migrate", "undo", "one")),
+    ],
+)
+def test_what_a_migration_prints_fits_its_schemas(
+    cluster: FakeCluster, command: Command, kind: str, arguments: tuple[str, ...]
+) -> None:
+    migration.begun(cluster)
+    ran = command(*arguments, "-o", "json")
+    assert ran.json["error"] is None, ran.err
+    check(ran, kind)
 
 
 @pytest.mark.integration

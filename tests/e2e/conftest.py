@@ -26,7 +26,7 @@ from tests.cluster.enforcer import Enforcer
 from tests.world.run import HERE, Ran
 
 _FOLDER = Path(__file__).parent
-_CACHE = Path(os.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder())
+CACHE = Path(os.environ.get("CILIUMCTL_CACHE") or defaults.cache_folder())
 VALUES = HERE / "tests" / "cluster" / "values.yaml"
 #: The newest that we test: what policies may say there is more than in 1.15.6, which the quickstart shows.
 VERSION = "1.20.0"
@@ -98,7 +98,7 @@ class Nodes:
 def up(name: str, folder: Path) -> real.Cluster:
     """Two nodes without a CNI, and one outside that will never have one."""
     silent = Reporter(lambda _event: None)
-    return real.up(name, folder, count=2, bins=_CACHE / "bin", charts=default_charts(), report=silent, outside=True)
+    return real.up(name, folder, count=2, bins=CACHE / "bin", charts=default_charts(), report=silent, outside=True)
 
 
 def environ_for(cluster: real.Cluster) -> dict[str, str]:

@@ -43,6 +43,13 @@ KINDS: tuple[tuple[str, str, str, str, bool], ...] = (
     ("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False),
     ("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", False),
 )
+#: What a migration looks at besides.
+MIGRATION = (
+    ("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", False),
+    ("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", True),
+    ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True),
+    ("cilium.io", "v2", "ciliumnodeconfigs", "CiliumNodeConfig", True),
+)
 CILIUM_ENDPOINTS = ("cilium.io", "v2", "ciliumendpoints", "CiliumEndpoint", True)
 NETWORK_POLICIES = ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True)
 POLICIES = (
@@ -101,6 +108,8 @@ class FakeCluster:
         self.on_delete: Callable[[Object], None] = lambda _item: None
         #: What a node does with a container that is put beside those of a pod.
         self.on_ephemeral: Callable[[Object, Object], None] = _start_ephemeral
+        #: Why a pod may not be evicted now; one that may is deleted.
+        self.keeps: Callable[[Object], str] = lambda _item: ""
         self._objects: dict[tuple[str, str], dict[tuple[str, str], Object]] = {}
         self._lock = threading.RLock()
         self._uid = 0
@@ -271,8 +280,8 @@ class FakeCluster:
             return self._create(seen, kind, namespace)
         if there is None:
             return 404, _status(404, f'{kind[2]} "{name}" not found')
-        if subresource == "log":
-            return 200, there.get("x-log", "")
+        if subresource in {"log", "eviction"}:
+            return (200, there.get("x-log", "")) if subresource == "log" else self._evict(objects, there)
         if seen.method == "GET":
             return 200, there
         if seen.method == "DELETE":
@@ -305,6 +314,14 @@ class FakeCluster:
             changed["spec"].setdefault("ephemeralContainers", []).insert(0, container)
             self.on_ephemeral(changed, container)
         return changed
+
+    def _evict(self, objects: dict[tuple[str, str], Object], there: Object) -> tuple[int, Any]:
+        why = self.keeps(there)
+        if why:
+            return 429, _status(429, why)
+        del objects[(there["metadata"]["namespace"], there["metadata"]["name"])]
+        self.on_delete(there)
+        return 201, {"kind": "Status", "status": "Success"}
 
     def _create(self, seen: Seen, kind: tuple[str, str, str, str, bool], namespace: str) -> tuple[int, Any]:
         item = copy.deepcopy(seen.body)

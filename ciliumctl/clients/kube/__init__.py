@@ -48,9 +48,9 @@ from ciliumctl.clients.kube.resources import (
     namespace_of,
 )
 from ciliumctl.clients.kube.streams import Exec, ExecResult
-from ciliumctl.clients.kube.translate import Expired
+from ciliumctl.clients.kube.translate import Busy, Expired
 from ciliumctl.clients.kube.transport import Transport
-from ciliumctl.errors import ApiFailed, NotFound
+from ciliumctl.errors import ApiFailed, Conflict, NotFound
 from ciliumctl.parallel import gather_all
 from ciliumctl.wait import Deadline
 
@@ -443,6 +443,29 @@ class Kube:
         except NotFound:
             return False
         return True
+
+    def evict(self, namespace: str, pod: str, *, uid: str = "", grace: int | None = None) -> str:
+        """Ask for a pod to be moved off its node, as `kubectl drain` does: its PodDisruptionBudgets are respected.
+
+        `grace` is in seconds, the pod's own when `None`. Returns why it may not go now; empty when it goes, or is gone.
+        """
+        options: dict[str, Any] = {} if grace is None else {"gracePeriodSeconds": grace}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": namespace},
+            "deleteOptions": options,
+        }
+        try:
+            self._transport.request("POST", PODS.path(namespace=namespace, name=pod, subresource="eviction"), body=body)
+        except Busy as error:
+            return error.detail or error.message
+        except (Conflict, NotFound):
+            # Another pod has its name, or none.
+            return ""
+        return ""
 
     # In containers
 

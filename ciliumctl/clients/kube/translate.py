@@ -37,6 +37,10 @@ class Expired(ApiFailed):
         self.token = token
 
 
+class Busy(ApiFailed):
+    """Not now (429): the server has too much to do, or a PodDisruptionBudget keeps a pod from being evicted."""
+
+
 _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) (?:resource|path) "(?P<resource>[^"]+)"'
     r'(?: in API group "(?P<group>[^"]*)")?'
@@ -169,7 +173,9 @@ def answer_error(target: Target, method: str, path: str, status: int, body: byte
     if status == 410:
         token = str((_status(body).get("metadata") or {}).get("continue") or "")
         return Expired(f"{target} can no longer continue the list at {path}", token=token)
-    kind: type[ClusterError] = {404: NotFound, 409: Conflict, 400: Invalid, 422: Invalid}.get(status, ApiFailed)
+    kind: type[ClusterError] = {404: NotFound, 409: Conflict, 400: Invalid, 422: Invalid, 429: Busy}.get(
+        status, ApiFailed
+    )
     return kind(
         f"{target} answered {status} to {method} {path}: {message or 'no reason given'}",
         hint="run the command again in a moment" if status in {429, 500, 502, 503, 504} else "",

@@ -114,3 +114,15 @@ def test_a_node_s_hostname_is_its_label_and_kinds_are_known_with_their_versions(
     assert [node.hostname for node in world.nodes] == ["a.example", "b"]
     assert ("apps/v1", "DaemonSet") in world.served
     assert "DaemonSet" in world.kinds
+
+
+def test_named_nodes_take_part_in_that_order_also_cordoned_ones_where_that_is_tolerated(seen: Looker) -> None:
+    cordoned = objects.node("c")
+    cordoned["spec"] |= {
+        "unschedulable": True,
+        "taints": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}],
+    }
+    everything = [{"operator": "Exists"}]
+    world = seen(objects.node("a"), objects.node("b"), cordoned, nodes=("c", "a"), tolerations=everything)
+    assert [node.name for node in world.nodes] == ["c", "a"]
+    assert [node.name for node in seen(nodes=("c", "a")).nodes] == ["a"]

@@ -171,3 +171,60 @@ def test_only_tables_that_cilium_s_rules_alone_lead_to_are_emptied(
     subprocess.run(["sh", "-c", "\n".join(lines)], env=told, check=True, timeout=60)
     calls = (tmp_path / "log").read_text().splitlines()
     assert [call.rpartition(" ")[2] for call in calls if "route flush" in call] == flushed
+
+
+# Between two CNIs
+
+FLANNEL = {"OLD": "*flannel.conflist", "FILES": "*flannel.conflist", "FOLDERS": "/run/flannel /etc", "CHAINS": ""}
+NOTHING = {"LINKS": "", "TABLES": ""}
+
+
+def cni_folder(host: Path, *names: str) -> Path:
+    folder = host / "etc/cni/net.d"
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_text("{}")
+    return folder
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_a_node_gets_the_other_cnis_configuration_back_and_loses_ciliums(
+    shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = cni_folder(tmp_path, "05-cilium.conflist", "10-flannel.conflist.cilium_bak", "20-other.conf.cilium_bak")
+    said = members(answer_in(run(shell, "give-back", tmp_path, **FLANNEL), "give-back"))
+    assert names_in(folder) == ["10-flannel.conflist", "20-other.conf"]
+    assert said["left"] == ""
+    assert "/etc/cni/net.d/05-cilium.conflist" in said["removed"]
+    again = members(answer_in(run(shell, "give-back", tmp_path, **FLANNEL), "give-back"))
+    assert (again["removed"], again["left"]) == ("", "")
+
+
+def test_a_node_that_would_be_left_without_any_cni_is_not_touched(shell: tuple[str, ...], tmp_path: Path) -> None:
+    folder = cni_folder(tmp_path, "05-cilium.conflist", "20-other.conf.cilium_bak")
+    said = members(answer_in(run(shell, "give-back", tmp_path, **FLANNEL), "give-back"))
+    assert "no configuration of the other CNI" in said["refused"]
+    assert names_in(folder) == ["05-cilium.conflist", "20-other.conf.cilium_bak"]
+
+
+def test_what_the_old_cni_left_is_removed_and_nobody_elses(shell: tuple[str, ...], tmp_path: Path) -> None:
+    folder = cni_folder(tmp_path, "05-cilium.conflist", "10-flannel.conflist.cilium_bak", "20-other.conf")
+    (tmp_path / "run/flannel").mkdir(parents=True)
+    (tmp_path / "run/flannel/subnet.env").touch()
+    said = members(answer_in(run(shell, "retire", tmp_path, **FLANNEL, **NOTHING), "retire"))
+    assert names_in(folder) == ["05-cilium.conflist", "20-other.conf"]
+    assert not (tmp_path / "run/flannel").exists()
+    # A folder that is not below one of the few where CNIs keep theirs is never removed.
+    assert (tmp_path / "etc").exists()
+    assert said["left"] == ""
+    assert said["removed"].splitlines() == ["/etc/cni/net.d/10-flannel.conflist.cilium_bak", "/run/flannel"]
+
+
+def test_nothing_is_removed_where_cilium_is_not_in_charge(shell: tuple[str, ...], tmp_path: Path) -> None:
+    folder = cni_folder(tmp_path, "10-flannel.conflist")
+    said = members(answer_in(run(shell, "retire", tmp_path, **FLANNEL, **NOTHING), "retire"))
+    assert "Cilium's configuration is not the first" in said["refused"]
+    assert names_in(folder) == ["10-flannel.conflist"]

@@ -278,3 +278,23 @@ def test_a_server_that_cannot_say_what_we_may_do_is_an_error_and_no_denial(clust
     cluster.faults.append(Fault("POST .*selfsubjectaccessreviews", status=500, message="webhook authorizer"))
     with pytest.raises(ClusterError, match="webhook authorizer"):
         client(cluster.url).denied([Access(verb="list", resource=PODS)])
+
+
+# Evicting
+
+
+def test_a_pod_that_may_go_is_evicted_with_its_uid_and_its_grace(cluster: FakeCluster) -> None:
+    cluster.add(pod("web", place="default"))
+    kube = client(cluster.url)
+    assert kube.evict("default", "web", uid="uid-1", grace=5) == ""
+    assert cluster.get("pods", "web", "default") is None
+    (seen,) = [one for one in cluster.seen if one.path.endswith("/pods/web/eviction")]
+    assert seen.body["deleteOptions"] == {"gracePeriodSeconds": 5, "preconditions": {"uid": "uid-1"}}
+    assert kube.evict("default", "web") == ""
+
+
+def test_a_pod_that_a_budget_keeps_stays_with_the_budgets_words(cluster: FakeCluster) -> None:
+    cluster.add(pod("web", place="default"))
+    cluster.keeps = lambda _pod: "Cannot evict pod as it would violate the pod's disruption budget."
+    assert "disruption budget" in client(cluster.url).evict("default", "web")
+    assert cluster.get("pods", "web", "default") is not None

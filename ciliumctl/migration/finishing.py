@@ -1,0 +1,202 @@
+"""End a migration: Cilium's usual values, the other CNI retired, its traces removed from the nodes.
+
+The release is changed through the same way as by `config set`; what is retired is data (`templates/migration/`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ciliumctl import change, journal, lock, nodework
+from ciliumctl.change import How, Target
+from ciliumctl.clients.helm import Inputs, Release
+from ciliumctl.clients.kube import Kube
+from ciliumctl.errors import CiliumctlError, Partial, Refused
+from ciliumctl.migration import old, pods, retiring, starting, state
+from ciliumctl.migration.model import Finished, NodeRetired, State
+from ciliumctl.nodefacts.reading import paths_of
+from ciliumctl.nodework.model import members
+from ciliumctl.values.paths import merge, remove
+
+#: Values of the preset that end with the migration; the others (the range, the port) are Cilium's from now on.
+_ENDED = (
+    ("cni", "customConf"),
+    ("cni", "uninstall"),
+    ("policyEnforcementMode",),
+    ("operator", "unmanagedPodWatcher", "restart"),
+)
+_HOST_ROUTING = ("bpf", "hostLegacyRouting")
+_SECONDS = 240.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What is about to be done. `target` is the release with its usual values."""
+
+    state: State
+    target: Target
+    doomed: retiring.Doomed
+    nodes: tuple[str, ...]
+    image: nodework.NodeImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the user wants besides: eBPF host routing (a moment's interruption on each node), another image."""
+
+    ebpf_host_routing: bool = False
+    node_image: str = ""
+
+
+def prepare(kube: Kube, found: Release, how: How, wish: Wish, scratch: Path) -> Ending:
+    """Find out whether it can end, and what that does; changes nothing.
+
+    Raises:
+        Refused: a node, or a pod, is not Cilium's yet; somebody else manages the old CNI.
+    """
+    under_way = state.needed(kube)
+    nodes = state.nodes(kube)
+    open_ = [one.name for one in nodes if one.phase != "migrated"]
+    if open_:
+        raise Refused(
+            f"{len(open_)} of {len(nodes)} nodes are not migrated: {', '.join(open_[:8])}",
+            hint="`ciliumctl migrate node --all` moves them; `ciliumctl migrate status` shows where each stands",
+        )
+    _refuse_pods(kube, under_way)
+    doomed = retiring.look(kube, under_way.old)
+    with how.report.step("Rendering the change"):
+        target = change.aim(
+            found, change.stored_chart(found, scratch), Inputs(generated=ended(found.config, wish)), how.helm
+        )
+    image = nodework.image_of(kube, how.where.namespace, wanted=wish.node_image)
+    return Ending(state=under_way, target=target, doomed=doomed, nodes=tuple(one.name for one in nodes), image=image)
+
+
+def _refuse_pods(kube: Kube, under_way: State) -> None:
+    """Refuse while pods have addresses of the old network: they would lose it."""
+    late = [str(pod) for pod in pods.read(kube) if not pod.stays and pod.within(under_way.old.ranges)]
+    if late:
+        raise Refused(
+            f"{len(late)} pods still have an address of {under_way.old.name}: {', '.join(late[:8])}",
+            hint="restart them, with `kubectl rollout restart` or by deleting them; then run the command again",
+            detail="\n".join(late),
+        )
+
+
+def ended(config: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
+    """The release's own values without what only a migration needs."""
+    values: dict[str, Any] = copy.deepcopy(dict(config))
+    for path in (*_ENDED, *((_HOST_ROUTING,) if wish.ebpf_host_routing else ())):
+        remove(values, path)
+    return values
+
+
+def dry_run(kube: Kube, ending: Ending) -> Finished:
+    """What it would do."""
+    return Finished(
+        outcome="dry-run",
+        context=kube.context,
+        namespace=ending.target.before.namespace,
+        old=ending.state.old.name,
+        values=ending.target.changed,
+        removed=ending.doomed.names,
+        kept=ending.doomed.kept,
+        nodes=tuple(NodeRetired(node=name, outcome="would be cleaned") for name in ending.nodes),
+    )
+
+
+def finish(kube: Kube, ending: Ending, how: How) -> Finished:
+    """Do it: values, CiliumNodeConfig, the old CNI's objects, the nodes, the marks. Run again, it goes on.
+
+    Raises:
+        CiliumctlError: the release could not be changed; nothing was retired. Partial is for the caller to make.
+    """
+    how.report.resume = "`ciliumctl migrate finish` goes on where it was stopped; no pod loses its network meanwhile"
+    changed = change.perform(kube, ending.target, how)
+    if not changed.ok:
+        raise Refused(
+            "Cilium is not healthy with its usual values, and the old CNI was not retired",
+            hint="`ciliumctl status` says why; mend it, then run `ciliumctl migrate finish` again",
+        )
+    entry = journal.entry(how.holder, "migrate finish", ending.target.before.name)
+    with lock.held(kube, how.holder, how.report) as mine, journal.keeping(kube, how.where.namespace, entry, how.report):
+        with how.report.step("Removing the CiliumNodeConfig"):
+            starting.end_config(kube, how.where.namespace)
+        mine.check()
+        with how.report.step(f"Retiring {ending.state.old.name}") as step:
+            removed, kept = retiring.retire(kube, ending.doomed)
+            step.finish(f"{len(removed)} objects removed", outcome="failed" if kept else "done")
+        nodes = _clean(kube, ending, how)
+        well = not kept and all(one.ok for one in nodes)
+        if well:
+            with how.report.step("Taking the migration's marks from the nodes"):
+                _unmark(kube, ending)
+    how.report.resume = ""
+    return Finished(
+        outcome="finished" if well else "partial",
+        context=kube.context,
+        namespace=how.where.namespace,
+        old=ending.state.old.name,
+        values=ending.target.changed,
+        removed=removed,
+        kept=(*ending.doomed.kept, *kept),
+        nodes=nodes,
+        healthy=changed.status.ok if changed.status is not None else None,
+        summary="" if well else "run `ciliumctl migrate finish` again",
+    )
+
+
+def _clean(kube: Kube, ending: Ending, how: How) -> tuple[NodeRetired, ...]:
+    node: Mapping[str, Any] = old.entry_of(ending.state.old.origin)["node"]
+    work = nodework.Work(
+        task="retire",
+        title=f"Removing what {ending.state.old.name} left on the nodes",
+        image=ending.image.image,
+        pull_secrets=ending.image.pull_secrets,
+        namespace=how.where.namespace,
+        environ={
+            "CNI_CONF": paths_of(ending.target.values)["CNI_CONF"],
+            "CHAINS": node["chains"],
+            **{key.upper(): " ".join(node[key]) for key in ("files", "links", "tables", "folders")},
+        },
+        writes=True,
+        seconds=_SECONDS,
+    )
+    done = nodework.run(kube, work, owner=how.holder.who, report=how.report, only=ending.nodes, alone=True)
+    return tuple(_retired(one) for one in done.nodes)
+
+
+def _retired(run: nodework.NodeRun) -> NodeRetired:
+    said = members(run.answer)
+    removed, left = (tuple(str(said.get(key) or "").splitlines()) for key in ("removed", "left"))
+    return NodeRetired(node=run.node, outcome=run.outcome, detail=run.detail, removed=removed, left=left)
+
+
+def _unmark(kube: Kube, ending: Ending) -> None:
+    prefix = str(old.entry_of(ending.state.old.origin).get("annotations", ""))
+    for name in ending.nodes:
+        state.unmark(kube, name)
+        if prefix:
+            retiring.unmark(kube, name, prefix)
+    state.forget(kube)
+
+
+def partial_error(result: Finished) -> CiliumctlError | None:
+    """The error of an end of which a part failed."""
+    if result.outcome != "partial":
+        return None
+    bad = [f"node `{one.node}`: {one.detail or ', '.join(one.left)}" for one in result.nodes if not one.ok]
+    return Partial(
+        f"Cilium has the whole network, and some of {result.old} is left: {'; '.join([*result.kept, *bad][:5])}",
+        hint="`ciliumctl migrate finish` tries again",
+        detail="\n".join([*result.kept, *bad]),
+    )
+
+
+def values_of(found: Release) -> Mapping[str, Any]:
+    """All values of a release, the chart's own among them."""
+    return merge(found.defaults, found.config)

@@ -1,0 +1,162 @@
+"""The objects of the CNI that is retired: its DaemonSets, what its manifest made besides, its namespace when empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ciliumctl import cni
+from ciliumctl.clients.kube import (
+    DAEMON_SETS,
+    NAMESPACES,
+    NODES,
+    Kube,
+    Manifest,
+    Resource,
+    annotations_of,
+    labels_of,
+    name_of,
+    namespace_of,
+)
+from ciliumctl.errors import ClusterError, Refused
+from ciliumctl.migration import old
+from ciliumctl.migration.model import OldNetwork
+from ciliumctl.removal import foreign
+from ciliumctl.wait import poll
+
+#: Seconds for the old CNI's pods to end.
+_ENDING = 120.0
+_HELM = "meta.helm.sh/release-name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Object:
+    """One object that goes."""
+
+    resource: Resource
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} `{place}{self.name}`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """What goes, the DaemonSets first; `namespace` when nothing is left in it. `kept` is what we cannot remove."""
+
+    objects: tuple[Object, ...]
+    namespace: str = ""
+    kept: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """For people."""
+        return tuple(str(one) for one in self.objects) + (
+            (f"Namespace `{self.namespace}`, when nothing else is in it",) if self.namespace else ()
+        )
+
+
+def look(kube: Kube, there: OldNetwork) -> Doomed:
+    """What is there of the old CNI. One request for each object of its manifest.
+
+    Raises:
+        Refused: Helm, or an operator, would make it anew.
+    """
+    entry = old.entry_of(there.origin)
+    _refuse_operator(kube, entry)
+    sets = cni.daemon_sets(kube, there.name)
+    for item in sets:
+        release = annotations_of(item).get(_HELM, "")
+        if release:
+            place = annotations_of(item).get("meta.helm.sh/release-namespace", namespace_of(item))
+            raise Refused(
+                f"{there.name} is Helm release `{release}` in namespace `{place}`",
+                hint=f"`helm uninstall -n {place} {release}`, then `ciliumctl migrate finish` again",
+            )
+    places = list(
+        dict.fromkeys([*(namespace_of(item) for item in sets), *(place for place, _name in there.daemon_sets)])
+    )
+    objects = [
+        Object(resource=DAEMON_SETS, kind="DaemonSet", namespace=namespace_of(item), name=name_of(item))
+        for item in sets
+    ]
+    objects += _besides(kube, entry, places)
+    own = str(entry.get("namespace", ""))
+    kept = () if there.daemon_sets else (f"{there.name} itself: {entry['by_hand']}",)
+    exists = bool(own) and kube.find(NAMESPACES, own) is not None
+    return Doomed(objects=tuple(objects), namespace=own if exists else "", kept=kept)
+
+
+def _refuse_operator(kube: Kube, entry: Mapping[str, Any]) -> None:
+    operator = entry.get("operator")
+    if operator and kube.find(old.resource_of(operator), operator["name"]) is not None:
+        raise Refused(
+            f"an operator keeps {entry['cni']}: {operator['plural']}.{operator['group']} `{operator['name']}`",
+            hint=f"{entry['by_hand']}; then `ciliumctl migrate finish` again",
+        )
+
+
+def _besides(kube: Kube, entry: Mapping[str, Any], places: Sequence[str]) -> Iterator[Object]:
+    kinds = kube.kinds()
+    for one in entry["objects"]:
+        resource = kinds.get((one["apiVersion"], one["kind"]))
+        if resource is None:
+            continue
+        for place in places if resource.namespaced else [""]:
+            if kube.find(resource, one["name"], place) is not None:
+                yield Object(resource=resource, kind=one["kind"], namespace=place, name=one["name"])
+
+
+def retire(kube: Kube, doomed: Doomed) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Delete it; what cannot be deleted stops nothing else. Returns what is gone, and what is left with its reason."""
+    removed, kept = [], []
+    for one in doomed.objects:
+        try:
+            kube.delete(one.resource, one.name, one.namespace, foreground=one.kind == "DaemonSet")
+            removed.append(str(one))
+        except ClusterError as error:
+            kept.append(f"{one}: {error.message}")
+    # Its pods would make anew what is removed from their nodes.
+    sets = [one for one in doomed.objects if one.kind == "DaemonSet"]
+    kept += [f"{one}: its pods do not end" for one in sets if not _gone(kube, one)]
+    if doomed.namespace:
+        _retire_namespace(kube, doomed, removed, kept)
+    return tuple(removed), tuple(kept)
+
+
+def _gone(kube: Kube, one: Object) -> bool:
+    return poll(
+        lambda: kube.find(one.resource, one.name, one.namespace) is None,
+        bool,
+        deadline=kube.deadline.within(_ENDING),
+        interval=0.5,
+    )
+
+
+def _retire_namespace(kube: Kube, doomed: Doomed, removed: list[str], kept: list[str]) -> None:
+    name = doomed.namespace
+    try:
+        mine: list[Manifest] = [
+            {"kind": one.kind, "metadata": {"name": one.name}} for one in doomed.objects if one.namespace == name
+        ]
+        held = foreign.held(kube, name, "", mine)
+        if held.foreign or held.unknown:
+            removed.append(f"not Namespace `{name}`: {', '.join((*held.foreign, *held.unknown)[:5])} is in it")
+            return
+        kube.delete(NAMESPACES, name)
+        removed.append(f"Namespace `{name}`")
+    except ClusterError as error:
+        kept.append(f"Namespace `{name}`: {error.message}")
+
+
+def unmark(kube: Kube, node: str, prefix: str) -> None:
+    """Take the old CNI's annotations and labels from a node."""
+    found = kube.get(NODES, node)
+    notes = {key: None for key in annotations_of(found) if key.startswith(prefix)}
+    labels = {key: None for key in labels_of(found) if key.startswith(prefix)}
+    if notes or labels:
+        kube.patch(NODES, node, {"metadata": {"annotations": notes, "labels": labels}})
