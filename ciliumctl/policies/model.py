@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 Direction = Literal["ingress", "egress"]
 Protocol = Literal["TCP", "UDP", "SCTP", "ICMP", "ICMPv6"]
@@ -254,8 +254,6 @@ class Verdict:
         limits: What objects cannot tell, a sentence each: rules above the connection, names, other kinds of policies.
     """
 
-    kind: ClassVar[str] = "PolicyVerdict"
-
     answer: Answer
     direction: Direction
     why: str
@@ -271,8 +269,6 @@ class Verdict:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """What policies say to one connection, at both ends: out of its source, and into its destination."""
-
-    kind: ClassVar[str] = "PolicyPassage"
 
     egress: Verdict
     ingress: Verdict

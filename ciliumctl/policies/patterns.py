@@ -32,13 +32,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """A policy for a purpose. `needs` is what it does not work without."""
+    """A policy for a purpose. `needs` is what it does not work without; `text` is its YAML, with `${…}` to fill in."""
 
     name: str
     description: str
     settings: tuple[Setting, ...] = ()
     needs: str = ""
-    _text: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def load(name: str) -> Pattern:
         description=content["description"],
         settings=tuple(Setting(name=key, **more) for key, more in settings.items()),
         needs=content.get("needs", ""),
-        _text=content["text"],
+        text=content["text"],
     )
 
 
@@ -117,7 +117,7 @@ def make(name: str, given: Sequence[str], *, namespace: str = "", called: str = 
         about = "; ".join(f"{one.name}: {one.about.lower()}" for one in missing)
         raise UsageError(f"template `{name}` needs {about}", hint=f"add {wanted}")
     written = {one.name: _value(one, values.get(one.name, one.default or "")) for one in pattern.settings}
-    text = _PLACE.sub(lambda found: _flow(written[found[1]]), pattern._text)  # noqa: SLF001 - its own kind of thing
+    text = _PLACE.sub(lambda found: _flow(written[found[1]]), pattern.text)
     manifest = yaml_files.parse(text)
     for word in (called, namespace):
         if word and not _NAME.fullmatch(word):

@@ -11,7 +11,7 @@ from typing import Any
 
 from ciliumctl.clients.kube import Manifest, conditions_of, dig, name_of, namespace_of
 from ciliumctl.connectivity.selecting import NAMESPACE, NAMESPACE_LABELS
-from ciliumctl.policies import words
+from ciliumctl.policies import icmp, words
 from ciliumctl.policies.model import DIRECTIONS, Clause, Direction, Port, Ref, Rule, Settings, Spec
 
 KUBERNETES = "NetworkPolicy"
@@ -25,46 +25,6 @@ _UNCLEAR = {
     "Groups": "addresses that a cloud provider tells (Groups)",
     "Requires": "only peers that also have certain labels (Requires, which Cilium 1.20 no longer knows)",
 }
-# pkg/policy/api/icmp.go; the other names are in its table.
-_ICMP = {
-    "IPv4": {
-        "EchoReply": 0,
-        "DestinationUnreachable": 3,
-        "Redirect": 5,
-        "Echo": 8,
-        "EchoRequest": 8,
-        "RouterAdvertisement": 9,
-        "RouterSelection": 10,
-        "TimeExceeded": 11,
-        "ParameterProblem": 12,
-        "Timestamp": 13,
-        "TimestampReply": 14,
-        "Photuris": 40,
-        "ExtendedEchoRequest": 42,
-        "ExtendedEchoReply": 43,
-    },
-    "IPv6": {
-        "DestinationUnreachable": 1,
-        "PacketTooBig": 2,
-        "TimeExceeded": 3,
-        "ParameterProblem": 4,
-        "EchoRequest": 128,
-        "EchoReply": 129,
-        "MulticastListenerQuery": 130,
-        "MulticastListenerReport": 131,
-        "MulticastListenerDone": 132,
-        "RouterSolicitation": 133,
-        "RouterAdvertisement": 134,
-        "NeighborSolicitation": 135,
-        "NeighborAdvertisement": 136,
-        "RedirectMessage": 137,
-        "RouterRenumbering": 138,
-        "ExtendedEchoRequest": 160,
-        "ExtendedEchoReply": 161,
-    },
-}
-
-
 _USUAL = Settings()
 
 
@@ -305,6 +265,6 @@ def _icmps(rule: Any, path: str) -> Iterator[Port]:
         for index, field in enumerate(_list(entry, "fields")):
             family = str(dig(field, "family", default="IPv4"))
             wanted = dig(field, "type")
-            kind = int(wanted) if str(wanted).isdigit() else _ICMP.get(family, {}).get(str(wanted), -1)
+            kind = int(wanted) if str(wanted).isdigit() else icmp.TYPES.get(family, {}).get(str(wanted), -1)
             where = f"{path}.icmps[{number}].fields[{index}]"
             yield Port(path=where, protocol="ICMPv6" if family == "IPv6" else "ICMP", first=kind, last=kind)

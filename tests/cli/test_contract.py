@@ -125,6 +125,9 @@ WITHOUT_A_CLUSTER = {
     "config",
     "connectivity list",
     "lab",
+    "policy lint",
+    "policy new",
+    "policy test",
     "preset",
     "tools",
     "values explain",
@@ -137,7 +140,8 @@ def needs_a_cluster(words: tuple[str, ...]) -> bool:
 
 
 def arguments_of(command: Click) -> list[str]:
-    return ["x" for param in command.params if param.param_type_name == "argument" and param.required]
+    required = [param for param in command.params if param.param_type_name == "argument" and param.required]
+    return [getattr(param.type, "words", ("x",))[0] for param in required]
 
 
 @pytest.mark.parametrize("words", [words for words in LEAVES if needs_a_cluster(words)], ids=named)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ciliumctl.clients.kube import (
@@ -14,6 +14,7 @@ from ciliumctl.clients.kube import (
     PODS,
     SERVICES,
     Kube,
+    Manifest,
     dig,
     labels_of,
     name_of,
@@ -69,10 +70,10 @@ def _content(name: str, stdin: Callable[[], bytes]) -> bytes:
         raise BadFile(f"`{name}` cannot be read: {error.strerror}", hint="check the path") from error
 
 
-def in_cluster(kube: Kube, around: Surroundings, shape: shapes.Shape = None, *, namespace: str = "") -> Lint:
-    """Check the policies of a cluster; those of one namespace and the clusterwide ones when given. Three requests."""
-    found = [Document(manifest=one) for one in collecting.policies(kube, namespace)]
-    result = check(found, around, shape)
+def in_cluster(found: Cluster, shape: shapes.Shape = None, *, namespace: str = "") -> Lint:
+    """Check the policies of a cluster; those of one namespace and the clusterwide ones when given."""
+    wanted = [one for one in found.policies if not namespace or namespace_of(one) in {"", namespace}]
+    result = check([Document(manifest=one) for one in wanted], found.around, shape)
     order = sorted(result.findings, key=lambda one: (-SEVERITIES.index(one.severity), one.policy, one.key))
     return replace(result, findings=tuple(order))
 
@@ -99,8 +100,16 @@ def check(found: Iterable[Document], around: Surroundings, shape: shapes.Shape =
     return Lint(policies=len(policies), findings=tuple(findings))
 
 
-def around(kube: Kube, namespace: str) -> Surroundings:
-    """What a cluster's policies count on, in eight requests (more pages, where there is more than 500 of a kind).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A cluster's policies, and what they count on."""
+
+    around: Surroundings
+    policies: tuple[Manifest, ...]
+
+
+def look(kube: Kube, namespace: str) -> Cluster:
+    """A cluster's policies and what they count on, in nine requests (more pages, where there are over 500 of a kind).
 
     `namespace` is Cilium's. Of pods and services only the metadata are read.
     """
@@ -122,7 +131,7 @@ def around(kube: Kube, namespace: str) -> Surroundings:
     identities = (
         parties.identity(labels_of(pod), namespace_of(pod), namespaces.get(namespace_of(pod), {})) for pod in pods
     )
-    return Surroundings(
+    around = Surroundings(
         pods=surroundings.distinct(identities),
         nodes=tuple(labels_of(node) for node in nodes),
         whole=True,
@@ -133,6 +142,7 @@ def around(kube: Kube, namespace: str) -> Surroundings:
         settings=parties.settings_of(dig(config, "data", default={})) if config is not None else None,
         refused=refused,
     )
+    return Cluster(around=around, policies=tuple(policies))
 
 
 def shape(kube: Kube) -> shapes.Shape:

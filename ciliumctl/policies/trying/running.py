@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_address
@@ -24,14 +23,14 @@ from ciliumctl.clients.kube import (
     name_of,
 )
 from ciliumctl.errors import CiliumctlError, NotFound
-from ciliumctl.guests import How
+from ciliumctl.guests import Guest, How
 from ciliumctl.parallel import gather
 from ciliumctl.policies import collecting, parties
 from ciliumctl.policies.evaluating import passage
 from ciliumctl.policies.model import Party, State
 from ciliumctl.policies.trying import judging, probing
 from ciliumctl.policies.trying.assertions import Assertion, End
-from ciliumctl.policies.trying.result import PolicyTest, Tried, planned
+from ciliumctl.policies.trying.result import Outcome, PolicyTest, Tried, planned
 from ciliumctl.report import Reporter
 from ciliumctl.status.facts import AGENT_CONTAINER
 
@@ -91,9 +90,15 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> PolicyTest:
     for case in cases:
         by_source.setdefault((case.source.namespace, case.source.name), []).append(case)
     with report.step(f"Trying {len(cases)} connections from {len(by_source)} pods"):
-        calls = [partial(_from_one, kube, state, wanted, mine, report) for mine in by_source.values()]
+        held: list[Guest] = []
+        calls = [partial(_from_one, kube, state, wanted, mine, report, held) for mine in by_source.values()]
         done: dict[str, Tried] = {}
-        for mine, answer in zip(by_source.values(), gather(calls, limit=_AT_ONCE), strict=True):
+        try:
+            answers = gather(calls, limit=_AT_ONCE)
+        finally:
+            # Here and not where they are made: an interrupt reaches this thread only.
+            gather([partial(_part, kube, guest, report) for guest in held], limit=_AT_ONCE)
+        for mine, answer in zip(by_source.values(), answers, strict=True):
             if isinstance(answer, CiliumctlError):
                 done |= {one.assertion.name: _broken(one.assertion, answer) for one in mine}
             elif isinstance(answer, Exception):
@@ -107,30 +112,35 @@ def _broken(assertion: Assertion, error: CiliumctlError) -> Tried:
     return replace(planned(assertion), outcome="error", why=error.message)
 
 
-def _from_one(kube: Kube, state: State, wanted: Wanted, cases: Sequence[_Case], report: Reporter) -> list[Tried]:
-    """The assertions of one source."""
-    source = cases[0].source
-    with ExitStack() as held:
-        container = ""
-        if not wanted.own_tools:
-            guest = guests.beside(kube, source.namespace, source.name, wanted.how, report)
-            held.enter_context(guests.stay(kube, guest, report))
-            container = guest.container
+def _part(kube: Kube, guest: Guest, report: Reporter) -> None:
+    with guests.stay(kube, guest, report):
+        pass
 
-        def execute(words: list[str], seconds: float) -> ExecResult:
-            return kube.exec(source.namespace, source.name, words, container=container, timeout=seconds)
 
-        return [_try(kube, state, wanted, case, execute) for case in cases]
+def _from_one(
+    kube: Kube, state: State, wanted: Wanted, cases: Sequence[_Case], report: Reporter, held: list[Guest]
+) -> list[Tried]:
+    """The assertions of one source. Its guest goes into `held`, to be ended by the caller."""
+    source, container = cases[0].source, ""
+    if not wanted.own_tools:
+        guest = guests.beside(kube, source.namespace, source.name, wanted.how, report)
+        held.append(guest)
+        container = guest.container
+
+    def execute(words: list[str], seconds: float) -> ExecResult:
+        return kube.exec(source.namespace, source.name, words, container=container, timeout=seconds)
+
+    return [_try(kube, state, wanted, case, execute) for case in cases]
 
 
 def _try(kube: Kube, state: State, wanted: Wanted, case: _Case, execute: probing.Run) -> Tried:
     assertion, started = case.assertion, time.monotonic()
     said = passage(state, case.source, case.target, port=case.port, protocol=assertion.protocol)
-    asked = replace(assertion, port=assertion.port)
-    outcome, why, seen, dropped = "error", "", "", None
+    outcome: Outcome = "error"
+    why, seen, dropped = "", "", None
     for _attempt in range(assertion.attempts):
         try:
-            found = probing.probe(execute, asked, case.address)
+            found = probing.probe(execute, assertion, case.address)
             dropped = _drops(kube, wanted.namespace, case) if assertion.reason and not found.through else None
         except CiliumctlError as error:
             outcome, why = "error", error.message
@@ -143,7 +153,7 @@ def _try(kube: Kube, state: State, wanted: Wanted, case: _Case, execute: probing
         name=assertion.name,
         asked=assertion.asked,
         expected=assertion.expect,
-        outcome=outcome,  # type: ignore[arg-type]  # one of the words that `verdict` gives
+        outcome=outcome,
         seen=seen,
         policies=said.answer,
         why=why,

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from ciliumctl.policies.auditing import Audit
 
 KIND = "PolicyAudit"
-_WHAT = Choice("on", "off", "status")
+_WHAT = Choice("status", "on", "off")
 
 
 def command(
     ctx: typer.Context,
     what: Annotated[
-        str, argument(metavar="on|off|status", help="What to do", click_type=Choice("on", "off", "status"))
+        str, argument(metavar="status|on|off", help="What to do", click_type=Choice("status", "on", "off"))
     ],
     pods: Annotated[list[str] | None, argument(metavar="[POD]...", help="`pod/NAME` or `pod/NAMESPACE/NAME`")] = None,
     *,

@@ -66,13 +66,13 @@ def command(
     if names.count("-") > 1:
         raise UsageError("`-` stands there twice, and standard input can be read once", hint="leave one of them out")
     try:
-        around = running.around(session.kube, session.settings.namespace) if cluster else None
+        found = running.look(session.kube, session.settings.namespace) if cluster else None
         shape = running.shape(session.kube) if cluster else None
-        if names:
-            result = lint.in_files(names, sys.stdin.buffer.read, around=around, shape=shape)
+        if found is not None and not names:
+            result = lint.in_cluster(found, shape, namespace=namespace)
         else:
-            assert around is not None  # noqa: S101 - without files it is asked for
-            result = lint.in_cluster(session.kube, around, shape, namespace=namespace)
+            around = found.around if found is not None else None
+            result = lint.in_files(names, sys.stdin.buffer.read, around=around, shape=shape)
     except CiliumctlError as error:
         data = envelope(KIND, None, error)
         failed = {"sarif": partial(made.as_sarif, error, Path.cwd())}
