@@ -22,18 +22,19 @@ from ciliumctl.clients.kube import (
     namespace_of,
 )
 from ciliumctl.errors import NotFound, UsageError
+from ciliumctl.guests.targets import selector as selector_of
 from ciliumctl.parallel import gather_all
 
 _STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
 _PODS = ("pod", "pods", "po")
 _NODES = ("node", "nodes", "no")
-#: What stands for pods, with the place of its selector; as kubectl names them.
-_OWNERS: dict[str, tuple[Resource, tuple[str, ...]]] = {
-    **dict.fromkeys(("deploy", "deployment", "deployments"), (DEPLOYMENTS, ("spec", "selector", "matchLabels"))),
-    **dict.fromkeys(("ds", "daemonset", "daemonsets"), (DAEMON_SETS, ("spec", "selector", "matchLabels"))),
-    **dict.fromkeys(("sts", "statefulset", "statefulsets"), (_STATEFUL_SETS, ("spec", "selector", "matchLabels"))),
-    **dict.fromkeys(("rs", "replicaset", "replicasets"), (REPLICA_SETS, ("spec", "selector", "matchLabels"))),
-    **dict.fromkeys(("svc", "service", "services"), (SERVICES, ("spec", "selector"))),
+#: What stands for pods, as kubectl names them.
+_OWNERS: dict[str, Resource] = {
+    **dict.fromkeys(("deploy", "deployment", "deployments"), DEPLOYMENTS),
+    **dict.fromkeys(("ds", "daemonset", "daemonsets"), DAEMON_SETS),
+    **dict.fromkeys(("sts", "statefulset", "statefulsets"), _STATEFUL_SETS),
+    **dict.fromkeys(("rs", "replicaset", "replicasets"), REPLICA_SETS),
+    **dict.fromkeys(("svc", "service", "services"), SERVICES),
 }
 #: What may stand before a `/`.
 KINDS = (*_PODS, *_NODES, *_OWNERS)
@@ -93,13 +94,18 @@ def _resolved(kube: Kube, named: _Named) -> list[Target]:
                 f"pod `{named.namespace}/{named.name}` does not run (it is {phase})", hint="name one that runs"
             )
         return [_pod(pod)]
-    resource, place = _OWNERS[named.kind]
+    resource = _OWNERS[named.kind]
     owner = _get(kube, resource, named.name, named.namespace)
-    labels: dict[str, str] = dig(owner, *place, default={})
     what = f"`{named.kind}/{named.namespace}/{named.name}`"
+    labels = _labels(owner) if resource is SERVICES else selector_of(owner)
     if not labels:
         raise UsageError(f"{what} selects no pods by labels", hint="name a pod, or use `-l`")
-    return _running(kube, named.namespace, ",".join(f"{key}={value}" for key, value in labels.items()), what)
+    return _running(kube, named.namespace, labels, what)
+
+
+def _labels(service: Manifest) -> str:
+    labels: dict[str, str] = dig(service, "spec", "selector", default={})
+    return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
 def _get(kube: Kube, resource: Resource, name: str, namespace: str) -> Manifest:

@@ -71,6 +71,7 @@ def _mirror(name: str, pods: Sequence[Manifest]) -> Mirror:
     source = ends.get("source", [])
     vni, port = (int(source[8]), int(source[9])) if source else (int(some[6]), int(some[7]))
     phases = {dig(pod, "status", "phase", default="Unknown") for pod in pods}
+    first = min(moment(annotations_of(pod).get(EXPIRES, "")) for pod in pods)
     whole = len(pods) == (2 if vni else 1)
     state = "running" if whole and phases == {"Running"} else "broken" if "Running" in phases else "ended"
     return Mirror(
@@ -82,7 +83,7 @@ def _mirror(name: str, pods: Sequence[Manifest]) -> Mirror:
         direction=source[7] if source else "",
         vni=vni,
         port=port if vni else 0,
-        expires=min(moment(annotations_of(pod).get(EXPIRES, "")) for pod in pods) - timedelta(seconds=LATE),
+        expires=(first - timedelta(seconds=LATE)).isoformat(timespec="seconds"),
         pods=tuple(f"{namespace_of(pod)}/{name_of(pod)}" for pod in pods),
         state=state,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import ClassVar, Literal
 
 Direction = Literal["both", "ingress", "egress"]
@@ -50,7 +49,8 @@ class Wanted:
 class Mirror:
     """A mirror. `interface` is where the copies arrive, in the target; `vni` is 0 when both are on one node.
 
-    `pods` do it, each `namespace/name`. `state` is what they are, `makes` what would be made in a dry run.
+    `pods` do it, each `namespace/name`; it ends by itself at `expires`, in UTC. `state` is what they are, `makes` what
+    would be made in a dry run.
     """
 
     kind: ClassVar[str] = "Mirror"
@@ -63,7 +63,7 @@ class Mirror:
     direction: str
     vni: int = 0
     port: int = 0
-    expires: datetime
+    expires: str
     pods: tuple[str, ...] = ()
     state: str = "running"
     makes: tuple[str, ...] = ()

@@ -105,7 +105,7 @@ def _planned(kube: Kube, wanted: Wanted) -> Plan:
             direction=wanted.direction,
             vni=vni,
             port=0 if near else wanted.port,
-            expires=datetime.now(UTC) + timedelta(seconds=wanted.ttl),
+            expires=(datetime.now(UTC) + timedelta(seconds=wanted.ttl)).isoformat(timespec="seconds"),
         ),
         source=source,
         target=target,

@@ -31,12 +31,14 @@ class Call:
 class Answer:
     """What it does: a status above 300 refuses it; it begins `delay` seconds late, and ends `delay_end` seconds late."""
 
-    stdout: str = ""
+    stdout: str | bytes = ""
     stderr: str = ""
     code: int = 0
     status: int = 101
     delay: float = 0.0
     delay_end: float = 0.0
+    #: Whether the connection breaks instead of telling how it went.
+    cut: bool = False
     #: What it does with what is said to it; its exit code is this one's.
     talk: Callable[[Conversation], int] | None = None
 
@@ -117,11 +119,15 @@ def serve(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
         if answer.talk is not None:
             code = answer.talk(Conversation(handler))
             handler.wfile.write(frame(BINARY, bytes([3]) + _status(code).encode()))
-        for channel, text in ((1, answer.stdout), (2, answer.stderr), (3, _status(answer.code))):
+        status = "" if answer.cut else _status(answer.code)
+        for channel, text in ((1, answer.stdout), (2, answer.stderr), (3, status)):
             time.sleep(answer.delay_end if channel == 3 else 0)
             if text and answer.talk is None:
-                handler.wfile.write(frame(BINARY, bytes([channel]) + text.encode()))
-        handler.rfile.read()
+                handler.wfile.write(
+                    frame(BINARY, bytes([channel]) + (text if isinstance(text, bytes) else text.encode()))
+                )
+        if not answer.cut:
+            handler.rfile.read()
 
 
 def _status(code: int) -> str:

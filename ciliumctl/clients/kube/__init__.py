@@ -163,11 +163,6 @@ class Kube:
         return self._transport.context.name
 
     @property
-    def namespace(self) -> str:
-        """The context's namespace; the pod's own inside a pod."""
-        return self._transport.context.namespace
-
-    @property
     def cluster_name(self) -> str:
         """The cluster's name in the kubeconfig; empty inside a pod."""
         return self._transport.context.cluster_name

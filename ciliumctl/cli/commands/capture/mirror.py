@@ -95,4 +95,4 @@ def render(out: Writer, mirror: Mirror) -> None:
         out.line(
             f"by VXLAN {mirror.vni}, UDP port {mirror.port}, from node {mirror.nodes[0]} to node {mirror.nodes[1]}"
         )
-    out.line(f"until {mirror.expires:%Y-%m-%d %H:%M} UTC; `ciliumctl capture unmirror {mirror.name}` ends it")
+    out.line(f"until {mirror.expires}; `ciliumctl capture unmirror {mirror.name}` ends it")

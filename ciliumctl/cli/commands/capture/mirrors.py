@@ -37,7 +37,7 @@ def render(out: Writer, result: MirrorList) -> None:
         out.line("there is no mirror")
         return
     out.table(
-        ("mirror", "source", "target", "interface", "direction", "until (UTC)", "state"),
+        ("mirror", "source", "target", "interface", "direction", "until", "state"),
         [
             (
                 one.name,
@@ -45,7 +45,7 @@ def render(out: Writer, result: MirrorList) -> None:
                 one.target,
                 one.interface,
                 one.direction or "-",
-                f"{one.expires:%Y-%m-%d %H:%M}",
+                one.expires,
                 (one.state, "good" if one.ok else "bad"),
             )
             for one in result.mirrors
