@@ -35,7 +35,13 @@ def test_an_agent_without_a_port_lists_its_metrics_when_asked(cluster: Nodes) ->
 
 
 def test_every_part_that_is_on_answers_by_the_way_that_leads_there(monitored: Nodes) -> None:
-    ran = monitored.run("monitoring", "status", "-o", "json")
+    # An agent is ready before its metrics are: the stand-ins begin to serve a moment later.
+    ran = poll(
+        lambda: monitored.run("monitoring", "status", "-o", "json"),
+        lambda ran: ran.code == 0,
+        deadline=Deadline.after(60),
+        interval=1.0,
+    )
     targets = {one["component"]: one for one in ran.json["data"]["targets"] if one["state"] != "off"}
     assert ran.code == 0, ran.out
     assert set(targets) >= {"agent", "operator", "hubble", "relay"}
