@@ -22,6 +22,8 @@ from tests.e2e.faults import ONE, TWO
 
 SPACE = "flows"
 PORT = 8080
+#: A machine that is busy answers late.
+HUBBLE = ("--request-timeout", "150s", "--timeout", "250s", "hubble")
 DENY = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -88,19 +90,19 @@ def ends(flow: dict[str, Any]) -> tuple[str, str]:
 
 def test_both_nodes_tell_what_they_saw_in_one_order(cluster: Nodes, place: str) -> None:
     assert asks(cluster, "friend", place)
-    ran = cluster.run("hubble", "observe", "-n", SPACE, "--to-port", str(PORT), "--all", "-o", "jsonpb")
+    ran = cluster.run(*HUBBLE, "observe", "-n", SPACE, "--to-port", str(PORT), "--all", "-o", "jsonpb")
     assert ran.code == 0, ran.err
     found = flows_of(ran.out)
     assert [flow["time"] for flow in found] == sorted(flow["time"] for flow in found)
     assert {flow["node_name"] for flow in found if ends(flow) == ("friend", "server")} == {ONE, TWO}
-    compact = cluster.run("hubble", "observe", "-n", SPACE, "--to-port", str(PORT), "--verdict", "FORWARDED")
+    compact = cluster.run(*HUBBLE, "observe", "-n", SPACE, "--to-port", str(PORT), "--verdict", "FORWARDED")
     assert f"{SPACE}/friend:" in compact.out
     assert f"-> {SPACE}/server:{PORT}" in compact.out
 
 
 def test_only_the_node_of_the_pod_is_asked(cluster: Nodes, place: str) -> None:
     del place
-    ran = cluster.run("hubble", "observe", "--pod", f"{SPACE}/friend", "--all", "-o", "json")
+    ran = cluster.run(*HUBBLE, "observe", "--pod", f"{SPACE}/friend", "--all", "-o", "json")
     assert ran.code == 0, ran.err
     assert ran.json["data"]["nodes"] == [TWO]
     assert {flow["node_name"] for flow in ran.json["data"]["flows"]} == {TWO}
@@ -110,7 +112,7 @@ def test_what_the_policy_denies_is_told_with_the_policy_and_a_rule_that_lets_it_
     cluster: Nodes, place: str
 ) -> None:
     assert not asks(cluster, "stranger", place)
-    arguments = ("hubble", "drops", "-n", SPACE, "--since", "10m")
+    arguments = (*HUBBLE, "drops", "-n", SPACE, "--since", "10m")
     ran = cluster.run(*arguments, "-o", "json")
     assert ran.code == 0, ran.err
     (drop,) = [one for one in ran.json["data"]["drops"] if one["source"] == f"{SPACE}/stranger"]
@@ -128,7 +130,7 @@ def test_the_suggested_rule_lets_it_through(cluster: Nodes, place: str) -> None:
     kube = cluster.cluster.kube
     kube.deadline = Deadline.after(60)
     assert not asks(cluster, "stranger", place)
-    ran = cluster.run("hubble", "drops", "--from-pod", f"{SPACE}/stranger", "--suggest")
+    ran = cluster.run(*HUBBLE, "drops", "--from-pod", f"{SPACE}/stranger", "--suggest")
     (policy,) = yaml_files.parse_all(ran.out)
     kube.create(CILIUM_POLICIES, policy, SPACE)
     try:
@@ -143,18 +145,18 @@ def test_flows_are_counted_and_verdicts_told(cluster: Nodes, place: str) -> None
     assert asks(cluster, "friend", place)
     assert not asks(cluster, "stranger", place)
     arguments = ("-n", SPACE, "--to-port", str(PORT), "--all", "-o", "json")
-    ran = cluster.run("hubble", "top", "--by", "from-pod,verdict", *arguments)
+    ran = cluster.run(*HUBBLE, "top", "--by", "from-pod,verdict", *arguments)
     assert ran.code == 0, ran.err
     counted = {tuple(row["values"]): row["flows"] for row in ran.json["data"]["rows"]}
     assert counted[f"{SPACE}/friend", "FORWARDED"] > 0
     assert counted[f"{SPACE}/stranger", "DROPPED"] > 0
-    ran = cluster.run("hubble", "policy-verdicts", *arguments)
+    ran = cluster.run(*HUBBLE, "policy-verdicts", *arguments)
     denied = [row for row in ran.json["data"]["rows"] if row["outcome"] == "denied"]
     assert {(row["source"], row["destination"]) for row in denied} == {(f"{SPACE}/stranger", f"{SPACE}/server")}
 
 
 def test_an_option_that_the_agents_do_not_know_is_named(cluster: Nodes) -> None:
-    ran = cluster.run("hubble", "observe", "--interface", "eth0")
+    ran = cluster.run(*HUBBLE, "observe", "--interface", "eth0")
     assert ran.code == 2
     assert "does not know `--interface`" in ran.err
 
