@@ -6,8 +6,10 @@ The hubble in the agents is a stand-in: it tells what the nodes' packet filter l
 from __future__ import annotations
 
 import json
+import queue
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,12 +72,13 @@ def place(cluster: Nodes) -> Iterator[str]:
         assert not asks(cluster, "stranger", address)
         yield address
     finally:
-        kube.deadline = Deadline.after(60)
+        kube.deadline = Deadline.after(250)
         kube.delete(NAMESPACES, SPACE)
 
 
 def asks(cluster: Nodes, name: str, address: str) -> bool:
     """Whether a pod gets an answer of the server."""
+    cluster.cluster.kube.deadline = Deadline.after(250)
     command = ["curl", "-s", "-o", "/dev/null", "--max-time", "2", f"http://{address}:{PORT}/"]
     return cluster.cluster.kube.exec(SPACE, name, command, timeout=30).code == 0
 
@@ -128,7 +131,7 @@ def test_the_suggested_rule_lets_it_through(cluster: Nodes, place: str) -> None:
     from ciliumctl.clients.kube import CILIUM_POLICIES
 
     kube = cluster.cluster.kube
-    kube.deadline = Deadline.after(60)
+    kube.deadline = Deadline.after(250)
     assert not asks(cluster, "stranger", place)
     ran = cluster.run(*HUBBLE, "drops", "--from-pod", f"{SPACE}/stranger", "--suggest")
     (policy,) = yaml_files.parse_all(ran.out)
@@ -164,30 +167,67 @@ def test_an_option_that_the_agents_do_not_know_is_named(cluster: Nodes) -> None:
 def running(cluster: Nodes, node: str) -> int:
     """How many hubble programs run in the agent of a node."""
     kube = cluster.cluster.kube
-    kube.deadline = Deadline.after(60)
+    kube.deadline = Deadline.after(250)
     agent = agents.on(kube, "kube-system", node)
     count = ["sh", "-c", "ps | grep -c '[h]ubble observe'"]
     return int(kube.exec(agent.namespace, agent.pod, count, container="cilium-agent").text)
 
 
+class Follower:
+    """`hubble observe -f` on one node; what it prints is read as it comes."""
+
+    def __init__(self, cluster: Nodes, node: str) -> None:
+        arguments = ("hubble", "observe", "-f", "-o", "jsonpb", "-n", SPACE, "--to-port", str(PORT))
+        self.process = subprocess.Popen(
+            [*cluster.argv(*arguments), "--node-name", node],
+            env=cluster.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=cluster.cluster.folder,
+        )
+        self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self.lines.put(line)
+
+    def sees(self, cluster: Nodes, place: str) -> bool:
+        """Whether a connection that is made now is told."""
+        assert asks(cluster, "friend", place)
+        try:
+            found = json.loads(self.lines.get(timeout=5))["flow"]
+        except queue.Empty:
+            return False
+        return ends(found) == ("friend", "server")
+
+    def end(self) -> None:
+        """End it whatever happened."""
+        self.process.kill()
+        self.process.wait(60)
+        self.reader.join(10)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def interrupt(self) -> str:
+        """End it as Ctrl-C does; what it said on standard error."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        assert self.process.returncode == 0
+        return self.process.stderr.read() if self.process.stderr else ""
+
+
 def test_following_goes_on_when_the_agent_is_replaced_and_leaves_nothing_behind(cluster: Nodes, place: str) -> None:
     kube = cluster.cluster.kube
-    kube.deadline = Deadline.after(240)
-    follow = cluster.argv("hubble", "observe", "-f", "-o", "jsonpb", "-n", SPACE, "--to-port", str(PORT))
-    process = subprocess.Popen(
-        [*follow, "--node-name", ONE],
-        env=cluster.environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cluster.cluster.folder,
-    )
-    assert process.stdout is not None
+    following = Follower(cluster, ONE)
     try:
-        assert poll(lambda: running(cluster, ONE), bool, deadline=Deadline.after(60), interval=0.5)
-        assert asks(cluster, "friend", place)
-        assert ends(json.loads(process.stdout.readline())["flow"]) == ("friend", "server")
+        # It sees what happens from when it has begun.
+        assert poll(lambda: following.sees(cluster, place), bool, deadline=Deadline.after(120), interval=0.1)
+        kube.deadline = Deadline.after(250)
         old = agents.on(kube, "kube-system", ONE)
         kube.delete(PODS, old.pod, "kube-system")
 
@@ -195,14 +235,12 @@ def test_following_goes_on_when_the_agent_is_replaced_and_leaves_nothing_behind(
             found = agents.find(kube, "kube-system", nodes=(ONE,))
             return bool(found) and found[0].ready and found[0].pod != old.pod
 
-        assert poll(replaced, bool, deadline=Deadline.after(120), interval=0.5)
-        assert poll(lambda: running(cluster, ONE), bool, deadline=Deadline.after(60), interval=0.5)
-        assert asks(cluster, "friend", place)
-        again = json.loads(process.stdout.readline())["flow"]
-        assert (ends(again), again["node_name"]) == (("friend", "server"), ONE)
+        assert poll(replaced, bool, deadline=Deadline.after(180), interval=0.5)
+        while not following.lines.empty():
+            following.lines.get()
+        assert poll(lambda: following.sees(cluster, place), bool, deadline=Deadline.after(120), interval=0.1)
+        said = following.interrupt()
     finally:
-        process.send_signal(signal.SIGINT)
-        _out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, err
-    assert f"node `{ONE}` is silent" in err
-    assert poll(lambda: running(cluster, ONE) == 0, bool, deadline=Deadline.after(20), interval=0.5)
+        following.end()
+    assert f"node `{ONE}` is silent" in said
+    assert poll(lambda: running(cluster, ONE) == 0, bool, deadline=Deadline.after(60), interval=0.5)
