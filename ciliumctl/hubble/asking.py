@@ -11,14 +11,12 @@ from typing import Self
 from ciliumctl.agents import Agent
 from ciliumctl.clients.kube import Exec, Kube
 from ciliumctl.errors import ApiFailed, CiliumctlError, UnknownFilter
-from ciliumctl.hubble.choosing import Chosen
+from ciliumctl.hubble.choosing import Chosen, Reach
 from ciliumctl.hubble.flow import Flow, Lost, read
 from ciliumctl.parallel import gather
 from ciliumctl.status.facts import AGENT_CONTAINER
 from ciliumctl.wait import Deadline
 
-#: Seconds for one agent that is not followed.
-PATIENCE = 30.0
 #: What each agent is told first.
 PROGRAM = ("hubble", "observe", "-o", "jsonpb")
 # A program that follows would live on in the agent until its next flow: it ends with the standard input instead.
@@ -136,12 +134,10 @@ def failure(node: str, code: int, said: str) -> CiliumctlError:
     )
 
 
-def ask(
-    kube: Kube, chosen: Chosen, words: Sequence[str], take: Callable[[Flow], None], *, parallel: int = 32
-) -> Answers:
+def ask(kube: Kube, chosen: Chosen, words: Sequence[str], take: Callable[[Flow], None], reach: Reach) -> Answers:
     """Give every flow of the chosen agents to `take`, which is called by several threads, one at a time.
 
-    One exec an agent, at most `parallel` at once. A node that fails stops no other.
+    One exec an agent, at most `reach.parallel` at once. A node that fails stops no other.
     """
     answers = Answers()
     lock = threading.Lock()
@@ -149,13 +145,13 @@ def ask(
 
     def one(agent: Agent) -> int:
         with Listening(kube, agent, words) as listening:
-            for flow in listening.flows(deadline.within(PATIENCE)):
+            for flow in listening.flows(deadline.within(reach.patience)):
                 with lock:
                     answers.flows += 1
                     take(flow)
             return listening.lost
 
-    results = gather([partial(one, agent) for agent in chosen.agents], limit=parallel)
+    results = gather([partial(one, agent) for agent in chosen.agents], limit=reach.parallel)
     for agent, result in zip(chosen.agents, results, strict=True):
         if isinstance(result, CiliumctlError):
             answers.unanswered.append(Unanswered(node=agent.node, reason=result.message, code=result.code))

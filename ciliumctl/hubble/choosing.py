@@ -27,12 +27,16 @@ Narrowed = Literal["no", "by node name", "by pod"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Which nodes are asked: `namespace` is Cilium's own, `most` the greatest number of them (0: no limit)."""
+    """Which nodes are asked: `namespace` is Cilium's own, `most` the greatest number of them (0: no limit).
+
+    `patience` is how many seconds one agent may take that is not followed.
+    """
 
     namespace: str
     all_nodes: bool = False
     most: int = 0
     parallel: int = AT_ONCE
+    patience: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,7 +159,7 @@ def gathered(
     chosen = choosing.choose(kube, question.filters, question.reach)
     choosing.tell(chosen, report)
     with report.step(f"Asking {len(chosen.agents)} agents") as step:
-        answers = asking.ask(kube, chosen, question.words, take, parallel=question.reach.parallel)
+        answers = asking.ask(kube, chosen, question.words, take, question.reach)
         step.finish(f"{answers.flows} flows")
     observing.tell(answers, report)
     observing.refuse_silence(answers, len(chosen.agents))

@@ -171,7 +171,7 @@ def observed(kube: Kube, question: Question, report: Reporter) -> Iterator[tuple
                 chosen,
                 question.words,
                 lambda flow: collected.add(flow.moment, flow.line),
-                parallel=question.reach.parallel,
+                question.reach,
             )
             step.finish(
                 f"{answers.flows} flows" + (f", {len(answers.unanswered)} silent" if answers.unanswered else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from ciliumctl.errors import Missing
@@ -34,6 +35,7 @@ PACKAGES = {
     "python3-grpcio": "/usr/lib/python3/dist-packages/grpc/__init__.py",
 }
 
+PATHS = "/usr/sbin:/usr/bin:/sbin:/bin"
 _NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--fork", "true")
 
 
@@ -54,21 +56,18 @@ def check() -> None:
         )
 
 
-def missing() -> list[str]:
+def missing(packages: Mapping[str, str] = PACKAGES) -> list[str]:
     """The packages that are not installed."""
-    found = shutil.which
     return [
         name
-        for name, program in PACKAGES.items()
-        if not (
-            Path(program).exists() if program.startswith("/") else found(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
-        )
+        for name, program in packages.items()
+        if not (Path(program).exists() if program.startswith("/") else shutil.which(program, path=PATHS))
     ]
 
 
-def install_packages() -> list[str]:
+def install_packages(packages: Mapping[str, str] = PACKAGES) -> list[str]:
     """Install what is missing, with apt; returns what was."""
-    lacking = missing()
+    lacking = missing(packages)
     if lacking:
         environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-q"], env=environ, check=True, stdout=subprocess.DEVNULL)

@@ -157,6 +157,7 @@ class ReachOptions(OptionGroup):
             all_nodes=self.all_nodes,
             most=self.max_nodes,
             parallel=self.parallel,
+            patience=session.settings.request_timeout,
         )
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from ciliumctl.clients.kube.forward import Forwarder, PodPort
 from ciliumctl.clients.kube.spdy import Session
+from ciliumctl.clients.kube.wire import PING_INTERVAL
 from ciliumctl.errors import Forbidden, NotFound, Unreachable, UsageError
 from ciliumctl.parallel import gather_all
 from tests.unit.clients.kube.conftest import Certificates, client, transport
@@ -552,6 +553,53 @@ def test_a_silent_connection_is_asked_once_and_then_given_up() -> None:
     assert session.closed.wait(20)
     (ping,) = spdy.frames(iter([bytes(line.out), b""]).__next__)
     assert (ping.kind, ping.number) == (spdy.PING, 1)
+
+
+def test_an_hour_without_a_byte_keeps_the_session_and_its_streams_as_long_as_the_other_side_answers() -> None:
+    hour, over = round(3600 / PING_INTERVAL), threading.Event()
+
+    class Idle(Line):
+        """Each look at it is a time-out of the socket, after which the other side answers what it was asked."""
+
+        silences = 0
+
+        def receive(self) -> bytes:
+            with contextlib.suppress(queue.Empty):
+                return self.pieces.get_nowait()
+            if self.silences == hour:
+                over.set()
+                return super().receive()
+            self.silences += 1
+            raise TimeoutError
+
+        def send(self, data: bytes) -> None:
+            super().send(data)
+            if data[:4] == bytes([0x80, 3, 0, spdy.PING]):
+                self.pieces.put(data)
+
+    line = Idle()
+    session = Session(line)
+    stream = session.open({})
+    line.pieces.put(spdy.Frame(kind=0, number=stream.number, payload=b"still here").packed())
+    assert stream.read(timeout=20) == b"still here"
+    assert over.wait(20)
+    line.pieces.put(spdy.Frame(kind=0, number=stream.number, payload=b"an hour later").packed())
+    assert stream.read(timeout=20) == b"an hour later"
+    pings = [one for one in spdy.frames(iter([bytes(line.out), b""]).__next__) if one.kind == spdy.PING]
+    assert len(pings) == hour
+    assert not session.closed.is_set()
+    session.close()
+
+
+def test_a_server_that_ends_idle_sessions_is_connected_to_again_and_again() -> None:
+    with Pods({"web": echo}) as pods, forwarding(pods) as forwarder:
+        for number in range(4):
+            # As with `streamingConnectionIdleTimeout`: nothing is open, and the server has had enough.
+            text = str(number).encode()
+            assert ask(forwarder, text) == text
+            pods.sessions[-1].go_away()
+        assert ask(forwarder, b"last") == b"last"
+        assert len(pods.sessions) == 5
 
 
 def test_a_write_that_fails_ends_the_session_because_half_a_frame_may_be_out() -> None:
