@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import signal
 import subprocess
 import time
@@ -19,7 +20,8 @@ from tests.cluster.images import PROBE
 from tests.e2e.conftest import Nodes
 from tests.e2e.faults import ONE, TWO
 
-PLACE = "e2e-capture"
+#: Of this run alone: one that was killed leaves its own.
+PLACE = f"e2e-capture-{secrets.token_hex(3)}"
 IMAGE = ("--image", PROBE)
 
 
@@ -157,10 +159,12 @@ def test_a_filter_is_refused_by_the_tcpdump_that_would_capture(pods: Nodes, tmp_
 
 
 def links(nodes: Nodes) -> str:
-    """Links and queues of both nodes and of the pods, without what counts."""
-    look = "ip -o link; tc qdisc show; for d in $(ls /sys/class/net); do tc filter show dev $d ingress; done"
+    """Links, queues and filters of both nodes and of the pods; without the cables of pods that come and go meanwhile."""
+    look = "ip -o link | grep -v ': veth'; tc qdisc show | grep -v ' veth'; for d in $(ip -br link | sed 's/[@ ].*//'); do tc filter show dev $d ingress 2>&1; done; true"
     found = [nodes.cluster.inside(node, "sh", "-c", look) for node in (ONE, TWO)]
-    found += [inside(nodes, name, "sh", "-c", f"{look}; tc filter show dev eth0 egress") for name in ("web", "far")]
+    found += [
+        inside(nodes, name, "sh", "-c", f"{look}; tc filter show dev eth0 egress 2>&1; true") for name in ("web", "far")
+    ]
     return "\n".join(str(one) for one in found)
 
 
