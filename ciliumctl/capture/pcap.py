@@ -7,7 +7,7 @@ equal byte for byte, and a stream that was cut ends after a whole packet.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from ciliumctl.errors import OutsideError
@@ -51,7 +51,7 @@ class Reader:
         self.header: Header | None = None
         self._left = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Packet]:
+    def feed(self, data: bytes) -> Generator[Packet, None, None]:
         """Yield the packets that are whole with these bytes.
 
         Raises:

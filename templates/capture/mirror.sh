@@ -50,7 +50,7 @@ attach() {
 quiet() {
     name=$1
     shift
-    "$@" link set "$name" addrgenmode none arp off alias "ciliumctl until $until" up
+    "$@" link set "$name" addrgenmode none arp off alias "ciliumctl until $until${length:+ queue $length}" up
 }
 
 # What of ours is over on this node, because whoever was to undo it was killed.
@@ -88,15 +88,24 @@ filters_left() {
     tc -n "s-$session" filter show dev "$device" egress 2>/dev/null
 }
 
-# The place where filters hang; ours to take away when we made it, or when one of ours did.
+# The length of the interface's queue, which the kernel sets where it is zero and filters come.
+queue() {
+    ip -n "s-$session" -o link show dev "$device" | sed -n 's/.* qlen \([0-9]*\).*/\1/p'
+}
+
+# The place where filters hang; ours to take away when we made it, or when one of ours did. What the queue was stands in
+# the alias of each cable, for the mirror that ends last.
 hang() {
     if tc -n "s-$session" qdisc show dev "$device" | grep -q '^qdisc clsact'; then
         sweep_filters
-        [ -z "$(ours ingress)$(ours egress)" ] || : >"/tmp/mirror-$session.hung"
+        length=$(ip -n "s-$session" link | sed -n 's/.*alias ciliumctl until [0-9]* queue \([0-9]*\).*/\1/p' | head -n 1)
+        [ -z "$(ours ingress)$(ours egress)" ] || echo "$length" >"/tmp/mirror-$session.hung"
         return 0
     fi
+    length=$(queue)
+    length=${length:-0}
     tc -n "s-$session" qdisc add dev "$device" clsact || return 1
-    : >"/tmp/mirror-$session.hung"
+    echo "$length" >"/tmp/mirror-$session.hung"
 }
 
 mirror() {
@@ -114,6 +123,8 @@ undo() {
         done
         if [ -f "/tmp/mirror-$session.hung" ] && [ -z "$(filters_left)" ]; then
             tc -n "s-$session" qdisc delete dev "$device" clsact 2>/dev/null
+            length=$(cat "/tmp/mirror-$session.hung")
+            [ -z "$length" ] || ip -n "s-$session" link set dev "$device" txqueuelen "$length" 2>/dev/null
         fi
         ip -n "s-$session" link delete dev "$into" 2>/dev/null
         remains=$(($(filters_left | grep -c " pref $pref ") + $(ip -n "s-$session" -o link | grep -c " $into[@:]")))
@@ -170,7 +181,7 @@ source)
                 ip link set "$target" netns "t-$session" && quiet "$target" ip -n "t-$session" || return 1
             fi
         fi
-        ip link set "$into" netns "s-$session" && quiet "$into" ip -n "s-$session" && hang || return 1
+        ip link set "$into" netns "s-$session" && hang && quiet "$into" ip -n "s-$session" || return 1
         case $direction in both | ingress) mirror ingress || return 1 ;; esac
         case $direction in both | egress) mirror egress || return 1 ;; esac
     }
