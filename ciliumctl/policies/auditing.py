@@ -116,7 +116,10 @@ def _endpoint(entry: Mapping[str, Any], node: str) -> Endpoint | None:
 
 
 def chosen(found: Audit, pods: Sequence[tuple[str, str]]) -> tuple[Endpoint, ...]:
-    """The endpoints of pods (namespace, name). Raises `NotFound` for one that has none, `ApiFailed` when no agent told."""
+    """The endpoints of pods (namespace, name).
+
+    Raises `NotFound` for one that has none, `ApiFailed` when no agent told.
+    """
     by_pod = {(one.namespace, one.pod): one for one in found.endpoints}
     for place, name in pods:
         if (place, name) not in by_pod:
