@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from ciliumctl import agents
 from ciliumctl.clients.kube import CONFIG_MAPS, Kube, dig
-from ciliumctl.errors import CiliumctlError, NotFound, Partial
+from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, Partial
 from ciliumctl.parallel import gather
 from ciliumctl.policies import collecting
 from ciliumctl.status.facts import AGENT_CONTAINER
@@ -116,15 +116,19 @@ def _endpoint(entry: Mapping[str, Any], node: str) -> Endpoint | None:
 
 
 def chosen(found: Audit, pods: Sequence[tuple[str, str]]) -> tuple[Endpoint, ...]:
-    """The endpoints of pods (namespace, name). Raises `NotFound` for one that has none."""
+    """The endpoints of pods (namespace, name).
+
+    Raises `NotFound` for one that has none, `ApiFailed` when no agent told.
+    """
     by_pod = {(one.namespace, one.pod): one for one in found.endpoints}
     for place, name in pods:
         if (place, name) not in by_pod:
-            said = "; ".join(f"{node}: {why}" for node, why in found.failed.items())
+            if found.failed:
+                said = "; ".join(found.failed.values())
+                raise ApiFailed(f"no agent told of pod `{place}/{name}`: {said}", hint="`ciliumctl status`")
             raise NotFound(
                 f"no agent has an endpoint for pod `{place}/{name}`",
-                hint="`ciliumctl status` shows which agents answer",
-                detail=said,
+                hint="a pod that started before Cilium has none; `ciliumctl status` counts them",
             )
     return tuple(by_pod[pod] for pod in pods)
 

@@ -227,4 +227,4 @@ def test_a_policy_is_listed_explained_and_checked(ground: Nodes, having: Callabl
 def test_audit_mode_is_what_the_stand_in_cannot_do_and_that_is_said(ground: Nodes) -> None:
     ran = ground.run("policy", "audit", "on", "pod/near", "-n", SPACE, "--yes")
     assert ran.code == 5, ran.out
-    assert "no agent has an endpoint for pod" in ran.err
+    assert "stand-in for cilium-dbg: no endpoint list" in ran.err

@@ -39,7 +39,7 @@ FILES: list[tuple[str, str, int, str]] = [
     ("CP101", _CNP + _FOR_ALL + "ingress:\n  - fromEndpoint: [{}]\n", 7, "did you mean `fromEndpoints`?"),
     ("CP102", _CNP + _FOR_ALL + "ingress: {fromEntities: [all]}\n", 6, "a list is wanted"),
     ("CP102", _CNP + _FOR_ALL + "ingress:\n  - toPorts: [{ports: [{port: 80}]}]\n", 7, 'write `"80"`'),
-    ("CP102", _CNP + _FOR_ALL + "ingress: [{fromEntities: [wrold]}]\n", 6, "did you mean `world`?"),
+    ("CP102", _CNP + _FOR_ALL + "ingress: [{fromEntities: [worldly]}]\n", 6, "did you mean `world`?"),
     ("CP103", _CNP + "ingress: [{}]\n", 4, "neither"),
     ("CP103", _CNP + "nodeSelector: {}\n  ingress: [{}]\n", 5, "Clusterwide"),
     ("CP103", _CNP + _FOR_ALL + "ingress: [{fromCIDR: [10.0.0.0/8], fromEntities: [host]}]\n", 6, "two rules"),
