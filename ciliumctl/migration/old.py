@@ -124,7 +124,7 @@ def _network(kube: Kube, origin: str, entry: Mapping[str, Any]) -> OldNetwork:
         source=source,
         port=read.port or entry["ports"].get(backend, 0),
         mtu=read.mtu,
-        daemon_sets=tuple((namespace_of(item), name_of(item)) for item in sets),
+        daemon_sets=tuple(f"{namespace_of(item)}/{name_of(item)}" for item in sets),
         proved=entry["proved"] or "",
     )
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ciliumctl.migration.turning import Work
 
 Origin = Annotated[
-    str, option("--from", metavar="CNI", help="flannel, calico or weave (default: the one that is in charge)")
+    # `from` is a word of Python's own: in files the option has its other name.
+    str,
+    option("--from", "--origin", metavar="CNI", help="flannel, calico or weave (default: the one that is in charge)"),
 ]
 PodCidr = Annotated[
     list[str] | None,
