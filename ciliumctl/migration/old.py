@@ -93,7 +93,12 @@ def _only(found: Sequence[cni.OtherCni]) -> str:
     known = [by_name[other.name] for other in found if other.name in by_name]
     if len(known) == 1:
         return known[0]
-    there = ", ".join(other.name for other in found) or "none"
+    if not found:
+        raise NotFound(
+            "no other CNI is in charge here: there is nothing to migrate from",
+            hint="`ciliumctl status` shows whether Cilium has the network, `ciliumctl install` installs it",
+        )
+    there = ", ".join(other.name for other in found)
     raise NotFound(
         f"the CNI to migrate from is not clear: in charge is {there}",
         hint=f"name it with `--from {'|'.join(origins())}`; others cannot be migrated from",

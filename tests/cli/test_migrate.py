@@ -109,7 +109,14 @@ def test_without_another_cni_there_is_nothing_to_plan(cluster: FakeCluster, comm
     cluster.add(objects.node("one"))
     ran = command("migrate", "plan")
     assert ran.code == 5
-    assert "the CNI to migrate from is not clear: in charge is none" in ran.err
+    assert "no other CNI is in charge here" in ran.err
+
+
+def test_what_is_no_range_is_said_before_any_cluster_is_asked(cluster: FakeCluster, command: Command) -> None:
+    ran = command("migrate", "plan", "--pod-cidr", "nonsense")
+    assert ran.code == 2
+    assert "`--pod-cidr nonsense` is no range of addresses" in ran.err
+    assert not cluster.seen
 
 
 def test_a_user_who_may_not_look_is_told_which_right_is_missing(cluster: FakeCluster, command: Command) -> None:
