@@ -115,7 +115,7 @@ def restart(kube: Kube, node: str, right: Sequence[str], step: Step) -> int:
 
     def look() -> list[Pod]:
         here = [pod for pod in pods.read(kube, node) if not pod.stays]
-        late = [pod for pod in here if not pod.within(right) or (pod.in_place and not pod.ready)]
+        late = [pod for pod in here if not pod.within(right)]
         step(
             f"{len(here) - len(late)} of {len(here)} pods are in their new network", [f"pod {pod}" for pod in late[:5]]
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ciliumctl.migration import old, pods, retiring, starting, state
 from ciliumctl.migration.model import Finished, NodeRetired, State
 from ciliumctl.nodefacts.reading import paths_of
 from ciliumctl.nodework.model import members
+from ciliumctl.parallel import gather_all
 from ciliumctl.values.paths import merge, remove
 
 #: Values of the preset that end with the migration; the others (the range, the port) are Cilium's from now on.
@@ -31,6 +33,7 @@ _ENDED = (
 )
 _HOST_ROUTING = ("bpf", "hostLegacyRouting")
 _SECONDS = 240.0
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,9 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
     """
     how.report.resume = "`ciliumctl migrate finish` goes on where it was stopped; no pod loses its network meanwhile"
     changed = change.perform(kube, ending.target, how)
+    late = change.late(changed, how.deadline)
+    if late is not None:
+        raise late
     if not changed.ok:
         raise Refused(
             "Cilium is not healthy with its usual values, and the old CNI was not retired",
@@ -178,11 +184,14 @@ def _retired(run: nodework.NodeRun) -> NodeRetired:
 
 def _unmark(kube: Kube, ending: Ending) -> None:
     prefix = str(old.entry_of(ending.state.old.origin).get("annotations", ""))
-    for name in ending.nodes:
-        state.unmark(kube, name)
-        if prefix:
-            retiring.unmark(kube, name, prefix)
+    gather_all([partial(_unmark_node, kube, name, prefix) for name in ending.nodes], limit=_AT_ONCE)
     state.forget(kube)
+
+
+def _unmark_node(kube: Kube, name: str, prefix: str) -> None:
+    state.unmark(kube, name)
+    if prefix:
+        retiring.unmark(kube, name, prefix)
 
 
 def partial_error(result: Finished) -> CiliumctlError | None:

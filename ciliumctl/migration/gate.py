@@ -9,7 +9,7 @@ from functools import partial
 from ciliumctl import connectivity
 from ciliumctl.clients.kube import Kube
 from ciliumctl.connectivity import Connectivity, Settings
-from ciliumctl.errors import CiliumctlError, Interrupted
+from ciliumctl.errors import CiliumctlError, Forbidden, Interrupted, UsageError
 from ciliumctl.migration.model import GateRun, State
 from ciliumctl.migration.state import Node
 from ciliumctl.report import Event, Reporter, Step, StepEnded, StepStarted, Warned
@@ -94,7 +94,8 @@ def _one(kube: Kube, gate: Gate, state: State, pair: _Pair, report: Reporter) ->
     wanted = connectivity.Wanted(owner=gate.owner, namespace=gate.namespace, settings=settings, skips=skips)
     try:
         found = connectivity.run(kube, wanted, report)
-    except Interrupted:
+    except (Forbidden, Interrupted, UsageError):
+        # No word about the network.
         raise
     except CiliumctlError as error:
         return GateRun(peer=peer, peer_network=network, passed=0, failed=(error.message,))

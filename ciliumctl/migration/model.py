@@ -17,7 +17,7 @@ Severity = Literal["refused", "warning"]
 class OldNetwork:
     """The CNI that is in charge. `port` is the UDP port of its tunnel, 0 for none; `mtu` 0 where it follows the link.
 
-    `daemon_sets` are its DaemonSets as (namespace, name); none where it runs inside of another program, as in k3s.
+    `daemon_sets` are its DaemonSets as `namespace/name`; none where it runs inside of another program, as in k3s.
     `proved` says where a migration from it was tried on real nodes; empty where it was not.
     """
 
@@ -28,7 +28,7 @@ class OldNetwork:
     source: str
     port: int = 0
     mtu: int = 0
-    daemon_sets: tuple[tuple[str, str], ...] = ()
+    daemon_sets: tuple[str, ...] = ()
     proved: str = ""
 
 

@@ -93,7 +93,12 @@ def _only(found: Sequence[cni.OtherCni]) -> str:
     known = [by_name[other.name] for other in found if other.name in by_name]
     if len(known) == 1:
         return known[0]
-    there = ", ".join(other.name for other in found) or "none"
+    if not found:
+        raise NotFound(
+            "no other CNI is in charge here: there is nothing to migrate from",
+            hint="`ciliumctl status` shows whether Cilium has the network, `ciliumctl install` installs it",
+        )
+    there = ", ".join(other.name for other in found)
     raise NotFound(
         f"the CNI to migrate from is not clear: in charge is {there}",
         hint=f"name it with `--from {'|'.join(origins())}`; others cannot be migrated from",
@@ -124,7 +129,7 @@ def _network(kube: Kube, origin: str, entry: Mapping[str, Any]) -> OldNetwork:
         source=source,
         port=read.port or entry["ports"].get(backend, 0),
         mtu=read.mtu,
-        daemon_sets=tuple((namespace_of(item), name_of(item)) for item in sets),
+        daemon_sets=tuple(f"{namespace_of(item)}/{name_of(item)}" for item in sets),
         proved=entry["proved"] or "",
     )
 

@@ -118,8 +118,12 @@ def _look(kube: Kube, asked: Asked) -> _Seen:
         partial(pods.exhausted, kube),
         partial(_policies, kube),
     )
+    under_way = state.read(kube)
+    if found is None and all(node.phase == "waiting" for node in nodes):
+        # Nothing of it is there any more, or yet: it may begin with other networks.
+        under_way = None
     return _Seen(
-        under_way=state.read(kube),
+        under_way=under_way,
         found=found,
         owner=owner,
         nodes=nodes,

@@ -28,7 +28,6 @@ class Pod:
     networked: bool
     mirror: bool
     ended: bool
-    ready: bool
     addresses: tuple[str, ...] = ()
     empty_dirs: tuple[str, ...] = ()
     host_ports: tuple[int, ...] = ()
@@ -77,7 +76,6 @@ def _pod(item: Manifest) -> Pod:
     volumes: list[Manifest] = dig(item, "spec", "volumes", default=[])
     containers: list[Manifest] = dig(item, "spec", "containers", default=[])
     addresses: list[Manifest] = dig(item, "status", "podIPs", default=[])
-    conditions: list[Manifest] = dig(item, "status", "conditions", default=[])
     return Pod(
         namespace=namespace_of(item),
         name=name_of(item),
@@ -87,7 +85,6 @@ def _pod(item: Manifest) -> Pod:
         networked=not dig(item, "spec", "hostNetwork", default=False),
         mirror=_MIRROR in annotations_of(item),
         ended=dig(item, "status", "phase", default="") in _ENDED,
-        ready=any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions),
         addresses=tuple(str(one.get("ip")) for one in addresses),
         empty_dirs=tuple(str(one.get("name")) for one in volumes if "emptyDir" in one),
         host_ports=tuple(

@@ -78,7 +78,7 @@ def look(kube: Kube, there: OldNetwork) -> Doomed:
                 hint=f"`helm uninstall -n {place} {release}`, then `ciliumctl migrate finish` again",
             )
     places = list(
-        dict.fromkeys([*(namespace_of(item) for item in sets), *(place for place, _name in there.daemon_sets)])
+        dict.fromkeys([*(namespace_of(item) for item in sets), *(text.partition("/")[0] for text in there.daemon_sets)])
     )
     objects = [
         Object(resource=DAEMON_SETS, kind="DaemonSet", namespace=namespace_of(item), name=name_of(item))

@@ -95,7 +95,7 @@ def start(kube: Kube, begin: Start, means: Means, how: How) -> Started:
         CiliumctlError: a step failed; the same command goes on.
     """
     plan, prepared = begin.plan, begin.prepared
-    if state.read(kube) is None:
+    if not plan.begun:
         # Before the release: a run that is killed then finds the networks that it had chosen.
         families = ranges.families(plan.new.ranges)
         state.write(kube, state.begun(plan.old, plan.new, families, how.holder.who))

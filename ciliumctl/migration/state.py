@@ -77,10 +77,7 @@ def read(kube: Kube) -> State | None:
 
 
 def _tuples(said: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {
-        key: tuple(tuple(item) if isinstance(item, list) else item for item in value) if key in names else value
-        for key, value in said.items()
-    }
+    return {key: tuple(value) if key in names else value for key, value in said.items()}
 
 
 def needed(kube: Kube) -> State:

@@ -59,14 +59,15 @@ def check(known: Sequence[Node], chosen: Sequence[Node], direction: Direction) -
     Raises:
         Refused: with the command that goes on.
     """
-    half: Phase = "undoing" if direction == "node" else "moving"
+    untouched: Phase = "waiting" if direction == "node" else "migrated"
     for one in chosen:
-        if one.phase == half and direction == "node":
+        if one.phase == "undoing" and direction == "node":
             raise Refused(
                 f"node `{one.name}` is half-way back to its old network",
                 hint=f"`ciliumctl migrate undo {one.name}` ends it",
             )
-        if not one.ready:
+        # One that is half-way may have no CNI at this moment: going on is what mends it.
+        if one.phase == untouched and not one.ready:
             raise Refused(f"node `{one.name}` is not ready", hint=f"`kubectl describe node {one.name}` shows why")
     # A node that is half-way is a hole for the pods of the next one.
     others = [one.name for one in known if one.phase in {"moving", "undoing"} and one not in chosen]

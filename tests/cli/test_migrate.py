@@ -10,7 +10,7 @@ import pytest
 from ciliumctl.migration import state
 from tests.conftest import Command
 from tests.world import migration, objects
-from tests.world.cluster import FakeCluster, Fault, Object
+from tests.world.cluster import MIGRATION, FakeCluster, Fault, Object
 from tests.world.helm import StubHelm
 from tests.world.nodework import nodes_answer
 from tests.world.run import Ran
@@ -105,11 +105,18 @@ def test_a_range_that_somebody_has_is_refused(cluster: FakeCluster, command: Com
 
 
 def test_without_another_cni_there_is_nothing_to_plan(cluster: FakeCluster, command: Command) -> None:
-    cluster.kinds += migration.MIGRATION
+    cluster.kinds += MIGRATION
     cluster.add(objects.node("one"))
     ran = command("migrate", "plan")
     assert ran.code == 5
-    assert "the CNI to migrate from is not clear: in charge is none" in ran.err
+    assert "no other CNI is in charge here" in ran.err
+
+
+def test_what_is_no_range_is_said_before_any_cluster_is_asked(cluster: FakeCluster, command: Command) -> None:
+    ran = command("migrate", "plan", "--pod-cidr", "nonsense")
+    assert ran.code == 2
+    assert "`--pod-cidr nonsense` is no range of addresses" in ran.err
+    assert not cluster.seen
 
 
 def test_a_user_who_may_not_look_is_told_which_right_is_missing(cluster: FakeCluster, command: Command) -> None:
@@ -489,3 +496,20 @@ def test_a_flannel_that_helm_installed_is_helms_to_remove(finish: Any, cluster: 
     ran = finish("--confirm", "prod")
     assert ran.code == 3
     assert "`helm uninstall -n kube-flannel flannel`" in ran.err
+
+
+def test_what_a_removed_cilium_left_of_a_migration_does_not_bind_the_next_one(
+    cluster: FakeCluster, command: Command
+) -> None:
+    migration.before(cluster)
+    cluster.add(migration.record())
+    data = command("migrate", "plan", "--pod-cidr", "10.99.0.0/16", "-o", "json").json["data"]
+    assert (data["new"]["ranges"], data["begun"]) == (["10.99.0.0/16"], False)
+
+
+def test_a_migration_under_way_keeps_its_networks(cluster: FakeCluster, command: Command) -> None:
+    migration.begun(cluster)
+    ran = command("migrate", "plan", "--pod-cidr", "10.99.0.0/16")
+    assert ran.code == 3
+    assert "the migration has begun with 10.245.0.0/16, not with `--pod-cidr 10.99.0.0/16`" in ran.err
+    assert command("migrate", "plan", "-o", "json").json["data"]["begun"] is True

@@ -45,7 +45,7 @@ class Tour:
 
     def do(self, step: str, *arguments: str) -> Ran:
         """Run a command of the migration, keep what came of it and where the nodes stand."""
-        done = self.nodes.run("migrate", *arguments)
+        done = self.nodes.run("migrate", *arguments, timeout=900.0)
         self.ran[step] = done
         self.look(step)
         return done
@@ -92,7 +92,7 @@ def _go(tour: Tour) -> None:
     first, second = tour.nodes.cluster.nodes
     tests = IMAGES if tour.backend == "vxlan" else ("--no-test",)
     tour.do("plan", "plan", "--from", "flannel", "-f", str(VALUES), "-o", "json")
-    begin = ("start", "--chart", str(CHART), "-f", str(VALUES), "--pod-cidr", RANGE)
+    begin = ("start", "--chart", str(CHART), "-f", str(VALUES), "--pod-cidr", RANGE, "--wait-duration", "10m")
     tour.do("unasked", *begin)
     tour.do("start", *begin, "--yes", "-o", "json")
     tour.do("again", *begin, "--yes", "-o", "json")

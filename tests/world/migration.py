@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from ciliumctl.migration import state
 from ciliumctl.migration.model import NewNetwork, OldNetwork
 from tests.world import objects
-from tests.world.cluster import MIGRATION, FakeCluster, Object
+from tests.world.cluster import MIGRATION as KINDS
+from tests.world.cluster import FakeCluster, Object
 from tests.world.execs import Answer, Call
 
 FLANNEL = OldNetwork(
@@ -18,7 +20,7 @@ FLANNEL = OldNetwork(
     ranges=("10.244.0.0/16",),
     source="ConfigMap `kube-flannel/kube-flannel-cfg`",
     port=8472,
-    daemon_sets=(("kube-flannel", "kube-flannel-ds"),),
+    daemon_sets=("kube-flannel/kube-flannel-ds",),
     proved="on real nodes",
 )
 NEW = NewNetwork(ranges=("10.245.0.0/16",), block=24, port=8473, why=("so it is",))
@@ -71,7 +73,7 @@ def budget(allowed: int) -> Object:
 
 def before(cluster: FakeCluster, backend: str = "vxlan") -> None:
     """Two workers and a control plane with Flannel; a web server and a log shipper on the first."""
-    cluster.kinds += MIGRATION
+    cluster.kinds += KINDS
     master = node("master", 1, labels={"node-role.kubernetes.io/control-plane": ""})
     cluster.add(*flannel(backend), master, node("one", 2), node("two", 3))
     cluster.add(pod("web", "one", "10.244.2.5"), pod("logs", "one", "10.244.2.6", owner="DaemonSet"))
@@ -82,11 +84,7 @@ def begun(cluster: FakeCluster) -> None:
     before(cluster)
     cilium = [item for item in objects.healthy_cilium() if item["kind"] not in {"Node", "Pod"}]
     cluster.add(*cilium, *(agent(name) for name in ("master", "one", "two")))
-    known = {item["metadata"]["name"] for item in cluster.all("daemonsets")}
-    assert "cilium" in known
-    record = state.begun(FLANNEL, NEW, (4,), "somebody@here")
-    data = {"state": json.dumps(_plain(record))}
-    cluster.add(objects.config_map(state.NAME, data))
+    cluster.add(record())
 
     def deleted(item: Object) -> None:
         name, place = item["metadata"]["name"], item["metadata"].get("namespace", "")
@@ -110,10 +108,11 @@ def begun(cluster: FakeCluster) -> None:
     cluster.program = lambda call: _listing(cluster, call)
 
 
-def _plain(record: Any) -> Any:
-    from dataclasses import asdict
-
-    return asdict(record)
+def record() -> Object:
+    """What a migration that has begun keeps of itself."""
+    return objects.config_map(
+        state.NAME, {"state": json.dumps(asdict(state.begun(FLANNEL, NEW, (4,), "somebody@here")))}
+    )
 
 
 def labelled(cluster: FakeCluster, node_name: str) -> bool:

@@ -32,7 +32,7 @@ def test_flannels_network_is_what_its_config_map_says(world: World, backend: str
     found = old.look(kube)
     assert (found.name, found.backend, found.port) == ("Flannel", backend, port)
     assert found.ranges == ("10.244.0.0/16",)
-    assert found.daemon_sets == (("kube-flannel", "kube-flannel-ds"),)
+    assert found.daemon_sets == ("kube-flannel/kube-flannel-ds",)
 
 
 def test_a_port_and_an_mtu_of_ones_own_are_read(world: World) -> None:

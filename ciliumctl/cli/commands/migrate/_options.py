@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ciliumctl.migration.turning import Work
 
 Origin = Annotated[
-    str, option("--from", metavar="CNI", help="flannel, calico or weave (default: the one that is in charge)")
+    # `from` is a word of Python's own: in files the option has its other name.
+    str,
+    option("--from", "--origin", metavar="CNI", help="flannel, calico or weave (default: the one that is in charge)"),
 ]
 PodCidr = Annotated[
     list[str] | None,
@@ -112,10 +114,12 @@ def asked(
     """What is asked for, with the user's own values as Helm merges them; no helm runs where there are none."""
     from ciliumctl import installation
     from ciliumctl.migration import planning
-    from ciliumctl.migration.ranges import Wish
+    from ciliumctl.migration.ranges import Wish, parsed
     from ciliumctl.values import presets
     from ciliumctl.values.paths import merge
 
+    for text in new.pod_cidr or ():
+        parsed(text)
     wanted = _installing.wanted(session, which, given)
     user = installation.user_inputs(wanted, session.web, folder)
     own = session.helm.merge(user) if user.files or user.flags else {}

@@ -28,15 +28,14 @@ def turn(
     from ciliumctl.migration.model import NodesMoved
 
     session.allow()
-    if bool(names) == everything:
-        raise UsageError(
-            "name the nodes, or say `--all`",
-            hint=f"`ciliumctl migrate {direction} NODE`; `ciliumctl migrate status` lists them",
-        )
+    if names and everything:
+        raise UsageError("name the nodes, or say `--all`", hint="leave one of them out")
     # Each step has its own limit; `--timeout` is for all of them together.
     session.deadline(None)
     work = _options.work(session, f"migrate {direction}", drain, test)
     known = state.nodes(session.kube)
+    if not names and not everything:
+        raise _which(known, direction)
     chosen = _all(known, direction) if everything else state.chosen(known, names)
     turning.check(known, chosen, direction)
     goal = "migrated" if direction == "node" else "waiting"
@@ -50,6 +49,13 @@ def turn(
         raise
     then = "migrate finish" if direction == "node" and not result.left else "migrate status"
     session.finish(result, _showing.show_moved, then=then)
+
+
+def _which(known: Sequence[Node], direction: Direction) -> UsageError:
+    there = ", ".join(one.name for one in _all(known, direction)[:8]) or "none"
+    return UsageError(
+        "name the nodes, or say `--all`", hint=f"`ciliumctl migrate {direction} NODE`; those to be had are: {there}"
+    )
 
 
 def _all(known: Sequence[Node], direction: Direction) -> list[Node]:
