@@ -131,12 +131,12 @@ def having(ground: Nodes) -> Iterator[Callable[[str], None]]:
     ground.enforcer.settle()
 
 
-def through(nodes: Nodes, place: str, source: str, address: str, port: int, protocol: str) -> bool:
+def through(nodes: Nodes, place: str, source: str, address: str, port: int, protocol: str, seconds: int = 1) -> bool:
     """Whether packets get there: a refusal comes from there, too."""
-    script = 'timeout 2 bash -c \'exec 3<>"/dev/tcp/$0/$1"\' "$0" "$1"; [ $? -ne 124 ]'
+    script = 'timeout "$2" bash -c \'exec 3<>"/dev/tcp/$0/$1"\' "$0" "$1"; [ $? -ne 124 ]'
     if protocol == "ICMP":
-        script = 'ping -c 1 -W 1 "$0"'
-    done = nodes.cluster.kube.exec(place, source, ["sh", "-c", script, address, str(port)])
+        script = 'ping -c 1 -W "$2" "$0"'
+    done = nodes.cluster.kube.exec(place, source, ["sh", "-c", script, address, str(port), str(seconds)])
     return done.code == 0
 
 
@@ -155,8 +155,8 @@ def test_what_the_evaluator_says_is_what_happens(ground: Nodes, having: Callable
     said = [passage(state, source, target, port=port, protocol=protocol) for source, target, port, protocol in asked]
     cases = [(one, found.answer) for one, found in zip(asked, said, strict=True)]
     # On a machine that has much to do an answer may come late: what was denied stays denied however often it is tried.
-    for _attempt in range(3):
-        tried = gather_all([partial(_gets_through, ground, *one) for one, _answer in cases], limit=6)
+    for seconds in (1, 3, 6):
+        tried = gather_all([partial(_gets_through, ground, seconds, *one) for one, _answer in cases], limit=8)
         cases = [case for case, got in zip(cases, tried, strict=True) if (case[1] == "allowed") != got]
         if not cases:
             break
@@ -165,8 +165,8 @@ def test_what_the_evaluator_says_is_what_happens(ground: Nodes, having: Callable
     assert len({found.answer for found in said}) == (1 if not policies else 2)
 
 
-def _gets_through(nodes: Nodes, source: Party, target: Party, port: int, protocol: str) -> bool:
-    return through(nodes, source.namespace, source.name, _v4(target), port, protocol)
+def _gets_through(nodes: Nodes, seconds: int, source: Party, target: Party, port: int, protocol: str) -> bool:
+    return through(nodes, source.namespace, source.name, _v4(target), port, protocol, seconds)
 
 
 def _v4(party: Party) -> str:
