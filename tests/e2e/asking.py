@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ with open(f"/asked/asked-{os.environ['NAME']}", "a", buffering=1) as file:
     while going:
         said = {"time": time.time(), "from": os.environ["ADDRESS"]}
         try:
-            with urllib.request.urlopen(sys.argv[1], timeout=2) as answer:
+            with urllib.request.urlopen(sys.argv[1], timeout=5) as answer:
                 said["to"] = answer.read().decode()
         except OSError as error:
             said["failed"] = str(error)
@@ -58,8 +59,11 @@ class Asked:
         return f"{self.total} requests, {len(self.failed)} lost; {ways}"
 
 
-def deploy(kube: Kube) -> None:
-    """Two servers behind a service, of which one is always there, and a client on every node; returns when all run."""
+def deploy(kube: Kube, folder: Path) -> float:
+    """Two servers behind a service, of which one is always there, and a client on every node.
+
+    Returns the time from which on every request counts: each client has had its first answer.
+    """
     kube.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
     poll(lambda: kube.find(SERVICE_ACCOUNTS, "default", SPACE), bool, deadline=Deadline.after(20), interval=0.2)
     service = {"selector": {"app": "server"}, "ports": [{"port": 80, "targetPort": 8080}]}
@@ -74,6 +78,17 @@ def deploy(kube: Kube) -> None:
         return dig(server, "status", "readyReplicas", default=0) == 2 <= dig(client, "status", "numberReady", default=0)
 
     assert poll(ready, bool, deadline=Deadline.after(60), interval=0.3), "the pods that ask did not get ready"
+
+    def answered() -> bool:
+        said = [file.read_text(encoding="utf-8") for file in _files(folder)]
+        return len(said) >= 2 and all('"to"' in text.rpartition("\n{")[2] for text in said)
+
+    assert poll(answered, bool, deadline=Deadline.after(60), interval=0.3), "the servers do not answer"
+    return time.time()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("node-*/log-containers/asked-*"))
 
 
 def _object(version: str, kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +106,8 @@ def _servers() -> dict[str, Any]:
     spread = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
     container = {
         "command": ["python3", "-c", _SERVE],
-        "readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1},
+        # A busy machine is no lost network: a server that is slow stays behind its service.
+        "readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1, "timeoutSeconds": 10, "failureThreshold": 6},
         # What every server behind a service needs: it answers until nobody sends it anything any more.
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", "3"]}}},
     }
@@ -115,14 +131,15 @@ def _clients(service: str) -> dict[str, Any]:
     return {"selector": {"matchLabels": {"app": "client"}}, "template": _template("client", container, **more)}
 
 
-def read(folder: Path, networks: dict[str, str]) -> Asked:
-    """What all clients wrote so far; `networks` has the beginnings of addresses by the network's name."""
-    lines = [
+def read(folder: Path, networks: dict[str, str], since: float) -> Asked:
+    """What all clients wrote since then; `networks` has the beginnings of addresses by the network's name."""
+    found = [
         json.loads(line)
-        for file in sorted(folder.glob("node-*/log-containers/asked-*"))
+        for file in _files(folder)
         for line in file.read_text(encoding="utf-8").splitlines()
         if line.endswith("}")
     ]
+    lines = [one for one in found if one["time"] >= since]
 
     def network(address: str) -> str:
         return next((name for name, start in networks.items() if address.startswith(start)), address)

@@ -37,6 +37,8 @@ class Tour:
 
     nodes: Nodes
     backend: str
+    #: From which moment on requests count.
+    since: float
     ran: dict[str, Ran] = field(default_factory=dict)
     #: Per step, what `migrate status` said after it.
     stood: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -75,9 +77,9 @@ def tour(request: pytest.FixtureRequest, machine_for_nodes: None) -> Iterator[To
             try:
                 flannel.deploy(running.kube, request.param)
                 assert dns.wait(running.kube, Deadline.after(60)), "DNS did not get ready"
-                asking.deploy(running.kube)
+                since = asking.deploy(running.kube, folder)
                 nodes = Nodes(cluster=running, enforcer=Enforcer(running), environ=environ_for(running))
-                tour = Tour(nodes=nodes, backend=request.param)
+                tour = Tour(nodes=nodes, backend=request.param, since=since)
                 _go(tour)
                 yield tour
             finally:
@@ -106,7 +108,7 @@ def _go(tour: Tour) -> None:
     tour.do("preview", "finish", "--dry-run", "-o", "json")
     tour.do("unconfirmed", "finish", "--yes")
     tour.do("finish", "finish", "--confirm", tour.nodes.cluster.kube.context, "-o", "json")
-    tour.asked = asking.read(tour.nodes.cluster.folder, NETWORKS)
+    tour.asked = asking.read(tour.nodes.cluster.folder, NETWORKS, tour.since)
     for node in (first, second):
         rules = tour.nodes.cluster.inside(node, "nft", "list", "tables")
         tour.links[node] = tour.nodes.cluster.inside(node, "ip", "-br", "link") + rules
