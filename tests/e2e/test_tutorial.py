@@ -24,7 +24,7 @@ from tests.cluster import cluster as real
 from tests.cluster import dns, images
 from tests.cluster.__main__ import CHARTS
 from tests.cluster.enforcer import Enforcer
-from tests.e2e.conftest import _CACHE, VALUES, Nodes, environ_for
+from tests.e2e.conftest import CACHE, VALUES, Nodes, environ_for
 from tests.e2e.session_of_page import File, Step, missing, steps
 from tests.world.run import HERE
 
@@ -45,7 +45,7 @@ def nodes(machine_for_nodes: None, tmp_path: Path) -> Iterator[Nodes]:
         pytest.skip(f"Cilium's chart is not at `{_CHART}`")
     silent = Reporter(lambda _event: None)
     with real.alone(_NAME) as folder:
-        running = real.up(_NAME, folder, count=2, bins=_CACHE / "bin", charts=[_CHART], report=silent)
+        running = real.up(_NAME, folder, count=2, bins=CACHE / "bin", charts=[_CHART], report=silent)
         try:
             enforcer = Enforcer.start(running)
             yield Nodes(cluster=running, enforcer=enforcer, environ=environ_for(running) | _settings(tmp_path))

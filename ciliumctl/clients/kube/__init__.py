@@ -168,6 +168,11 @@ class Kube:
         return self._transport.context.cluster_name
 
     @property
+    def namespace(self) -> str:
+        """The namespace of the context, `default` without one: where kubectl looks for what names none."""
+        return self._transport.context.namespace
+
+    @property
     def user(self) -> str:
         """Whom we act as: the user that is impersonated, else the kubeconfig's name for ours; empty inside a pod."""
         return self._transport.context.as_user or self._transport.context.user_name
