@@ -36,7 +36,7 @@ def command(
     *,
     namespace: Namespace = "default",
     replicas: Annotated[int, option("--replicas", "-r", metavar="N", min=0, max=1000, help="Pods (default: 2)")] = 2,
-    type: Annotated[  # noqa: A002 - the option's name, also in files
+    type: Annotated[
         str,
         choice("NodePort", "ClusterIP", "LoadBalancer", flags=("--type",), help="Of the service (default: NodePort)"),
     ] = "NodePort",
