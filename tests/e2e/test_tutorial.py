@@ -66,6 +66,7 @@ def _settings(folder: Path) -> dict[str, str]:
     return {"CILIUMCTL_CONFIG": str(path), "CILIUMCTL_REPOSITORY": str(CHARTS)}
 
 
+@pytest.mark.timeout(1200)
 def test_every_command_of_the_course_does_what_its_page_shows(nodes: Nodes, tmp_path: Path) -> None:
     done = 0
     for step in steps(PAGE):

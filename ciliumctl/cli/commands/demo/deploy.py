@@ -36,7 +36,7 @@ def command(
     *,
     namespace: Namespace = "default",
     replicas: Annotated[int, option("--replicas", "-r", metavar="N", min=0, max=1000, help="Pods (default: 2)")] = 2,
-    type_: Annotated[
+    type: Annotated[
         str,
         choice("NodePort", "ClusterIP", "LoadBalancer", flags=("--type",), help="Of the service (default: NodePort)"),
     ] = "NodePort",
@@ -71,7 +71,7 @@ def command(
     wanted = demo.Wanted(
         namespace=namespace,
         replicas=replicas,
-        type=type_,
+        type=type,
         image=image,
         registry=registry,
         port=port,
