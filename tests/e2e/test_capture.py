@@ -151,7 +151,7 @@ def test_a_file_is_kept_when_its_capture_is_interrupted(pods: Nodes, tmp_path: P
 def test_a_filter_is_refused_by_the_tcpdump_that_would_capture(pods: Nodes, tmp_path: Path) -> None:
     # Without this machine's own.
     ran = pods.run(
-        "capture", f"pod/{PLACE}/web", "port 80 andd", "-w", str(tmp_path / "no.pcap"), *IMAGE, PATH=str(tmp_path)
+        "capture", f"pod/{PLACE}/web", "port 80 nonsense", "-w", str(tmp_path / "no.pcap"), *IMAGE, PATH=str(tmp_path)
     )
     assert ran.code == 2
     assert "can't parse filter expression: syntax error" in ran.err
