@@ -5,6 +5,7 @@ Which profile is at which level: https://kubernetes.io/docs/concepts/security/po
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ciliumctl.clients.kube import NAMESPACES, PODS, Kube, Manifest, labels_of
@@ -16,6 +17,7 @@ _LEVELS = ("privileged", "baseline", "restricted")
 _LABEL = "pod-security.kubernetes.io/"
 #: The words by which the admission of Kubernetes says that PodSecurity refused.
 _REFUSED = "violates PodSecurity"
+_FIELDS = re.compile(r" \((?:[^()]|\([^()]*\))*\)")
 _STRICTEST: dict[Profile, str] = {
     "netadmin": "privileged",
     "general": "privileged",
@@ -30,12 +32,13 @@ class Admission:
     """What a namespace would say to a guest. `level` is what it enforces, empty where that cannot be read.
 
     `refusal` is empty when it would be let in; `pod_security` says that PodSecurity refuses, and nothing else.
-    `warnings` are what it would say beside that.
+    `detail` is the server's own words, `warnings` are what it would say beside that.
     """
 
     namespace: str
     level: str
     refusal: str = ""
+    detail: str = ""
     pod_security: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -115,7 +118,9 @@ def _refusal(error: Forbidden | Invalid, namespace: str, level: str = "", warnin
     return Admission(
         namespace=namespace,
         level=level,
-        refusal=error.detail[found:].strip() if found >= 0 else error.message,
+        # What is wrong without the fields of each container, which are the profile's: `-v` shows them.
+        refusal=_FIELDS.sub("", error.detail[found:]).strip() if found >= 0 else error.message,
+        detail=error.detail,
         pod_security=found >= 0,
         warnings=warnings,
     )
@@ -135,10 +140,12 @@ def refused(answer: Admission, how: How, kind: Kind, node: str = "") -> Forbidde
             f"namespace `{answer.namespace}` does not let {what} in: {answer.refusal}",
             hint="ask whoever administers the cluster, or look from elsewhere: "
             "`ciliumctl debug shell new -n NAMESPACE`, `ciliumctl debug shell node/NAME`",
+            detail=answer.detail,
         )
     return Forbidden(
         f"PodSecurity of namespace `{answer.namespace}` does not let {what} in: {answer.refusal}",
         hint=_ways(answer, how, kind, node),
+        detail=answer.detail,
     )
 
 

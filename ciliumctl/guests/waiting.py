@@ -18,7 +18,7 @@ from ciliumctl.wait import poll
 GRACE = 8.0
 #: Seconds for all of it: a large image over a slow line.
 PATIENCE = 180.0
-_INTERVAL = 0.3
+_INTERVAL = 0.4
 _IMAGE = {"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable"}
 _ENDED = {"Succeeded", "Failed"}
 

@@ -56,7 +56,9 @@ def _parameters(words: tuple[str, ...], command: Command) -> str:
     if hasattr(command, "list_commands"):
         return ""
     named = " ".join(_metavar(param) for param in arguments)
-    text = f"```text\nciliumctl {' '.join(words)} {f'{named} ' if named else ''}[OPTIONS]\n```\n\n"
+    handed_on = getattr(command, "rest", "")
+    rest = f" [-- {handed_on}]" if handed_on else ""
+    text = f"```text\nciliumctl {' '.join(words)} {f'{named} ' if named else ''}[OPTIONS]{rest}\n```\n\n"
     if arguments:
         text += table(("argument", "meaning"), ((f"`{_metavar(param)}`", prose(_help(param))) for param in arguments))
     return text + (_options(options, words) if options else "")

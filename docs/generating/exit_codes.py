@@ -21,6 +21,11 @@ def page() -> str:
     text = f"{NOTICE}# Exit codes and error codes\n\n"
     text += "The exit code says what came of a command, whatever its `-o` is.\n\n"
     text += table(("exit code", "meaning"), ((f"`{code}`", prose(meaning)) for code, meaning in EXIT_CODES.items()))
+    text += (
+        "`debug shell` and `debug agent` hand on the exit code of the command that they ran, whatever it is: it is\n"
+        "the command's once that has started, and of this table before. Only ours come with a line `error:` on\n"
+        "standard error, and with `error` in the envelope of `-o json`.\n\n"
+    )
     text += "## Error codes\n\nWith `-o json` and `-o yaml` a failure has a stable code in `error.code`.\n"
     text += (
         "A bad answer, such as an unhealthy status, is no error: `ok` is false, `error` null and the exit code 1.\n\n"

@@ -147,7 +147,8 @@ def test_without_a_cluster_every_command_ends_with_5_and_its_own_kind(
     stub_helm.answer(stdout="v3.22.0+g")
     env = quiet_environ(tmp_path, KUBECONFIG=str(tmp_path / "none"))
     argv = [*words, *arguments_of(LEAVES[words]), "-o", "json", "--helm", str(stub_helm.path)]
-    ran = run(*argv, env=env)
+    # What hands a command on wants one.
+    ran = run(*argv, *(["--", "x"] if getattr(LEAVES[words], "rest", "") else []), env=env)
     assert ran.code == 5, ran.err
     envelope = json.loads(ran.out)
     assert envelope["kind"] not in {NO_KIND, ""}

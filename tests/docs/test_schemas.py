@@ -58,6 +58,7 @@ def check(ran: Ran, name: str) -> None:
         ("PreflightChecks", ("preflight", "--list")),
         ("RemovalPreview", ("uninstall", "--dry-run")),
         ("CiliumConfig", ("config", "view")),
+        ("DebugCleanup", ("debug", "cleanup")),
         ("Settings", ("config", "explain")),
         ("Settings", ("config", "explain", "install")),
         ("Status", ("status",)),

@@ -12,6 +12,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,7 +38,13 @@ class Terminal:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        # The command tidies up what it has elsewhere, also after a test that failed; it is its session's leader.
         if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=20)
+        if self.process.poll() is None:
+            self.signal(signal.SIGKILL)
             self.process.kill()
             self.process.wait()
         os.close(self._ours)
@@ -55,7 +62,7 @@ class Terminal:
         """Give it another size; whoever runs there is told."""
         fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def until(self, text: str, *, seconds: float = 30.0) -> str:
+    def until(self, text: str, *, seconds: float = 60.0) -> str:
         """Wait until a text is shown; returns what came before it. Each text is found once."""
         end = time.monotonic() + seconds
         while text not in self.shown:
@@ -64,7 +71,7 @@ class Terminal:
         before, _text, self.shown = self.shown.partition(text)
         return before
 
-    def ended(self, *, seconds: float = 30.0) -> int:
+    def ended(self, *, seconds: float = 60.0) -> int:
         """Wait until the command ends; returns its exit code. What it showed since is in `shown`."""
         end = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < end:
