@@ -121,9 +121,9 @@ def test_a_filter_is_refused_with_tcpdump_s_words_before_anything_is_captured(
     tcpdump: Tcpdump, command: Command, tmp_path: Path
 ) -> None:
     tcpdump.refuses = "can't parse filter expression: syntax error"
-    ran = command("capture", "pod/shop/web", "port 80 andd", "-w", "x.pcap", "-o", "json")
+    ran = command("capture", "pod/shop/web", "port 80 nonsense", "-w", "x.pcap", "-o", "json")
     assert ran.code == 2
-    assert "does not take the filter `port 80 andd`: can't parse filter expression" in ran.json["error"]["message"]
+    assert "does not take the filter `port 80 nonsense`: can't parse filter expression" in ran.json["error"]["message"]
     assert not (tmp_path / "x.pcap").exists()
     assert not [words for words in tcpdump.works if words[1] == "begin"]
 

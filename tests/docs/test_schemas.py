@@ -75,6 +75,8 @@ def check(ran: Ran, name: str) -> None:
         ("Settings", ("config", "explain")),
         ("Settings", ("config", "explain", "install")),
         ("Status", ("status",)),
+        ("MirrorList", ("capture", "mirrors")),
+        ("MirrorsEnded", ("capture", "unmirror", "--all")),
         ("Sysdump", ("sysdump", "--dry-run")),
         ("ToolsList", ("tools", "list")),
         ("ValueExplanation", ("values", "explain", "operator", "--chart", str(CHART))),

@@ -151,7 +151,7 @@ def test_a_file_is_kept_when_its_capture_is_interrupted(pods: Nodes, tmp_path: P
 def test_a_filter_is_refused_by_the_tcpdump_that_would_capture(pods: Nodes, tmp_path: Path) -> None:
     # Without this machine's own.
     ran = pods.run(
-        "capture", f"pod/{PLACE}/web", "port 80 andd", "-w", str(tmp_path / "no.pcap"), *IMAGE, PATH=str(tmp_path)
+        "capture", f"pod/{PLACE}/web", "port 80 nonsense", "-w", str(tmp_path / "no.pcap"), *IMAGE, PATH=str(tmp_path)
     )
     assert ran.code == 2
     assert "can't parse filter expression: syntax error" in ran.err
@@ -160,7 +160,10 @@ def test_a_filter_is_refused_by_the_tcpdump_that_would_capture(pods: Nodes, tmp_
 
 def links(nodes: Nodes) -> str:
     """Links, queues and filters of both nodes and of the pods; without the cables of pods that come and go meanwhile."""
-    look = "ip -o link | grep -v ': veth'; tc qdisc show | grep -v ' veth'; for d in $(ip -br link | sed 's/[@ ].*//'); do tc filter show dev $d ingress 2>&1; done; true"
+    look = (
+        "ip -o link | grep -v ': veth'; tc qdisc show | grep -v ' veth'; "
+        "for d in $(ip -br link | sed 's/[@ ].*//'); do tc filter show dev $d ingress 2>&1; done; true"
+    )
     found = [nodes.cluster.inside(node, "sh", "-c", look) for node in (ONE, TWO)]
     found += [
         inside(nodes, name, "sh", "-c", f"{look}; tc filter show dev eth0 egress 2>&1; true") for name in ("web", "far")

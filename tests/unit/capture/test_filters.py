@@ -55,7 +55,7 @@ def test_an_error_is_told_without_what_tcpdump_says_of_itself() -> None:
 
 @pytest.mark.skipif(shutil.which("tcpdump") is None, reason="needs tcpdump: `apt-get install tcpdump`")
 def test_this_machine_s_tcpdump_refuses_early_and_leaves_names_to_the_other_one() -> None:
-    with pytest.raises(UsageError, match=r"`port 80 andd`: can't parse filter expression: syntax error"):
-        filters.check_here("port 80 andd")
+    with pytest.raises(UsageError, match=r"`port 80 and and`: can't parse filter expression: syntax error"):
+        filters.check_here("port 80 and and")
     for good in ("", "tcp port 80 and host 192.0.2.1", "host no-such-name.invalid", "port no-such-service"):
         filters.check_here(good)

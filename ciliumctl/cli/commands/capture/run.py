@@ -80,6 +80,7 @@ def command(
 
     session = session_of(ctx)
     session.allow("name", "wide")
+    kube = session.kube
     names, expression = capture.split(words or [], capture.KINDS)
     streamed = write == capture.STREAM
     limits = capture.Limits(
@@ -93,7 +94,7 @@ def command(
     wanted = capture.Wanted(
         targets=names,
         selector=selector,
-        namespace=session.settings.namespace if "namespace" in session.settings.given else session.kube.namespace,
+        namespace=session.settings.namespace if "namespace" in session.settings.given else kube.namespace,
         filter=expression,
         interface=interface,
         where=where,  # type: ignore[arg-type]  # one of the words above

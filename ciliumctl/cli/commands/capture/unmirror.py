@@ -34,18 +34,19 @@ def command(
         list[str] | None, argument(metavar="[NAME]...", help="Mirrors, as `capture mirrors` lists them")
     ] = None,
     *,
-    all_: Annotated[bool, option("--all", help="All of them")] = False,
+    all: Annotated[bool, option("--all", help="All of them")] = False,
 ) -> None:
     """End them."""
     from ciliumctl import mirrors
 
     session = session_of(ctx)
     session.allow("name", "wide")
-    if bool(names) == all_:
+    kube = session.kube
+    if bool(names) == all:
         raise UsageError("name mirrors, or say `--all`", hint="`ciliumctl capture mirrors` lists them")
     session.deadline(_SECONDS)
     wanted = [name.removeprefix("mirror/") for name in names or []]
-    result = mirrors.stop(session.kube, wanted, session.report)
+    result = mirrors.stop(kube, wanted, session.report)
     if not result.ok:
         left = [one for one in result.mirrors if one.reason]
         error = Partial(
