@@ -158,9 +158,9 @@ def gathered(
         return about.nodes, about.unanswered
     chosen = choosing.choose(kube, question.filters, question.reach)
     choosing.tell(chosen, report)
-    with report.step(f"Asking {len(chosen.agents)} agents") as step:
+    with report.step("Asking agents") as step:
         answers = asking.ask(kube, chosen, question.words, take, question.reach)
-        step.finish(f"{answers.flows} flows")
+        step.finish(f"{answers.flows} flows, nodes: {len(chosen.agents)}")
     observing.tell(answers, report)
     observing.refuse_silence(answers, len(chosen.agents))
     return tuple(agent.node for agent in chosen.agents), tuple(answers.unanswered)

@@ -91,7 +91,7 @@ class Following:
         self._looked = self.clock()
         for agent in chosen.agents:
             self._begin(_Node(agent=agent), self.question.words)
-        self.report.note(f"following {len(chosen.agents)} nodes; Ctrl-C ends it")
+        self.report.note(f"nodes followed: {len(chosen.agents)}; Ctrl-C ends it")
 
     def flows(self) -> Iterator[Flow]:
         """The flows in order, until the command's time is up.

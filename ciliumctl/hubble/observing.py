@@ -165,7 +165,7 @@ def observed(kube: Kube, question: Question, report: Reporter) -> Iterator[tuple
         chosen = choosing.choose(kube, question.filters, question.reach)
     choosing.tell(chosen, report)
     with Collected(newest=window.newest, oldest=window.first) as collected:
-        with report.step(f"Asking {len(chosen.agents)} agents") as step:
+        with report.step("Asking agents") as step:
             answers = asking.ask(
                 kube,
                 chosen,

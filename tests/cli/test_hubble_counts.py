@@ -47,7 +47,7 @@ def test_flows_are_counted_by_what_is_asked_for(cluster: FakeCluster, command: C
     ran = command("hubble", "top", "--by", "from-pod,verdict")
     assert ran.code == 0, ran.err
     assert ran.out.splitlines() == [
-        "7 flows, 4 of them dropped, on 2 nodes",
+        "7 flows, 4 of them dropped; nodes asked: 2",
         "FLOWS   SHARE   DROPPED   FROM-POD     VERDICT",
         "3       43%     3         shop/job-1   DROPPED",
         "3       43%     0         shop/web-1   FORWARDED",
@@ -88,7 +88,7 @@ def test_drops_are_told_with_reason_policy_and_what_to_do(cluster: FakeCluster, 
     ran = command("hubble", "drops")
     assert ran.code == 0, ran.err
     lines = ran.out.splitlines()
-    assert lines[0] == "3 flows were dropped, on 2 nodes"
+    assert lines[0] == "3 flows were dropped; nodes asked: 2"
     assert lines[2].split() == [
         *("2", "shop/job-1", "shop/db-1", "5432/tcp", "ingress", "Policy", "denied"),
         *("one", "of:", "NetworkPolicy", "shop/db-only-web"),
@@ -139,7 +139,7 @@ def test_policies_that_may_not_be_read_are_not_named_and_that_is_said(cluster: F
 def test_a_problem_is_counted_apart_from_what_is_meant(cluster: FakeCluster, command: Command) -> None:
     flows.agents(cluster, {"one": [flows.dropped(1, 155, "CT_MAP_INSERTION_FAILED"), flows.dropped(2)]})
     ran = command("hubble", "drops")
-    assert ran.out.startswith("2 flows were dropped, 1 of them for a reason that is a problem, on 1 nodes")
+    assert ran.out.startswith("2 flows were dropped, 1 of them for a reason that is a problem; nodes asked: 1")
     assert "bpf.ctTcpMax" in ran.out
 
 
@@ -162,7 +162,7 @@ def test_verdicts_are_told_with_the_rule_the_denied_first(cluster: FakeCluster, 
     ran = command("hubble", "policy-verdicts", "--node-name", "two")
     assert ran.code == 0, ran.err
     assert [line.split() for line in ran.out.splitlines()] == [
-        ["1", "denied,", "0", "audited,", "1", "allowed,", "on", "1", "nodes"],
+        ["1", "denied,", "0", "audited,", "1", "allowed;", "nodes", "asked:", "1"],
         ["FLOWS", "OUTCOME", "FROM", "TO", "PORT", "DIRECTION", "RULE"],
         ["1", "denied", "shop/job", "shop/db", "5432/tcp", "ingress", "default", "deny"],
         ["1", "allowed", "shop/web", "shop/db", "5432/tcp", "ingress", "CiliumNetworkPolicy", "shop/db"],

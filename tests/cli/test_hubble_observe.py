@@ -170,7 +170,7 @@ def test_explain_asks_no_agent_and_shows_filter_nodes_and_command(cluster: FakeC
         "               or: destination_port is `53`",
         "            nodes: 1 of 2 (the nodes of shop/web): one",
         "    in each agent: hubble observe -o jsonpb --last=20 --pod=shop/web --not --port=53",
-        "         requests: 1 execs, 32 at a time",
+        "         requests: an exec for each of 1, 32 at a time",
     ]
     data = command(*arguments, "-o", "json").json
     assert data["kind"] == "HubbleQuestion"

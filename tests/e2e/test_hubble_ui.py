@@ -43,10 +43,12 @@ def forwarded(cluster: Nodes) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def with_ui(cluster: Nodes) -> Iterator[Nodes]:
     """The cluster with Hubble's page, for as long as these tests run."""
-    ran = cluster.run("hubble", "enable", "--ui", timeout=400)
+    ran = cluster.run("hubble", "enable", "--ui", "-o", "json", timeout=400)
     assert ran.code == 0, ran.err
     yield cluster
-    ran = cluster.run("hubble", "disable", timeout=400)
+    # The values as they were: a cluster that stays is installed on again.
+    before = ran.json["data"]["revision"] - 1
+    ran = cluster.run("rollback", str(before), "--yes", timeout=400)
     assert ran.code == 0, ran.err
 
 

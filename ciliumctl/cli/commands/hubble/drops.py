@@ -74,7 +74,7 @@ def render_wide(out: Writer, result: Drops) -> None:
 
 def _table(out: Writer, result: Drops, *, wide: bool) -> None:
     problems = f", {result.problems} of them for a reason that is a problem" if result.problems else ""
-    out.line(f"{result.flows} flows were dropped{problems}, on {len(result.nodes)} nodes")
+    out.line(f"{result.flows} flows were dropped{problems}; nodes asked: {len(result.nodes)}")
     if not result.drops:
         return
     columns = ("flows", "from", "to", "port", "direction", "reason", "policy", *(("nodes", "last") if wide else ()))

@@ -98,7 +98,7 @@ def render(out: Writer, result: ObservePlan) -> None:
         if names:
             out.line((f"{word:>17}: ", "warn"), _some(names))
     out.line((f"{'in each agent':>17}: ", "head"), shlex.join(result.command))
-    out.line((f"{'requests':>17}: ", "head"), f"{len(result.nodes)} execs, {result.parallel} at a time")
+    out.line((f"{'requests':>17}: ", "head"), f"an exec for each of {len(result.nodes)}, {result.parallel} at a time")
 
 
 def _either(values: tuple[object, ...]) -> str:

@@ -60,7 +60,7 @@ def render(out: Writer, result: Verdicts) -> None:
     from ciliumctl.cli.commands.hubble import _counting
 
     out.line(
-        f"{result.denied} denied, {result.audited} audited, {result.allowed} allowed, on {len(result.nodes)} nodes"
+        f"{result.denied} denied, {result.audited} audited, {result.allowed} allowed; nodes asked: {len(result.nodes)}"
     )
     if not result.rows:
         return

@@ -58,7 +58,7 @@ def render(out: Writer, result: Top) -> None:
     """One line an answer, most flows first."""
     from ciliumctl.cli.commands.hubble import _counting
 
-    out.line(f"{result.flows} flows, {result.dropped} of them dropped, on {len(result.nodes)} nodes")
+    out.line(f"{result.flows} flows, {result.dropped} of them dropped; nodes asked: {len(result.nodes)}")
     if not result.rows:
         return
     rows: list[list[Cell]] = []
