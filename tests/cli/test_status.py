@@ -221,7 +221,7 @@ def test_a_wait_that_runs_out_is_exit_4_with_what_was_missing_and_the_last_log_l
             log="line 1\nline 2\n",
         )
     )
-    ran = command("status", "--wait", "--wait-duration", "100ms", "-o", "json")
+    ran = command("status", "--wait", "--wait-duration", "1s", "-o", "json")
     assert ran.code == 4
     assert ran.json["error"]["code"] == "timeout"
     details = ran.json["data"]["problems"][0]["details"]

@@ -177,7 +177,7 @@ def test_an_unhealthy_status_and_one_that_ran_out_of_time_fit_the_schema_of_a_st
     ran = command("status", "-o", "json")
     assert (ran.code, ran.json["error"]) == (1, None)
     check(ran, "Status")
-    ran = command("status", "--wait", "--timeout", "100ms", "-o", "json")
+    ran = command("status", "--wait", "--timeout", "1s", "-o", "json")
     assert (ran.code, ran.json["error"]["code"]) == (4, "timeout")
     assert ran.json["data"]["problems"]
     check(ran, "Status")
