@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from ciliumctl import cni, templates
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
-    NODES,
     Kube,
     Manifest,
     Resource,
@@ -60,7 +59,6 @@ OBJECTS: Mapping[str, Resource] = {
     "attachments": Resource("k8s.cni.cncf.io", "v1", "network-attachment-definitions"),
     "cards": Resource("sriovnetwork.openshift.io", "v1", "sriovnetworknodepolicies"),
 }
-_SOME = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,27 +114,25 @@ def known() -> tuple[Technology, ...]:
 
 
 def look(kube: Kube, namespace: str, reports: Sequence[NodeFacts] = ()) -> Scene:
-    """What the cluster's objects tell. Seven requests, and one for each kind of others that is served.
+    """What the cluster's objects tell. Five requests, one for each ConfigMap of another CNI and each kind of theirs.
 
     Raises:
         ClusterError: the cluster cannot be reached, or does not know us. What a right is missing for is told instead.
     """
-    others = cni.in_charge(kube)
-    groups = kube.groups()
+    seen = cni.look(kube)
     wanted = [
         (namespace, "cilium-config"),
         ("kube-system", "kube-proxy"),
-        *(config for other in others for config in other.configs),
+        *(config for other in seen.others for config in other.configs),
     ]
-    kinds = {key: resource for key, resource in OBJECTS.items() if resource.group in groups}
+    kinds = {key: resource for key, resource in OBJECTS.items() if resource.group in seen.groups}
     found = gather(
         [
-            partial(_nodes, kube),
             *(partial(_config, kube, place, name) for place, name in wanted),
             *(partial(_objects, kube, resource) for resource in kinds.values()),
         ]
     )
-    names = ["nodes", *(f"ConfigMap `{place}/{name}`" for place, name in wanted), *(str(one) for one in kinds.values())]
+    names = [*(f"ConfigMap `{place}/{name}`" for place, name in wanted), *(str(one) for one in kinds.values())]
     missing = []
     for what, one in zip(names, found, strict=True):
         if isinstance(one, CiliumctlError):
@@ -144,20 +140,15 @@ def look(kube: Kube, namespace: str, reports: Sequence[NodeFacts] = ()) -> Scene
         elif isinstance(one, Exception):
             raise one
     good = [[] if isinstance(one, Exception) else one for one in found]
-    configs = dict(zip([name for _place, name in wanted], good[1 : 1 + len(wanted)], strict=True))
+    configs = dict(zip([name for _place, name in wanted], good[: len(wanted)], strict=True))
     return Scene(
-        others=others,
-        nodes=tuple(good[0]),
+        others=seen.others,
+        nodes=seen.nodes,
         configs={name: dig(items[0], "data", default={}) for name, items in configs.items() if items},
-        objects=dict(zip(kinds, good[1 + len(wanted) :], strict=True)),
+        objects=dict(zip(kinds, good[len(wanted) :], strict=True)),
         reports=tuple(reports),
         missing=tuple(missing),
     )
-
-
-def _nodes(kube: Kube) -> list[Manifest]:
-    nodes = kube.objects(NODES, metadata_only=True, limit=_SOME)
-    return [node for node, _number in zip(nodes, range(_SOME), strict=False)]
 
 
 def _config(kube: Kube, namespace: str, name: str) -> list[Manifest]:

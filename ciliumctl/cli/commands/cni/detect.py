@@ -2,7 +2,8 @@
 
 Told by objects: DaemonSets, ConfigMaps, annotations of nodes, the objects of Calico, Multus and the SR-IOV operator.
 With --node-checks the nodes tell their links and CNI files, too: a short-lived, privileged pod on each, which changes
-nothing. Reads about seven objects and lists; `ciliumctl detect` tells what kind of cluster it is.
+nothing. Five requests, and one for each ConfigMap and kind of another CNI. `ciliumctl detect` tells what kind of
+cluster it is.
 
 Examples:
   ciliumctl cni detect
