@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,6 +21,7 @@ from ciliumctl.clients.kube import (
 from ciliumctl.cni import OtherCni
 from ciliumctl.errors import CiliumctlError
 from ciliumctl.nodefacts import NodeFacts
+from ciliumctl.nodework.model import members
 from ciliumctl.parallel import gather
 
 #: A technology that is in use: its name, who uses it, how that is known.
@@ -191,7 +191,7 @@ def _flannel(scene: Scene) -> Iterator[Sign]:
     for mark, node in marks.items():
         if mark in OF_FLANNEL:
             yield OF_FLANNEL[mark], "Flannel", f"node `{node}` is annotated with the back-end `{mark}`"
-    settings = _json(scene.configs.get("kube-flannel-cfg", {}).get("net-conf.json", ""))
+    settings = members(scene.configs.get("kube-flannel-cfg", {}).get("net-conf.json", ""))
     backend = str(dig(settings, "Backend", "Type", default="")).lower()
     if backend in OF_FLANNEL:
         yield OF_FLANNEL[backend], "Flannel", f"ConfigMap `kube-flannel-cfg` names the back-end `{backend}`"
@@ -253,7 +253,7 @@ def _others(scene: Scene) -> Iterator[Sign]:
 def _beside(scene: Scene) -> Iterator[Sign]:
     """Second interfaces: what Multus and the SR-IOV operator are told."""
     for attachment in scene.objects.get("attachments", ()):
-        config = _json(dig(attachment, "spec", "config", default=""))
+        config = members(str(dig(attachment, "spec", "config", default="")))
         kinds = [config.get("type"), *(dig(one, "type", default="") for one in _dicts(config.get("plugins")))]
         for kind in kinds:
             if kind in OF_PLUGINS:
@@ -280,14 +280,6 @@ def _told(scene: Scene) -> Iterator[Sign]:
                     said.setdefault(key, report.node)
     for (technology, who, what), node in said.items():
         yield technology, who, f"{what} on node `{node}`"
-
-
-def _json(text: Any) -> dict[str, Any]:
-    try:
-        found = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

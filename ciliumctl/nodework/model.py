@@ -83,7 +83,7 @@ def answer_in(log: str, task: str) -> str:
 
 
 def members(answer: str) -> dict[str, Any]:
-    """The members of a report; none of one that is no JSON object."""
+    """The members of a JSON object in a text, such as a report; none of what is no JSON object."""
     try:
         found = json.loads(answer)
     except (ValueError, RecursionError):
