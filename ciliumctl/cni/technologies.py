@@ -19,8 +19,8 @@ from ciliumctl.clients.kube import (
     namespace_of,
 )
 from ciliumctl.cni import OtherCni
-from ciliumctl.errors import CiliumctlError
-from ciliumctl.nodefacts import NodeFacts
+from ciliumctl.errors import CiliumctlError, Partial
+from ciliumctl.nodefacts import NodeFacts, NodeReports
 from ciliumctl.nodework.model import members
 from ciliumctl.parallel import gather
 
@@ -108,13 +108,25 @@ class CniDetection:
         return True
 
 
+def partial_error(result: CniDetection) -> CiliumctlError | None:
+    """What is told where something could not be read."""
+    if not result.missing:
+        return None
+    return Partial(
+        f"{len(result.missing)} of what tells about CNIs could not be read: {result.missing[0]}",
+        hint="what is shown is true, and may not be all; ask with a user who may read the rest",
+    )
+
+
 def known() -> tuple[Technology, ...]:
     """All technologies, none of them seen."""
     return tuple(Technology(**entry) for entry in templates.load("cni/technologies.yaml"))
 
 
-def look(kube: Kube, namespace: str, reports: Sequence[NodeFacts] = ()) -> Scene:
-    """What the cluster's objects tell. Five requests, one for each ConfigMap of another CNI and each kind of theirs.
+def look(kube: Kube, namespace: str, reports: NodeReports | None = None) -> Scene:
+    """What the cluster's objects tell, beside `reports` of its nodes.
+
+    Five requests, and one for each ConfigMap of another CNI and each kind of theirs that is served.
 
     Raises:
         ClusterError: the cluster cannot be reached, or does not know us. What a right is missing for is told instead.
@@ -132,8 +144,9 @@ def look(kube: Kube, namespace: str, reports: Sequence[NodeFacts] = ()) -> Scene
             *(partial(_objects, kube, resource) for resource in kinds.values()),
         ]
     )
+    reports = reports or NodeReports()
+    missing = [f"node `{run.node}`: {run.detail or run.reason}" for run in reports.runs if run.failed]
     names = [*(f"ConfigMap `{place}/{name}`" for place, name in wanted), *(str(one) for one in kinds.values())]
-    missing = []
     for what, one in zip(names, found, strict=True):
         if isinstance(one, CiliumctlError):
             missing.append(f"{what}: {one.message}")
@@ -146,7 +159,7 @@ def look(kube: Kube, namespace: str, reports: Sequence[NodeFacts] = ()) -> Scene
         nodes=seen.nodes,
         configs={name: dig(items[0], "data", default={}) for name, items in configs.items() if items},
         objects=dict(zip(kinds, good[len(wanted) :], strict=True)),
-        reports=tuple(reports),
+        reports=reports.facts,
         missing=tuple(missing),
     )
 

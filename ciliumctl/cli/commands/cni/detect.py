@@ -5,6 +5,8 @@ With --node-checks the nodes tell their links and CNI files, too: a short-lived,
 nothing. Five requests, and one for each ConfigMap and kind of another CNI. `ciliumctl detect` tells what kind of
 cluster it is.
 
+Exit codes: 0 all was read, 7 something could not be; what was is shown.
+
 Examples:
   ciliumctl cni detect
   ciliumctl cni detect --node-checks
@@ -46,10 +48,17 @@ def command(
     if node_image and not node_checks:
         raise UsageError("`--node-image` goes with `--node-checks`", hint="add `--node-checks`")
     session.deadline(180.0 if node_checks else 60.0)
-    facts = _asking.reports(session, "cni detect", node_image=node_image).facts if node_checks else ()
-    scene = technologies.look(session.kube, session.settings.namespace, facts)
+    reports = _asking.reports(session, "cni detect", node_image=node_image) if node_checks else None
+    result = technologies.conclude(technologies.look(session.kube, session.settings.namespace, reports))
     wide = session.settings.output == "wide"
-    session.finish(technologies.conclude(scene), lambda out, result: render(out, result, wide=wide))
+
+    def show(out: Writer, result: CniDetection) -> None:
+        render(out, result, wide=wide)
+
+    failed = technologies.partial_error(result)
+    if failed is not None:
+        session.fail(failed, result, show)
+    session.finish(result, show)
 
 
 def render(out: Writer, result: CniDetection, *, wide: bool = False) -> None:
