@@ -58,6 +58,14 @@ def test_one_node_is_asked_alone(nodes: FakeCluster, command: Command) -> None:
     assert [(node["node"], node["files"][1]["state"]) for node in looked] == [("one", "used")]
 
 
+def test_a_node_that_is_not_there_is_refused_before_anything_is_made(nodes: FakeCluster, command: Command) -> None:
+    ran = command("cni", "list", "--node", "nope", "--node-image", "example.org/tools:1")
+    assert ran.code == 2
+    assert "there is no node `nope`" in ran.err
+    assert "privileged" not in ran.err
+    assert [seen.path for seen in nodes.seen if seen.method == "POST"] == []
+
+
 def test_without_an_image_the_option_is_named(cluster: FakeCluster, command: Command) -> None:
     cluster.add(objects.node("one"))
     ran = command("cni", "list")

@@ -69,11 +69,8 @@ def render(out: Writer, result: CniDetection, *, wide: bool = False) -> None:
         rows.append(((other.name, "head"), state, "; ".join(other.evidence)))
     out.table(("cni", "state", "known by"), rows or [(("none", "warn"), "", "no DaemonSet or object of a known CNI")])
     out.line()
-    used = [one for one in result.technologies if one.by]
-    out.table(
-        ("technology", "used by", "known by"),
-        [((one.title, "head"), ", ".join(one.by), "; ".join(one.evidence)) for one in used],
-    )
+    used = [((one.title, "head"), ", ".join(one.by), "; ".join(one.evidence)) for one in result.technologies if one.by]
+    out.table(("technology", "used by", "known by"), used or [(("none known", "warn"), "", "")])
     unseen = [one for one in result.technologies if not one.by]
     if wide:
         out.line()
