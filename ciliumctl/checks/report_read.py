@@ -18,7 +18,7 @@ def _look(scene: Scene) -> Verdict:
     findings = [
         Finding(text=f"{run.node}: {run.detail or run.reason}", severity=severity, object=f"Node//{run.node}")
         for run in reports.runs
-        if run.outcome in {"failed", "timed-out"}
+        if run.failed
     ]
     skipped = [f"{run.node} was left out: {run.detail}" for run in reports.runs if run.outcome == "skipped"]
     return judged(

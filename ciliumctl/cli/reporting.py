@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-from ciliumctl.cli.options import option
+from ciliumctl.cli.options import choice, option
+from ciliumctl.cli.output import Writer
 from ciliumctl.cli.sinks import github_escape
 from ciliumctl.errors import CiliumctlError, Partial, UsageError
 
 if TYPE_CHECKING:
     from ciliumctl.cli.output import Render, Result
     from ciliumctl.cli.session import Session
+    from ciliumctl.findings import Finding
     from ciliumctl.reports import Suite
 
 FORMATS = ("junit", "markdown", "json")
@@ -32,6 +34,13 @@ FileReports = Annotated[
     list[str] | None,
     option("--report", metavar="FORMAT=FILE", help="Also write sarif, junit, markdown or json into a file; repeatable"),
 ]
+
+
+#: From which severity on findings in files end a command with 1.
+FailOn = Annotated[
+    str, choice("error", "warning", "info", "none", flags=("--fail-on",), help="What ends in 1 (default: error)")
+]
+_STYLES = {"error": "bad", "warning": "warn", "info": "dim"}
 
 
 def wanted(given: Sequence[str] | None, *more: str) -> list[tuple[str, Path]]:
@@ -110,6 +119,16 @@ def end(
     if lost is not None:
         session.fail(lost, result, render, exit_code=None if result.ok else 1)
     session.finish(result, render)
+
+
+def show(out: Writer, finding: Finding) -> None:
+    """A finding as compilers write them, so that editors and pipelines find the place; what to do in a line below."""
+    where = f"{finding.where}: " if finding.file else ""
+    subject = f"`{finding.subject}`: " if finding.subject else ""
+    severity = (f"{finding.severity}: ", _STYLES[finding.severity])
+    out.line((where, "head"), severity, f"{subject}{finding.message} ", (f"[{finding.code}]", "dim"))
+    if finding.advice:
+        out.line("    ", finding.advice)
 
 
 def tell(session: Session, lost: Partial | None) -> None:

@@ -44,11 +44,28 @@ class OtherCni:
     configs: tuple[tuple[str, str], ...] = ()
 
 
-def in_charge(kube: Kube) -> tuple[OtherCni, ...]:
-    """The other CNIs that are there. Three requests."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The other CNIs that are there, and what they are seen by besides their DaemonSets.
+
+    `groups` are the API groups, `nodes` the metadata of a few nodes.
+    """
+
+    others: tuple[OtherCni, ...]
+    groups: Mapping[str, tuple[str, ...]]
+    nodes: tuple[Manifest, ...]
+
+
+def look(kube: Kube) -> Seen:
+    """The other CNIs that are there, with what was read to see them. Three requests."""
     sets, groups, nodes = together(lambda: list(kube.objects(DAEMON_SETS)), kube.groups, partial(_some_nodes, kube))
     found = [_look(entry, sets, groups, nodes) for entry in templates.load("cnis.yaml")]
-    return tuple(cni for cni in found if cni is not None)
+    return Seen(others=tuple(cni for cni in found if cni is not None), groups=groups, nodes=tuple(nodes))
+
+
+def in_charge(kube: Kube) -> tuple[OtherCni, ...]:
+    """The other CNIs that are there. Three requests."""
+    return look(kube).others
 
 
 def daemon_sets(kube: Kube, name: str) -> list[Manifest]:

@@ -15,11 +15,11 @@ from ciliumctl.cni import addressing, plugins
 from ciliumctl.cni.positions import Path, positions
 from ciliumctl.findings import FailOn, Finding, Severity, fails, ordered
 from ciliumctl.nodefacts import cniconf
+from ciliumctl.versioning import numbers
 
 #: A problem before it has a place: code, severity, path in the file, message, advice.
 Problem = tuple[str, Severity, Path, str, str]
 
-_ENDINGS = (".conf", ".conflist", ".json")
 _SINCE = {
     "disableCheck": ("0.4.0", bool),
     "cniVersions": ("1.1.0", list),
@@ -99,8 +99,7 @@ def check(source: Source, programs: Sequence[str] | None = None) -> tuple[Findin
     if not isinstance(content, dict):
         return (_whole(source, "CNI002", "it is no JSON object", 1),)
     where = positions(text)
-    twice = [("CNI003", "error", path, "this key is there twice", "") for path, _line in where.twice]
-    problems: list[Problem] = [*_name(source, content), *twice, *_network(content, programs)]  # type: ignore[list-item]
+    twice: list[Problem] = [("CNI003", "error", path, "this key is there twice", "") for path in where.twice]
     return tuple(
         Finding(
             code=code,
@@ -111,7 +110,7 @@ def check(source: Source, programs: Sequence[str] | None = None) -> tuple[Findin
             file=source.name,
             line=where.line(path),
         )
-        for code, severity, path, message, advice in problems
+        for code, severity, path, message, advice in (*_name(source, content), *twice, *_network(content, programs))
     )
 
 
@@ -138,7 +137,7 @@ def _name(source: Source, content: Mapping[str, Any]) -> Iterator[Problem]:
     name = _base(source.name)
     if name == "-":
         return
-    if not name.endswith(_ENDINGS):
+    if not name.endswith(cniconf.ENDINGS):
         severity: Severity = "warning" if not name.endswith(cniconf.BACKUP) else "info"
         yield "CNI004", severity, (), f"runtimes pass over `{name}`", "name it `NN-NAME.conflist`"
     elif isinstance(content.get("plugins"), list) and not name.endswith(".conflist"):
@@ -154,16 +153,15 @@ def _network(content: Mapping[str, Any], programs: Sequence[str] | None) -> Iter
     for key, (since, kind) in _SINCE.items():
         if key not in content:
             continue
-        if _number(known) < _number(since):
+        if numbers(known) < numbers(since):
             text = f"it only means something since version {since}, and this is {known}"
             yield "CNI103", "warning", (key,), text, f"write `cniVersion: {since}`"
         if not isinstance(content[key], kind):
-            wanted = "true or false" if kind is bool else "a list"
-            yield "CNI209", "error", (key,), f"it is no {wanted}" if kind is list else f"it is not {wanted}", ""
+            yield "CNI209", "error", (key,), f"it is not {'a list' if kind is list else 'true or false'}", ""
     if "plugins" in content or "type" not in content:
         yield from _chain(content, programs)
     else:
-        if _number(known) >= _number("1.0.0"):
+        if numbers(known) >= numbers("1.0.0"):
             text = f"version {known} knows lists of plugins only; runtimes still read this"
             yield "CNI106", "warning", ("type",), text, "put it into `plugins`, in a `.conflist`"
         yield from plugins.check(content, (), first=True, programs=programs, whole=True)
@@ -217,7 +215,3 @@ def _chain(content: Mapping[str, Any], programs: Sequence[str] | None) -> Iterat
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))

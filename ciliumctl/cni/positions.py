@@ -19,7 +19,7 @@ class Positions:
     """The line, from 1, of every member and element by its path; `twice` are the members that an object has twice."""
 
     lines: dict[Path, int] = field(default_factory=dict)
-    twice: list[tuple[Path, int]] = field(default_factory=list)
+    twice: list[Path] = field(default_factory=list)
 
     def line(self, path: Path) -> int:
         """Where a path stands; where the nearest thing around it does when that is not in the text."""
@@ -53,7 +53,7 @@ def positions(text: str) -> Positions:
             stack[-1], waits[-1] = json.loads(piece, strict=False), False
             path = tuple(stack)
             if path in found.lines:
-                found.twice.append((path, line))
+                found.twice.append(path)
             found.lines[path] = line
         elif piece != ":" and not piece.isspace():
             _value(found, stack, line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,7 +10,6 @@ from typing import Any, ClassVar
 from ciliumctl import cni, templates
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
-    NODES,
     Kube,
     Manifest,
     Resource,
@@ -21,8 +19,9 @@ from ciliumctl.clients.kube import (
     namespace_of,
 )
 from ciliumctl.cni import OtherCni
-from ciliumctl.errors import CiliumctlError
-from ciliumctl.nodefacts import NodeFacts
+from ciliumctl.errors import CiliumctlError, Partial
+from ciliumctl.nodefacts import NodeFacts, NodeReports
+from ciliumctl.nodework.model import members
 from ciliumctl.parallel import gather
 
 #: A technology that is in use: its name, who uses it, how that is known.
@@ -60,7 +59,6 @@ OBJECTS: Mapping[str, Resource] = {
     "attachments": Resource("k8s.cni.cncf.io", "v1", "network-attachment-definitions"),
     "cards": Resource("sriovnetwork.openshift.io", "v1", "sriovnetworknodepolicies"),
 }
-_SOME = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,54 +108,60 @@ class CniDetection:
         return True
 
 
+def partial_error(result: CniDetection) -> CiliumctlError | None:
+    """What is told where something could not be read."""
+    if not result.missing:
+        return None
+    return Partial(
+        f"{len(result.missing)} of what tells about CNIs could not be read: {result.missing[0]}",
+        hint="what is shown is true, and may not be all; ask with a user who may read the rest",
+    )
+
+
 def known() -> tuple[Technology, ...]:
     """All technologies, none of them seen."""
     return tuple(Technology(**entry) for entry in templates.load("cni/technologies.yaml"))
 
 
-def look(kube: Kube, namespace: str, reports: Sequence[NodeFacts] = ()) -> Scene:
-    """What the cluster's objects tell. Seven requests, and one for each kind of others that is served.
+def look(kube: Kube, namespace: str, reports: NodeReports | None = None) -> Scene:
+    """What the cluster's objects tell, beside `reports` of its nodes.
+
+    Five requests, and one for each ConfigMap of another CNI and each kind of theirs that is served.
 
     Raises:
         ClusterError: the cluster cannot be reached, or does not know us. What a right is missing for is told instead.
     """
-    others = cni.in_charge(kube)
-    groups = kube.groups()
+    seen = cni.look(kube)
     wanted = [
         (namespace, "cilium-config"),
         ("kube-system", "kube-proxy"),
-        *(config for other in others for config in other.configs),
+        *(config for other in seen.others for config in other.configs),
     ]
-    kinds = {key: resource for key, resource in OBJECTS.items() if resource.group in groups}
+    kinds = {key: resource for key, resource in OBJECTS.items() if resource.group in seen.groups}
     found = gather(
         [
-            partial(_nodes, kube),
             *(partial(_config, kube, place, name) for place, name in wanted),
             *(partial(_objects, kube, resource) for resource in kinds.values()),
         ]
     )
-    names = ["nodes", *(f"ConfigMap `{place}/{name}`" for place, name in wanted), *(str(one) for one in kinds.values())]
-    missing = []
+    reports = reports or NodeReports()
+    missing = [f"node `{run.node}`: {run.detail or run.reason}" for run in reports.runs if run.failed]
+    names = [*(f"ConfigMap `{place}/{name}`" for place, name in wanted), *(str(one) for one in kinds.values())]
     for what, one in zip(names, found, strict=True):
         if isinstance(one, CiliumctlError):
             missing.append(f"{what}: {one.message}")
         elif isinstance(one, Exception):
             raise one
     good = [[] if isinstance(one, Exception) else one for one in found]
-    configs = dict(zip([name for _place, name in wanted], good[1 : 1 + len(wanted)], strict=True))
+    configs = dict(zip([name for _place, name in wanted], good[: len(wanted)], strict=True))
     return Scene(
-        others=others,
-        nodes=tuple(good[0]),
+        others=seen.others,
+        nodes=seen.nodes,
         configs={name: dig(items[0], "data", default={}) for name, items in configs.items() if items},
-        objects=dict(zip(kinds, good[1 + len(wanted) :], strict=True)),
-        reports=tuple(reports),
+        objects=dict(zip(kinds, good[len(wanted) :], strict=True)),
+        reports=reports.facts,
         missing=tuple(missing),
     )
-
-
-def _nodes(kube: Kube) -> list[Manifest]:
-    nodes = kube.objects(NODES, metadata_only=True, limit=_SOME)
-    return [node for node, _number in zip(nodes, range(_SOME), strict=False)]
 
 
 def _config(kube: Kube, namespace: str, name: str) -> list[Manifest]:
@@ -200,7 +204,7 @@ def _flannel(scene: Scene) -> Iterator[Sign]:
     for mark, node in marks.items():
         if mark in OF_FLANNEL:
             yield OF_FLANNEL[mark], "Flannel", f"node `{node}` is annotated with the back-end `{mark}`"
-    settings = _json(scene.configs.get("kube-flannel-cfg", {}).get("net-conf.json", ""))
+    settings = members(scene.configs.get("kube-flannel-cfg", {}).get("net-conf.json", ""))
     backend = str(dig(settings, "Backend", "Type", default="")).lower()
     if backend in OF_FLANNEL:
         yield OF_FLANNEL[backend], "Flannel", f"ConfigMap `kube-flannel-cfg` names the back-end `{backend}`"
@@ -262,7 +266,7 @@ def _others(scene: Scene) -> Iterator[Sign]:
 def _beside(scene: Scene) -> Iterator[Sign]:
     """Second interfaces: what Multus and the SR-IOV operator are told."""
     for attachment in scene.objects.get("attachments", ()):
-        config = _json(dig(attachment, "spec", "config", default=""))
+        config = members(str(dig(attachment, "spec", "config", default="")))
         kinds = [config.get("type"), *(dig(one, "type", default="") for one in _dicts(config.get("plugins")))]
         for kind in kinds:
             if kind in OF_PLUGINS:
@@ -289,14 +293,6 @@ def _told(scene: Scene) -> Iterator[Sign]:
                     said.setdefault(key, report.node)
     for (technology, who, what), node in said.items():
         yield technology, who, f"{what} on node `{node}`"
-
-
-def _json(text: Any) -> dict[str, Any]:
-    try:
-        found = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from ciliumctl.nodefacts.model import Problem
 from ciliumctl.nodefacts.parsing import NodeFacts, parse
-from ciliumctl.nodefacts.reading import NodeReports, collect, paths_of, read
+from ciliumctl.nodefacts.reading import NodeReports, check_names, collect, paths_of, read
 
-__all__ = ["NodeFacts", "NodeReports", "Problem", "collect", "parse", "paths_of", "read"]
+__all__ = ["NodeFacts", "NodeReports", "Problem", "check_names", "collect", "parse", "paths_of", "read"]

@@ -17,7 +17,8 @@ VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 #: What Cilium appends to the files of others that it takes out of use (`cni.exclusive`).
 BACKUP = ".cilium_bak"
 CILIUM = "cilium-cni"
-_ENDINGS = (".conf", ".conflist", ".json")
+#: The endings of the files that runtimes look at.
+ENDINGS = (".conf", ".conflist", ".json")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 
 
@@ -34,7 +35,7 @@ class CniFile:
     @property
     def considered(self) -> bool:
         """Whether runtimes look at it, by its name."""
-        return self.file.endswith(_ENDINGS)
+        return self.file.endswith(ENDINGS)
 
     @property
     def backup(self) -> bool:

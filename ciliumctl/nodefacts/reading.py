@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ciliumctl import nodework
-from ciliumctl.clients.kube import Kube
-from ciliumctl.errors import ClusterError, Missing
+from ciliumctl.clients.kube import NODES, Kube
+from ciliumctl.errors import ClusterError, Missing, UsageError
 from ciliumctl.nodefacts import kernel, ports
 from ciliumctl.nodefacts.parsing import NodeFacts, parse
 from ciliumctl.nodework import NodeRun
@@ -49,6 +49,13 @@ def paths_of(values: Mapping[str, Any]) -> dict[str, str]:
 def _path(values: Mapping[str, Any], key: tuple[str, ...], default: str) -> str:
     found = str(get(values, key) or default).rstrip("/")
     return found if _PATH.fullmatch(found) and ".." not in found and found.count("/") > 1 else default
+
+
+def check_names(kube: Kube, names: Sequence[str]) -> None:
+    """Raise `UsageError` for a name that no node has. One request for each."""
+    for name in names:
+        if kube.find(NODES, name) is None:
+            raise UsageError(f"there is no node `{name}`", hint="`kubectl get nodes` lists them")
 
 
 def read(

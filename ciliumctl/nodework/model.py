@@ -40,6 +40,11 @@ class NodeRun:
     detail: str = ""
     answer: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether it was not done where it should have been."""
+        return self.outcome in {"failed", "timed-out"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkDone:
@@ -57,7 +62,7 @@ class WorkDone:
     @property
     def failed(self) -> tuple[NodeRun, ...]:
         """The nodes where it was not done."""
-        return tuple(one for one in self.nodes if one.outcome in {"failed", "timed-out"})
+        return tuple(one for one in self.nodes if one.failed)
 
     def count(self, outcome: Outcome) -> int:
         """How many nodes ended so."""
@@ -83,7 +88,7 @@ def answer_in(log: str, task: str) -> str:
 
 
 def members(answer: str) -> dict[str, Any]:
-    """The members of a report; none of one that is no JSON object."""
+    """The members of a JSON object in a text, such as a report; none of what is no JSON object."""
     try:
         found = json.loads(answer)
     except (ValueError, RecursionError):

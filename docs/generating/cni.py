@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ciliumctl.cni import comparing, plugins
 from ciliumctl.cni.codes import CODES
-from docs.generating.text import NOTICE, prose, table
+from docs.generating.text import NOTICE, codes, table
 
 _LINT = """\
 # Findings about CNI configurations
@@ -26,12 +26,7 @@ believe them. [What a CNI is](../explanation/cni.md) explains the rest.
 def lint_page() -> str:
     """The codes, then the plugins whose keys are known."""
     text = NOTICE + _LINT
-    text += table(
-        ("code", "name", "meaning"),
-        ((f"[`{code}`](#{code.lower()})", f"`{name}`", prose(about)) for code, (name, about) in CODES.items()),
-    )
-    for code, (_name, about) in CODES.items():
-        text += f"## {code}\n\n{prose(about)}\n\n"
+    text += codes(CODES)
     text += "## Plugins\n\nOf other plugins only what the specification says is checked.\n\n"
     what = {"interface": "makes the pod's interface", "meta": "changes what others made", "ipam": "hands out addresses"}
     rows = []

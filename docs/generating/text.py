@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 NOTICE = "<!-- Written by docs/generate.py: change the code, then run `nox -s reference`. -->\n\n"
 
@@ -21,6 +21,16 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines += [["---"] * len(lines[0]), *(list(row) for row in rows)]
     cells = ([" ".join(cell.split()).replace("|", " or ") for cell in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in cells) + "\n"
+
+
+def codes(known: Mapping[str, tuple[str, str]], more: Mapping[str, str] | None = None) -> str:
+    """Kinds of findings, from code to name and meaning: a table, then a section each, with `more` to say of some."""
+    rows = ((f"[`{code}`](#{code.lower()})", f"`{name}`", prose(about)) for code, (name, about) in known.items())
+    text = table(("code", "name", "meaning"), rows)
+    for code, (_name, about) in known.items():
+        said = [prose(about), *([prose(more[code])] if more and code in more else [])]
+        text += f"## {code}\n\n{' '.join(said)}\n\n"
+    return text
 
 
 def first_paragraph(thing: object) -> str:

@@ -9,7 +9,7 @@ from ciliumctl import templates
 from ciliumctl.values.lint import CODES, rules
 from ciliumctl.values.lint.rules import Rule
 from ciliumctl.values.paths import join
-from docs.generating.text import NOTICE, prose, table
+from docs.generating.text import NOTICE, codes, prose, table
 
 _INTRODUCTION = """\
 # Findings about values
@@ -40,13 +40,7 @@ _MORE: dict[str, str] = {
 def page() -> str:
     """The codes, then the rules."""
     text = NOTICE + _INTRODUCTION
-    text += table(
-        ("code", "name", "meaning"),
-        ((f"[`{code}`](#{code.lower()})", f"`{name}`", prose(about)) for code, (name, about) in CODES.items()),
-    )
-    for code, (_name, about) in CODES.items():
-        text += f"## {code}\n\n{prose(about)}"
-        text += f" {prose(_MORE[code])}\n\n" if code in _MORE else "\n\n"
+    text += codes(CODES, _MORE)
     text += "## Rules about values\n\n"
     text += "Ranges are of chart versions; a minor stands for all of its patches.\n\n"
     text += table(("value", "what charts do", "instead", "known from"), _rows(rules.modern()))

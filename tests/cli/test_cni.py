@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Command
 from tests.world import objects
-from tests.world.cluster import FakeCluster
+from tests.world.cluster import FakeCluster, Fault
 from tests.world.nodework import nodes_answer
 from tests.world.run import quiet_environ, run
 
@@ -56,6 +56,14 @@ def test_one_node_is_asked_alone(nodes: FakeCluster, command: Command) -> None:
     looked = [node for node in data["nodes"] if not node["skipped"]]
     assert ran.code == 0
     assert [(node["node"], node["files"][1]["state"]) for node in looked] == [("one", "used")]
+
+
+def test_a_node_that_is_not_there_is_refused_before_anything_is_made(nodes: FakeCluster, command: Command) -> None:
+    ran = command("cni", "list", "--node", "nope", "--node-image", "example.org/tools:1")
+    assert ran.code == 2
+    assert "there is no node `nope`" in ran.err
+    assert "privileged" not in ran.err
+    assert [seen.path for seen in nodes.seen if seen.method == "POST"] == []
 
 
 def test_without_an_image_the_option_is_named(cluster: FakeCluster, command: Command) -> None:
@@ -129,6 +137,18 @@ def test_detect_tells_cnis_and_technologies(cluster: FakeCluster, command: Comma
     assert "VXLAN Flannel node `n` is annotated with the back-end `vxlan`" in lines
     assert command("cni", "detect", "--node-image", "x").code == 2
     assert len(command("cni", "detect", "-o", "json").json["data"]["technologies"]) == 13
+
+
+def test_detect_ends_with_7_where_something_could_not_be_read(nodes: FakeCluster, command: Command) -> None:
+    nodes.faults.append(Fault(pattern="GET .*/configmaps/kube-proxy", status=403, message="no"))
+    broken = objects.pod("nodes-two", on="two", ready=False, waiting="ErrImagePull", message="no such image")
+    nodes_answer(nodes, {"one": GOOD, "two": broken, "three": GOOD})
+    ran = command("cni", "detect", "--node-checks", "--node-image", "example.org/tools:1", "-o", "json")
+    assert ran.code == 7, ran.err
+    assert ran.json["error"]["code"] == "partial"
+    missing = ran.json["data"]["missing"]
+    assert [line.partition(":")[0] for line in missing] == ["node `two`", "ConfigMap `kube-system/kube-proxy`"]
+    assert ran.json["data"]["nodes_asked"] == 2
 
 
 def test_compare_takes_names_in_any_spelling_and_suggests(tmp_path: Path) -> None:

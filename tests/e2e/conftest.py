@@ -122,19 +122,17 @@ def cluster(machine_for_nodes: None) -> Iterator[Nodes]:
     if not CHART.is_file():
         pytest.skip(f"Cilium's chart is not at `{CHART}`")
     if _RUNNING:
-        yield from _attached(real.load(real.folder_of(_RUNNING)))
+        nodes = _with_cilium(real.load(real.folder_of(_RUNNING)))
+        yield nodes
+        nodes.enforcer.freeze()
         return
     # Not a folder of this run's: one that was killed left its files, by which the next one finds its processes.
     folder = real.folder_of(_NAME)
     running = up(_NAME, folder)
     try:
-        enforcer = Enforcer.start(running)
-        nodes = Nodes(cluster=running, enforcer=enforcer, environ=environ_for(running))
-        ran = nodes.run("install", "--chart", str(CHART), "-f", str(VALUES), "--wait")
-        assert ran.code == 0, ran.err
-        assert dns.wait(running.kube, Deadline.after(60)), "DNS did not get ready"
+        nodes = _with_cilium(running)
         yield nodes
-        enforcer.stop()
+        nodes.enforcer.stop()
     finally:
         groups = leftovers.cgroups(folder)
         real.down(_NAME, folder)
@@ -143,11 +141,10 @@ def cluster(machine_for_nodes: None) -> Iterator[Nodes]:
     assert left == []
 
 
-def _attached(running: real.Cluster) -> Iterator[Nodes]:
-    """The nodes of a cluster that is there before and after; Cilium is installed when it is not."""
-    enforcer = Enforcer.start(running)
-    nodes = Nodes(cluster=running, enforcer=enforcer, environ=environ_for(running))
+def _with_cilium(running: real.Cluster) -> Nodes:
+    """The nodes with policies enforced, Cilium installed where it is not, and DNS ready."""
+    nodes = Nodes(cluster=running, enforcer=Enforcer.start(running), environ=environ_for(running))
     ran = nodes.run("install", "--chart", str(CHART), "-f", str(VALUES), "--wait")
     assert ran.code == 0, ran.err
-    yield nodes
-    enforcer.freeze()
+    assert dns.wait(running.kube, Deadline.after(60)), "DNS did not get ready"
+    return nodes

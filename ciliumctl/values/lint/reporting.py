@@ -28,7 +28,7 @@ def advice(finding: Finding) -> str:
 def suites(result: Lint, names: tuple[str, ...]) -> tuple[Suite, ...]:
     """A suite for each file: each finding a case, and one that passes where there is none."""
     return findings.suites(
-        [_plain(finding) for finding in result.findings],
+        [plain(finding) for finding in result.findings],
         names,
         result.fail_on,
         subject="values",
@@ -44,11 +44,12 @@ def not_begun(error: CiliumctlError) -> tuple[Suite, ...]:
 
 def as_sarif(result: Lint | CiliumctlError, folder: PurePath) -> str:
     """The findings, or why there are none, as SARIF; `folder` is the one that files are named relative to."""
-    outcome = [_plain(finding) for finding in result.findings] if isinstance(result, Lint) else result
+    outcome = [plain(finding) for finding in result.findings] if isinstance(result, Lint) else result
     return findings.as_sarif(CODES, outcome, page="reference/values-lint/", folder=folder)
 
 
-def _plain(finding: Finding) -> findings.Finding:
+def plain(finding: Finding) -> findings.Finding:
+    """A finding as those of other commands are, with what to write instead as its advice."""
     return findings.Finding(
         code=finding.code,
         severity=finding.severity,

@@ -133,6 +133,13 @@ def test_nodes_tell_links_and_files_each_sign_once() -> None:
     assert result.nodes_asked == 2
 
 
+def test_nothing_is_read_twice(cluster: FakeCluster, tmp_path: Path) -> None:
+    cluster.add(objects.node("n"))
+    detect(cluster, tmp_path)
+    asked = [seen.path for seen in cluster.seen]
+    assert len(asked) == len(set(asked)) == 5
+
+
 def test_what_may_not_be_read_is_told_and_the_rest_goes_on(cluster: FakeCluster, tmp_path: Path) -> None:
     cluster.add(objects.node("n", annotations={"flannel.alpha.coreos.com/backend-type": "vxlan"}))
     cluster.faults.append(Fault(pattern="GET .*/configmaps/kube-proxy", status=403, message="no"))

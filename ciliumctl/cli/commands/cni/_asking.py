@@ -18,12 +18,17 @@ NodeImage = Annotated[
 
 
 def reports(session: Session, command: str, *, node_image: str, only: Sequence[str] = ()) -> NodeReports:
-    """What the nodes say; a short-lived pod on each. Says beforehand what is made, and takes it away again."""
+    """What the nodes say; a short-lived pod on each. Says beforehand what is made, and takes it away again.
+
+    Raises `UsageError` for a node of `only` that is not there, before anything is made.
+    """
     from ciliumctl import nodefacts
 
+    kube = session.kube
+    nodefacts.check_names(kube, only)
     session.report.note("a privileged pod looks at each node and is taken away again; it changes nothing there")
     return nodefacts.collect(
-        session.kube,
+        kube,
         namespace=session.settings.namespace,
         values={},
         owner=session.holder(command).who,

@@ -2,7 +2,10 @@
 
 Told by objects: DaemonSets, ConfigMaps, annotations of nodes, the objects of Calico, Multus and the SR-IOV operator.
 With --node-checks the nodes tell their links and CNI files, too: a short-lived, privileged pod on each, which changes
-nothing. Reads about seven objects and lists; `ciliumctl detect` tells what kind of cluster it is.
+nothing. Five requests, and one for each ConfigMap and kind of another CNI. `ciliumctl detect` tells what kind of
+cluster it is.
+
+Exit codes: 0 all was read, 7 something could not be; what was is shown.
 
 Examples:
   ciliumctl cni detect
@@ -45,10 +48,17 @@ def command(
     if node_image and not node_checks:
         raise UsageError("`--node-image` goes with `--node-checks`", hint="add `--node-checks`")
     session.deadline(180.0 if node_checks else 60.0)
-    facts = _asking.reports(session, "cni detect", node_image=node_image).facts if node_checks else ()
-    scene = technologies.look(session.kube, session.settings.namespace, facts)
+    reports = _asking.reports(session, "cni detect", node_image=node_image) if node_checks else None
+    result = technologies.conclude(technologies.look(session.kube, session.settings.namespace, reports))
     wide = session.settings.output == "wide"
-    session.finish(technologies.conclude(scene), lambda out, result: render(out, result, wide=wide))
+
+    def show(out: Writer, result: CniDetection) -> None:
+        render(out, result, wide=wide)
+
+    failed = technologies.partial_error(result)
+    if failed is not None:
+        session.fail(failed, result, show)
+    session.finish(result, show)
 
 
 def render(out: Writer, result: CniDetection, *, wide: bool = False) -> None:
@@ -59,11 +69,8 @@ def render(out: Writer, result: CniDetection, *, wide: bool = False) -> None:
         rows.append(((other.name, "head"), state, "; ".join(other.evidence)))
     out.table(("cni", "state", "known by"), rows or [(("none", "warn"), "", "no DaemonSet or object of a known CNI")])
     out.line()
-    used = [one for one in result.technologies if one.by]
-    out.table(
-        ("technology", "used by", "known by"),
-        [((one.title, "head"), ", ".join(one.by), "; ".join(one.evidence)) for one in used],
-    )
+    used = [((one.title, "head"), ", ".join(one.by), "; ".join(one.evidence)) for one in result.technologies if one.by]
+    out.table(("technology", "used by", "known by"), used or [(("none known", "warn"), "", "")])
     unseen = [one for one in result.technologies if not one.by]
     if wide:
         out.line()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from ciliumctl.cli import reporting, session_of
-from ciliumctl.cli.options import argument, choice, option
+from ciliumctl.cli.options import argument, option
 from ciliumctl.cli.output import Writer, envelope
 from ciliumctl.errors import CiliumctlError, Partial
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ciliumctl.findings import FailOn
 
 KIND = "CniLint"
-_STYLES = {"error": "bad", "warning": "warn", "info": "dim"}
 
 
 def command(
@@ -42,9 +41,7 @@ def command(
     programs: Annotated[
         str, option("--programs", metavar="FOLDER", help="Where the plugins' programs are, such as /opt/cni/bin")
     ] = "",
-    fail_on: Annotated[
-        str, choice("error", "warning", "info", "none", flags=("--fail-on",), help="What ends in 1 (default: error)")
-    ] = "error",
+    fail_on: reporting.FailOn = "error",
     report: reporting.FileReports = None,
 ) -> None:
     """Check and tell."""
@@ -83,10 +80,6 @@ def render(out: Writer, result: CniLint) -> None:
     from ciliumctl.findings import summary
 
     for finding in result.findings:
-        subject = f"`{finding.subject}`: " if finding.subject else ""
-        severity = (f"{finding.severity}: ", _STYLES[finding.severity])
-        out.line((f"{finding.where}: ", "head"), severity, f"{subject}{finding.message} ", (f"[{finding.code}]", "dim"))
-        if finding.advice:
-            out.line("    ", finding.advice)
+        reporting.show(out, finding)
     count = "1 file" if len(result.files) == 1 else f"{len(result.files)} files"
     out.line(f"{summary(result.findings)} in {count}")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ciliumctl.cli import reporting
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
     from ciliumctl.values.lint.model import Finding, Fixed, Lint
-
-_STYLES = {"error": "bad", "warning": "warn", "info": "dim"}
 
 
 def findings(out: Writer, result: Lint, *, verbose: bool) -> None:
@@ -43,16 +42,9 @@ def beside(session: Session, _out: Writer, result: Lint) -> None:
 
 
 def _line(out: Writer, finding: Finding) -> None:
-    from ciliumctl.values.lint.reporting import advice
+    from ciliumctl.values.lint.reporting import plain
 
-    where = f"{finding.where}: " if finding.file else ""
-    key = f"`{finding.key}`: " if finding.key else ""
-    style = _STYLES[finding.severity]
-    out.line(
-        (where, "head"), (f"{finding.severity}: ", style), f"{key}{finding.message} ", (f"[{finding.code}]", "dim")
-    )
-    if advice(finding):
-        out.line("    ", advice(finding))
+    reporting.show(out, plain(finding))
 
 
 def _more(out: Writer, count: int) -> None:

@@ -34,7 +34,6 @@ from ciliumctl.cli.options import (
     SetJson,
     SetString,
     argument,
-    choice,
     option,
 )
 from ciliumctl.cli.output import emit, envelope
@@ -76,9 +75,7 @@ def command(
     kubernetes_version: Annotated[
         str, option("--kubernetes-version", metavar="VERSION", help="What it is rendered for (default: 1.34.0)")
     ] = "1.34.0",
-    fail_on: Annotated[
-        str, choice("error", "warning", "info", "none", flags=("--fail-on",), help="What ends in 1 (default: error)")
-    ] = "error",
+    fail_on: reporting.FailOn = "error",
     report: reporting.FileReports = None,
 ) -> None:
     """Check, translate, tell."""
