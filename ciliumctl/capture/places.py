@@ -105,6 +105,7 @@ def how(wanted: Wanted, method: Method, target: Target) -> guests.How:
         profile="sysadmin" if goes_in else "netadmin",
         ttl=wanted.limits.seconds + SPARE,
         purpose=PURPOSE,
+        owner=wanted.owner,
     )
 
 

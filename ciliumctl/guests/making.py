@@ -38,7 +38,7 @@ def beside(kube: Kube, namespace: str, pod: str, how: How, report: Reporter) -> 
     if again is not None:
         return again
     name, expires = how.new_name(), how.expires()
-    container = objects.ephemeral(there, name, how, expires, how.owner or kube.user or NOBODY)
+    container = objects.ephemeral(there, name, how, expires, how.owned_by(kube.user))
     _warn_of_secret(there, how, report)
     _let_in(lambda: _add(kube, namespace, pod, container), namespace, how, "ephemeral")
     guest = Guest(kind="ephemeral", namespace=namespace, pod=pod, container=name, node=node, made=True, expires=expires)
@@ -65,7 +65,7 @@ def alone(
     if node:
         _check_node(kube, node)
     name, expires = how.new_name(), how.expires()
-    owner = how.owner or kube.user or NOBODY
+    owner = how.owned_by(kube.user)
     manifest = objects.pod(name, how, expires, owner, node=node, host_network=host_network, labels=labels)
     return _made(kube, "pod", namespace, manifest, how, expires, report)
 
@@ -81,7 +81,7 @@ def on_node(kube: Kube, node: str, how: How, report: Reporter, namespace: str) -
     """
     _check_node(kube, node)
     name, expires = how.new_name(), how.expires()
-    manifest = objects.node_pod(name, node, how, expires, how.owner or kube.user or NOBODY)
+    manifest = objects.node_pod(name, node, how, expires, how.owned_by(kube.user))
     return _made(kube, "node", namespace, manifest, how, expires, report)
 
 

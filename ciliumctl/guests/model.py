@@ -35,9 +35,9 @@ class How:
 
     `image` is the one of `templates/debug/images.yaml` when empty; `ttl` are the seconds after which it ends by itself;
     `target` is the container whose processes a guest beside it sees. `command` is a sleep of that length when empty.
-    `purpose` stands in names and marks: only guests of the same purpose are used again. `owner` is who is asked before
-    somebody else cleans up. `grace` are the seconds that the command of a pod has to undo what it did, when the pod is
-    deleted.
+    `purpose` stands in names and marks: only guests of the same purpose are used again. `owner` is whose it is, so that
+    nobody else's clean-up takes it; whoever the kubeconfig says we are when empty. `grace` are the seconds that the
+    command of a pod has to undo what it did, when the pod is deleted.
     """
 
     image: str = ""
@@ -54,6 +54,10 @@ class How:
     def reference(self) -> str:
         """The image."""
         return self.image or default_image()
+
+    def owned_by(self, user: str) -> str:
+        """Whose it is: `owner`, else `user`, the one of the kubeconfig."""
+        return self.owner or user or NOBODY
 
     def expires(self, now: datetime | None = None) -> datetime:
         """When one that is made now ends."""

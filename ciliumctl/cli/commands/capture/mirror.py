@@ -74,6 +74,7 @@ def command(
         port=port,
         image=image,
         pull_secret=pull_secret,
+        owner=session.who,
     )
     session.deadline(_SECONDS)
     if dry_run:

@@ -100,6 +100,7 @@ def command(
         where=where,  # type: ignore[arg-type]  # one of the words above
         image=image,
         pull_secret=pull_secret,
+        owner=session.who,
         limits=limits,
         flows=flows,
     )

@@ -64,7 +64,7 @@ def command(
         destination=paths.parse(destination, with_port=True),
         probe=not no_probe,
         guest=guest or bool(image),
-        how=How(image=image, profile="restricted", ttl=600.0, purpose="path"),
+        how=How(image=image, profile="restricted", ttl=600.0, purpose="path", owner=session.who),
     )
     session.deadline(_SECONDS)
     result = paths.run(session.kube, wanted, session.report)
