@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.capture.model import Target
 from ciliumctl.capture.places import agent_of
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import OutsideError, TimedOut
-from ciliumctl.status.facts import AGENT_CONTAINER
 
 #: Seconds for one agent, and bytes that are taken of it.
 PATIENCE = 30.0

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ciliumctl import agents, guests, templates
-from ciliumctl.agents import Agent
+from ciliumctl.agents import AGENT_CONTAINER, AGENT_LABEL, Agent
 from ciliumctl.capture import filters
 from ciliumctl.capture.model import Method, Target, Wanted
 from ciliumctl.clients.kube import PODS, ExecResult, Kube, dig, namespace_of
 from ciliumctl.errors import CiliumctlError, ClusterError, Forbidden, Missing, UsageError
 from ciliumctl.report import Reporter
-from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_LABEL
 
 PURPOSE = "capture"
 #: What the runtime calls the first interface of a pod (CRI's own convention in containerd and CRI-O).

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from ciliumctl.agents import AGENT_CONTAINER, AGENT_LABEL
 from ciliumctl.clients.kube import (
     NAMESPACES,
     PODS,
@@ -39,7 +40,6 @@ from ciliumctl.errors import (
 )
 from ciliumctl.parallel import gather, gather_all
 from ciliumctl.report import Reporter, Step
-from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_LABEL
 from ciliumctl.status.trouble import TERMINAL, explain, last_event
 from ciliumctl.wait import overtime, poll
 
