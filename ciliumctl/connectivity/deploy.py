@@ -275,6 +275,8 @@ def check_rights(kube: Kube) -> None:
         Access(verb="create", resource=NAMESPACES),
         Access(verb="delete", resource=NAMESPACES),
         Access(verb="create", resource=PODS),
+        # A websocket takes both.
+        Access(verb="get", resource=PODS, subresource="exec"),
         Access(verb="create", resource=PODS, subresource="exec"),
     ]
     denied = kube.denied(wanted)
