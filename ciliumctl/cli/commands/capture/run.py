@@ -1,8 +1,8 @@
 """Capture packets of pods and nodes with tcpdump, into files or a stream.
 
-TARGET is `pod/NAME`, `pod/NAMESPACE/NAME`, `deploy/NAME` (`ds`, `sts`, `rs`, `svc`: all pods that run), `node/NAME`.
-All words after the targets are the filter, in the language of pcap-filter; it is compiled before anything is
-captured, and no shell sees it. `-n` is the namespace of pods that name none (default: the context's).
+TARGET is `pod/NAME`, `pod/NAMESPACE/NAME`, `node/NAME`, or `deploy/NAME` (`ds`, `sts`, `rs`, `job`, `svc`) for all pods
+that run. All words after the targets are the filter, in the language of pcap-filter; it is compiled before anything
+is captured, and no shell sees it.
 
 tcpdump runs in the first place that can be had, and which one that is, what is created for it and with what rights is
 said before: an ephemeral container in the pod, Cilium's agent on the node when it has tcpdump, a pod on the node. All
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import session_of
-from ciliumctl.cli.options import argument, choice, duration, option, size
+from ciliumctl.cli.options import PodNamespace, argument, choice, duration, option, size
 
 if TYPE_CHECKING:
     from ciliumctl.capture import Wanted
@@ -51,6 +51,7 @@ def command(
     write: Annotated[
         str, option("--write", "-w", metavar="FILE|FOLDER|-", help="Where to (default: a new name in this folder)")
     ] = "",
+    namespace: PodNamespace = "",
     selector: Annotated[str, option("--selector", "-l", metavar="LABELS", help="Pods with these labels")] = "",
     merge: Annotated[bool, option("--merge", help="One pcapng of all targets, by time")] = False,
     duration: Annotated[float, duration("--duration", help="End after this time (default: 60s; 1h as a stream)")] = 0.0,
@@ -80,8 +81,7 @@ def command(
 
     session = session_of(ctx)
     session.allow("name", "wide")
-    kube = session.kube
-    names, expression = capture.split(words or [], capture.KINDS)
+    names, expression = capture.split(words or [])
     streamed = write == capture.STREAM
     limits = capture.Limits(
         seconds=duration or (capture.STREAM_SECONDS if streamed else capture.SECONDS),
@@ -94,7 +94,8 @@ def command(
     wanted = capture.Wanted(
         targets=names,
         selector=selector,
-        namespace=session.settings.namespace if "namespace" in session.settings.given else kube.namespace,
+        namespace=namespace or session.kube.namespace,
+        cilium=session.settings.namespace,
         filter=expression,
         interface=interface,
         where=where,  # type: ignore[arg-type]  # one of the words above
