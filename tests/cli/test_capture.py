@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from tests.unit.capture.captures import frame, head, record
 from tests.world import guests
 from tests.world.captures import Tcpdump, captures
 from tests.world.cluster import FakeCluster
+from tests.world.execs import Answer, Call
 from tests.world.objects import Object, namespace, node, pod
 from tests.world.run import HERE, quiet_environ
 
@@ -116,6 +119,58 @@ def test_a_stream_has_packets_alone_on_standard_output(cluster: FakeCluster, tcp
     assert ran.stdout[:4] == b"\x0a\x0d\x0d\x0a", "several targets are pcapng"
     assert ran.stdout.index(b"one") < ran.stdout.index(b"three")
     assert b"two" in ran.stdout, "in which place depends on when it comes: `test_merging` has the order"
+
+
+def test_many_targets_are_streamed_at_the_same_time(cluster: FakeCluster, tcpdump: Tcpdump, tmp_path: Path) -> None:
+    names = [f"web-{number}" for number in range(18)]
+    for name in names:
+        cluster.add(one(name))
+        tcpdump.files[name] = head() + record(1, frame(name.encode()))
+    tcpdump.meeting = threading.Barrier(len(names))
+    environ = quiet_environ(tmp_path, KUBECONFIG=str(cluster.kubeconfig(tmp_path)))
+    argv = [sys.executable, "-m", "ciliumctl", "capture", "-w", "-", *(f"pod/shop/{name}" for name in names)]
+    ran = subprocess.run(argv, env=environ, capture_output=True, check=True, stdin=subprocess.DEVNULL, cwd=HERE)
+    assert [name for name in names if frame(name.encode()) not in ran.stdout] == []
+
+
+def test_a_reader_that_has_gone_had_enough(cluster: FakeCluster, tcpdump: Tcpdump, tmp_path: Path) -> None:
+    del tcpdump
+    environ = quiet_environ(tmp_path, KUBECONFIG=str(cluster.kubeconfig(tmp_path)))
+    argv = [sys.executable, "-m", "ciliumctl", "capture", "-w", "-", "pod/shop/web"]
+    reads, writes = os.pipe()
+    os.close(reads)
+    ran = subprocess.run(argv, env=environ, stdout=writes, stderr=subprocess.PIPE, check=False, cwd=HERE)
+    os.close(writes)
+    assert ran.returncode == 0, ran.stderr
+    assert b"reader gone" in ran.stderr
+    assert b"BrokenPipe" not in ran.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no `/dev/full`: run it on Linux")
+def test_packets_that_cannot_be_written_are_exit_6(cluster: FakeCluster, tcpdump: Tcpdump, tmp_path: Path) -> None:
+    del tcpdump
+    environ = quiet_environ(tmp_path, KUBECONFIG=str(cluster.kubeconfig(tmp_path)))
+    argv = [sys.executable, "-m", "ciliumctl", "capture", "-w", "-", "pod/shop/web"]
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(argv, env=environ, stdout=full, stderr=subprocess.PIPE, check=False, cwd=HERE)
+    assert ran.returncode == 6, ran.stderr
+    assert b"the packets cannot be written: No space left on device" in ran.stderr
+    assert cluster.calls[-1].command[:2] == ("sh", "-c"), "the guest was told to end"
+
+
+def test_a_folder_that_cannot_be_made_is_exit_2_and_nothing_stays(
+    cluster: FakeCluster, tcpdump: Tcpdump, command: Command, tmp_path: Path
+) -> None:
+    def program(call: Call) -> Answer:
+        # Something came to be there while packets were captured.
+        (tmp_path / "all").touch()
+        return tcpdump(call)
+
+    cluster.program = program
+    ran = command("capture", "pod/shop/web", "-w", "all/")
+    assert ran.code == 2, ran.err
+    assert "`all` cannot be written: File exists" in ran.err
+    assert "Traceback" not in ran.err
 
 
 def test_a_filter_is_refused_with_tcpdump_s_words_before_anything_is_captured(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,14 @@ def stdout(*, merge: bool) -> Stream:
         gone=lambda: any(event & select.POLLERR for _number, event in reading.poll(0)),
         merge=merge,
     )
+
+
+def let_go() -> None:
+    """Leave what could not be written unwritten: Python would try once more at its end, and end with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def render(out: Writer, result: Capture) -> None:

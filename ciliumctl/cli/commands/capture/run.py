@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
 
 KIND = "Capture"
-# Seconds for what is before and after the packets.
-_AROUND = 300.0
+# Seconds for what is before the packets, a large image for example, and for reading them: as long as files are kept.
+_AROUND = 900.0
 
 
 def command(
@@ -117,7 +117,10 @@ def _run(session: Session, wanted: Wanted, write: str, *, merge: bool, dry_run: 
     targets = capture.resolve(kube, wanted.targets, selector=wanted.selector, namespace=wanted.namespace)
     if write == capture.STREAM and not dry_run:
         to = _capturing.stdout(merge=merge or len(targets) > 1)
-        result, error = capture.stream(kube, wanted, targets, to, report)
+        try:
+            result, error = capture.stream(kube, wanted, targets, to, report)
+        finally:
+            _capturing.let_go()
         # Standard output has the packets; what is said of them goes where people look.
         _capturing.render(session.stderr(), result)
         if error is not None:
