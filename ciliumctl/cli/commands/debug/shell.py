@@ -92,6 +92,7 @@ def command(
         ttl=ttl,
         target=target_container,
         owner=session.who,
+        keep=keep,
     )
     wish = guests.Wish(
         target=place, namespace=namespace or session.settings.namespace, node=node, host_network=host_network
