@@ -222,11 +222,8 @@ def opened(kube: Kube, plan: Plan, wanted: Wanted, report: Reporter) -> Place:
     place = Place(plan=plan, namespace=guest.namespace, pod=guest.pod, container=guest.container, guest=guest)
     if plan.method == "pod" or target.kind == "node" or target.host_network:
         return place
-    try:
+    with guests.undo_on_failure(kube, guest, report):
         return _inside(kube, place)
-    except BaseException:
-        guests.leave(kube, guest)
-        raise
 
 
 def _inside(kube: Kube, place: Place) -> Place:

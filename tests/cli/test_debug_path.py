@@ -146,6 +146,16 @@ def test_all_is_well_and_every_hop_says_so(shop: FakeCluster, command: Command) 
     assert len(shop.seen) - len(shop.calls) <= 24
 
 
+def test_the_labels_of_both_identities_are_evidence(shop: FakeCluster, command: Command) -> None:
+    for name in ("web", "db"):
+        found = shop.get("ciliumendpoints", name, "shop")
+        assert found is not None
+        found["status"]["identity"]["labels"] = [f"k8s:app={name}", "k8s:io.kubernetes.pod.namespace=shop"]
+    ran = command("debug", "path", "pod/shop/web", "svc/shop/db", "-o", "wide")
+    assert "identity 8 is k8s:app=web, k8s:io.kubernetes.pod.namespace=shop" in ran.out
+    assert "identity 7 is k8s:app=db, k8s:io.kubernetes.pod.namespace=shop" in ran.out
+
+
 def test_the_namespace_of_ends_that_name_none_is_the_option_s_else_the_context_s(
     shop: FakeCluster, command: Command
 ) -> None:

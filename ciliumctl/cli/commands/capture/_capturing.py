@@ -31,8 +31,8 @@ def refuse(
         word = expression.split(maxsplit=1)[0] if expression else ""
         said = f"`{word}` is no target" if word else "no target is named"
         raise UsageError(said, hint=f"a target comes first: `ciliumctl capture pod/{word or 'NAME'}`, or `-l LABELS`")
-    if limits.seconds > capture.LONGEST:
-        raise UsageError("a capture lasts 24 h at most", hint="`--duration 24h`")
+    if not 1 <= limits.seconds <= capture.LONGEST:
+        raise UsageError("a capture lasts from 1 s to 24 h", hint="`--duration 24h`")
     timeout = session.settings.timeout
     if timeout and timeout < limits.seconds:
         raise UsageError(

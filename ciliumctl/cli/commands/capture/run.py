@@ -54,7 +54,9 @@ def command(
     namespace: PodNamespace = "",
     selector: Annotated[str, option("--selector", "-l", metavar="LABELS", help="Pods with these labels")] = "",
     merge: Annotated[bool, option("--merge", help="One pcapng of all targets, by time")] = False,
-    duration: Annotated[float, duration("--duration", help="End after this time (default: 60s; 1h as a stream)")] = 0.0,
+    duration: Annotated[
+        float | None, duration("--duration", help="End after this time (default: 60s; 1h as a stream)")
+    ] = None,
     packets: Annotated[int, option("--packets", "-c", min=0, help="End after so many packets of each target")] = 0,
     size: Annotated[int | None, size("--size", help="End after so many bytes of each target (default: 50M)")] = None,
     snaplen: Annotated[int, option("--snaplen", min=0, max=262_144, help="Bytes of each packet (default: all)")] = 0,
@@ -84,7 +86,7 @@ def command(
     names, expression = capture.split(words or [])
     streamed = write == capture.STREAM
     limits = capture.Limits(
-        seconds=duration or (capture.STREAM_SECONDS if streamed else capture.SECONDS),
+        seconds=duration if duration is not None else capture.STREAM_SECONDS if streamed else capture.SECONDS,
         packets=packets,
         size=size or capture.SIZE,
         snaplen=snaplen or capture.SNAPLEN,
