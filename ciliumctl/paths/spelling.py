@@ -1,4 +1,4 @@
-"""How ends are written: `pod/NS/NAME`, `deploy/NS/NAME`, `svc/NS/NAME`, `node/NAME`, an address, a name, `world`."""
+"""How ends are written: as things are named everywhere (`naming`), as an address, a name, or `world`; with a port."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from ciliumctl.naming import Named
 
 Kind = Literal["pod", "workload", "service", "node", "address", "name", "world"]
 PROTOCOLS = ("TCP", "UDP", "SCTP")
-_HINT = (
-    "write `pod/NAMESPACE/NAME`, `deploy/NAMESPACE/NAME`, `svc/NAMESPACE/NAME`, `node/NAME`, an address, a name or "
-    "`world`; a destination may end with `:PORT` or `:PORT/udp`"
-)
+_HINT = f"write {naming.FORMS}, an address, a name or `world`; a destination may end with `:PORT` or `:PORT/udp`"
 _PORT = re.compile(r"(?P<end>.+):(?P<port>[A-Za-z0-9-]+)(?:/(?P<protocol>[A-Za-z]+))?")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?", re.IGNORECASE)
 

@@ -83,6 +83,7 @@ def command(
 
     session = session_of(ctx)
     session.allow("name", "wide")
+    kube = session.kube
     names, expression = capture.split(words or [])
     streamed = write == capture.STREAM
     limits = capture.Limits(
@@ -96,7 +97,7 @@ def command(
     wanted = capture.Wanted(
         targets=names,
         selector=selector,
-        namespace=namespace or session.kube.namespace,
+        namespace=namespace or kube.namespace,
         cilium=session.settings.namespace,
         filter=expression,
         interface=interface,
