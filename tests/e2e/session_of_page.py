@@ -102,10 +102,12 @@ def compare(shown: tuple[str, ...], said: str) -> Compared:
 
 def shape(line: str) -> re.Pattern[str]:
     """What a line like this one looks like."""
-    return re.compile(r"\s+".join(map(_word, line.split())))
-
-
-def _word(word: str) -> str:
-    if word == ANY:
-        return ".*"
-    return r"\S+" if re.search(r"\d", word) else re.escape(word)
+    pattern = ""
+    for word in line.split():
+        if word == ANY:
+            pattern += r"(?:\s.*)?" if pattern else r"(?:.*\s)?"
+        elif re.search(r"\d", word):
+            pattern += r"\s+\S+"
+        else:
+            pattern += rf"\s+{re.escape(word)}"
+    return re.compile(pattern.removeprefix(r"\s+").replace(r"(?:.*\s)?\s+", r"(?:.*\s)?"))

@@ -36,6 +36,11 @@ def test_the_course_has_its_commands_and_its_file_in_order() -> None:
         (("b", "a"), "a\nb", "a"),
         (("a … d",), "a b c d", ""),
         (("a … d",), "a b c", "a … d"),
+        (("a … d",), "a d", ""),
+        (("… b …",), "b", ""),
+        (("… b …",), "a b c d", ""),
+        (("… b …",), "ab", "… b …"),
+        (("b …",), "bc", "b …"),
     ],
 )
 def test_what_is_shown_must_come_in_its_order(shown: tuple[str, ...], said: str, left: str) -> None:
