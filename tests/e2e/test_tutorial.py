@@ -64,7 +64,7 @@ def _settings(folder: Path) -> dict[str, str]:
         "install": {"values": [str(VALUES)]},
         "connectivity": {"test": {"image": [f"probe={images.PROBE}"]}},
         "demo": {"deploy": tools | {"port": 8080, "arg": ["netexec", "--http-port=8080"]}},
-        "debug": {"shell": tools, "path": tools},
+        "debug": {"shell": tools},
         "capture": {"run": tools, "mirror": tools},
         "policy": {"test": tools},
     }
