@@ -14,7 +14,7 @@ def _look(scene: Scene) -> Verdict:
         [Finding(text=line) for line in (error.detail or error.message).splitlines() if line.strip()],
         good="",
         bad=error.message,
-        hint=error.hint or "`ciliumctl values` shows where each value comes from",
+        hint=error.hint or "`ciliumctl values show` shows where each value comes from",
     )
 
 
@@ -24,7 +24,7 @@ VALUES_RENDER = Check(
     title="the chart renders with these values",
     why="A chart's schema and its own checks stop an installation or an upgrade before anything is changed. What "
     "worked with one version may be refused by the next.",
-    remedy="The text is the chart's own and names the value. `ciliumctl values` shows where each value comes from.",
+    remedy="The text is the chart's own and names the value. `ciliumctl values show` shows where each comes from.",
     look=_look,
     reads=("manifest",),
     judges_failures=True,

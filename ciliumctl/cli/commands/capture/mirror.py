@@ -44,12 +44,16 @@ def command(
     direction: Annotated[
         str, choice("both", "ingress", "egress", flags=("--direction",), help="What the pod gets, sends, or both")
     ] = "both",
-    ttl: Annotated[float, duration("--ttl", help="How long (default: 1h; 24h at most)")] = 3600.0,
+    ttl: Annotated[float, duration("--ttl", help="When it ends by itself (default: 1h; 24h at most)")] = 3600.0,
     interface: Annotated[
         str, option("--interface", "-i", metavar="NAME", help="The pod's interface (default: eth0)")
     ] = "eth0",
-    vni: Annotated[int, option("--vni", min=0, max=2**24 - 1, help="VXLAN network number (default: a free one)")] = 0,
-    port: Annotated[int, option("--port", min=1, max=65535, help="VXLAN's UDP port (default: 4790)")] = 4790,
+    vni: Annotated[
+        int, option("--vni", metavar="N", min=0, max=2**24 - 1, help="VXLAN network number (default: a free one)")
+    ] = 0,
+    port: Annotated[
+        int, option("--port", metavar="PORT", min=1, max=65535, help="VXLAN's UDP port (default: 4790)")
+    ] = 4790,
     image: Annotated[str, option("--image", metavar="REF", help="Image with sh, ip and tc (default: netshoot)")] = "",
     pull_secret: Annotated[
         str, option("--pull-secret", metavar="NAME", help="Secret that the image is pulled with")

@@ -57,9 +57,13 @@ def command(
     duration: Annotated[
         float | None, duration("--duration", help="End after this time (default: 60s; 1h as a stream)")
     ] = None,
-    packets: Annotated[int, option("--packets", "-c", min=0, help="End after so many packets of each target")] = 0,
+    packets: Annotated[
+        int, option("--packets", "-c", metavar="N", min=0, help="End after so many packets of each target")
+    ] = 0,
     size: Annotated[int | None, size("--size", help="End after so many bytes of each target (default: 50M)")] = None,
-    snaplen: Annotated[int, option("--snaplen", min=0, max=262_144, help="Bytes of each packet (default: all)")] = 0,
+    snaplen: Annotated[
+        int, option("--snaplen", metavar="N", min=0, max=262_144, help="Bytes of each packet (default: all)")
+    ] = 0,
     interface: Annotated[
         str, option("--interface", "-i", metavar="NAME|any", help="Interface (default: eth0 of a pod, any of a node)")
     ] = "",

@@ -1,1 +1,1 @@
-"""Switch Hubble's parts on and off, and reach them from here."""
+"""See the traffic with Hubble: flows, drops, verdicts; switch its parts on and off, and reach them from here."""

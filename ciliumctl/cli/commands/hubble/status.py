@@ -1,4 +1,13 @@
-"""Show which of Hubble's parts are on and whether they are well."""
+"""Show which of Hubble's parts are on and whether they are well.
+
+The agents' server, the relay and the web page, each with the command that reaches it or switches it on.
+
+Exit codes: 0 what is on is well, 1 something that is on is not.
+
+Examples:
+  ciliumctl hubble status
+  ciliumctl hubble status -o json | jq -r .data.relay.state
+"""
 
 from __future__ import annotations
 

@@ -16,6 +16,11 @@ Namespace = Annotated[
     str, option("--namespace", "-n", metavar="NAME", help="Namespace of the policies (default: every one)")
 ]
 
+#: Of pods that are named without one.
+PodNamespace = Annotated[
+    str, option("--namespace", "-n", metavar="NAME", help="Namespace of pods that name none (default: default)")
+]
+
 
 def pod(word: str, namespace: str) -> tuple[str, str]:
     """`pod/NAME`, `pod/NAMESPACE/NAME` or `NAME` as (namespace, name). Raises `UsageError`."""

@@ -23,7 +23,7 @@ import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands.policy import _choosing as choosing
-from ciliumctl.cli.options import argument
+from ciliumctl.cli.options import argument, option
 from ciliumctl.cli.output import Writer
 from ciliumctl.cli.settings import Choice
 from ciliumctl.errors import Partial, UsageError
@@ -43,7 +43,12 @@ def command(
     ],
     pods: Annotated[list[str] | None, argument(metavar="[POD]...", help="`pod/NAME` or `pod/NAMESPACE/NAME`")] = None,
     *,
-    namespace: choosing.Namespace = "",
+    namespace: Annotated[
+        str,
+        option(
+            "--namespace", "-n", metavar="NAME", help="Namespace of the pods (default: default; of `status` every one)"
+        ),
+    ] = "",
 ) -> None:
     """Ask, switch, tell."""
     from ciliumctl.policies import auditing

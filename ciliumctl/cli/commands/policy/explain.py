@@ -47,7 +47,7 @@ def command(
     protocol: Annotated[
         str, choice("TCP", "UDP", "SCTP", "ICMP", "ICMPv6", flags=("--protocol",), help="Protocol (default: TCP)")
     ] = "TCP",
-    namespace: choosing.Namespace = "",
+    namespace: choosing.PodNamespace = "",
     agent: Annotated[
         bool, option("--agent/--no-agent", help="Ask the pod's agent what it enforces (default: yes)")
     ] = True,
