@@ -61,14 +61,14 @@ class Doomed:
 
 
 def look(kube: Kube, there: OldNetwork) -> Doomed:
-    """What is there of the old CNI. One request for each object of its manifest.
+    """What is there of the old CNI. Three requests, and one for each object of its manifest.
 
     Raises:
         Refused: Helm, or an operator, would make it anew.
     """
     entry = old.entry_of(there.origin)
     _refuse_operator(kube, entry)
-    sets = cni.daemon_sets(kube, there.name)
+    sets = cni.look(kube).daemon_sets[there.name]
     for item in sets:
         release = annotations_of(item).get(_HELM, "")
         if release:
