@@ -86,7 +86,7 @@ def command(
 
 def render(out: Writer, result: Finished) -> None:
     """What changed, what is gone, what is left."""
-    word = {"dry-run": "would be", "finished": "is", "partial": "is only partly", "unchanged": "is"}[result.outcome]
+    word = {"dry-run": "would be", "finished": "is", "partial": "is only partly"}[result.outcome]
     out.line((f"The migration from {result.old} on {result.context} {word} finished", "head"))
     for title, lines in (
         ("values", result.values),
