@@ -242,7 +242,8 @@ def _agent(kube: Kube, namespace: str, subject: Party, isolation: Sequence[Isola
     if not enforcing:
         return Agent(problem="the agent does not say what it enforces")
     wanted = {one.direction for one in isolation if one.isolated}
-    wanted |= {rule.direction for spec in selecting(state, subject) for rule in spec.rules}
+    if state.settings.mode != "never":
+        wanted |= {rule.direction for spec in selecting(state, subject) for rule in spec.rules}
     having = _DIRECTIONS.get(enforcing.removeprefix("audit-"), set())
     return Agent(enforcing=enforcing, agrees=having == wanted)
 

@@ -114,6 +114,14 @@ def test_a_misspelt_policy_is_told_with_the_nearest(command: Command) -> None:
 
 def test_no_policies_means_everybody_may(command: Command) -> None:
     assert command("policy", "list").out == "there are no network policies: every pod may talk to everybody\n"
+    assert "in namespace `shop`, and no clusterwide ones" in command("policy", "list", "-n", "shop").out
+
+
+def test_no_policies_where_agents_isolate_every_pod_means_nobody_may(cluster: FakeCluster, command: Command) -> None:
+    cluster.add(objects.config_map("cilium-config", {"enable-policy": "always"}, "kube-system"))
+    ran = command("policy", "list")
+    assert "there are no network policies: no pod may talk to anybody" in ran.out
+    assert "`policyEnforcementMode` is `always`" in ran.out
 
 
 # lint
@@ -306,6 +314,38 @@ def test_audit_mode_is_switched_after_a_yes_and_shows_what_passed(shop: FakeClus
     assert command("policy", "list", "--audit", "-o", "json").json["data"]["policies"][0]["audited"] == 1
     assert command("policy", "audit", "off", "pod/web", "-n", "shop").code == 0
     assert command("policy", "audit", "status").out == "no pod is in audit mode\n"
+
+
+def test_what_passed_is_told_of_the_pod_whose_policies_were_asked_with_one_exec_a_node(
+    shop: FakeCluster, command: Command
+) -> None:
+    def agent(call: Call) -> Answer:
+        if call.command[0] == "hubble":
+            flow = {
+                "traffic_direction": "INGRESS",
+                "source": {"namespace": "shop", "pod_name": "client"},
+                "destination": {"namespace": "shop", "pod_name": "web"},
+            }
+            return Answer(stdout=json.dumps({"flow": flow}) + "\n")
+        entries = [
+            {
+                "id": number,
+                "status": {
+                    "external-identifiers": {"k8s-namespace": "shop", "k8s-pod-name": name},
+                    "realized": {"options": {"PolicyAuditMode": "Enabled"}},
+                },
+            }
+            for number, name in enumerate(("client", "web"))
+        ]
+        return Answer(stdout=json.dumps(entries))
+
+    shop.program = agent
+    shop.add(objects.config_map("cilium-config", {"policy-audit-mode": "true"}, "kube-system"))
+    found = command("policy", "audit", "status", "-o", "json").json["data"]["endpoints"]
+    assert {one["pod"]: len(one["passed"]) for one in found} == {"client": 0, "web": 1}
+    assert [call.command[0] for call in shop.calls].count("hubble") == 1
+    ran = command("policy", "audit", "on", "pod/web", "-n", "shop", "-o", "json")
+    assert ran.json["data"]["everywhere"] is True
 
 
 def test_an_agent_that_does_not_answer_ends_in_7(shop: FakeCluster, command: Command) -> None:

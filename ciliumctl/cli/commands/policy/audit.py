@@ -1,7 +1,7 @@
 """Let pods through what their policies deny, and say what that was; or stop letting it through.
 
-`on` and `off` switch the endpoints of the pods that are named, in their agents, after asking: while it is on, nothing
-that policies deny is kept from these pods. It is over when the pod is replaced or its agent restarts, by itself.
+`on` and `off` switch the endpoints of the pods that are named, in their agents. `on` asks first: while it is on,
+nothing that policies deny is kept from these pods. It is over when the pod is replaced or its agent restarts, by itself.
 `status` says which pods are in audit mode, and what Hubble saw pass that would have been denied.
 
 For the whole cluster it is the Helm value `policyAuditMode`: `ciliumctl config set policyAuditMode=true`.
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ciliumctl.policies.auditing import Audit
 
 KIND = "PolicyAudit"
-_WHAT = Choice("status", "on", "off")
 
 
 def command(
@@ -43,7 +42,7 @@ def command(
     ],
     pods: Annotated[list[str] | None, argument(metavar="[POD]...", help="`pod/NAME` or `pod/NAMESPACE/NAME`")] = None,
     *,
-    namespace: choosing.Namespace = "",
+    namespace: choosing.OfPods = "",
 ) -> None:
     """Ask, switch, tell."""
     from ciliumctl.policies import auditing
@@ -65,7 +64,7 @@ def command(
             refusal=f"audit mode opens {names} to everybody",
         )
     try:
-        result = auditing.switch(session.kube, session.settings.namespace, wanted, on=what == "on")
+        result = auditing.switch(session.kube, session.settings.namespace, found, wanted, on=what == "on")
     except Partial as error:
         session.fail(error, error.result, render)  # type: ignore[arg-type]  # what `switch` reached
     session.finish(result, render)
@@ -78,9 +77,8 @@ def _status(session: Session, named: list[tuple[str, str]], namespace: str) -> N
     found = auditing.status(session.kube, session.settings.namespace, nodes)
     shown = auditing.chosen(found, named) if named else [one for one in found.endpoints if one.audit]
     shown = [one for one in shown if not namespace or one.namespace == namespace or named]
-    place = session.settings.namespace
-    told = [auditing.watched(session.kube, place, one) if one.audit else one for one in shown]
-    result = replace(found, endpoints=tuple(told))
+    told = auditing.watched(session.kube, session.settings.namespace, [one for one in shown if one.audit])
+    result = replace(found, endpoints=(*told, *(one for one in shown if not one.audit)))
     if found.failed:
         session.fail(auditing.partial_error(result), result, render)
     session.finish(result, render)

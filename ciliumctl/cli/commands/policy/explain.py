@@ -47,7 +47,7 @@ def command(
     protocol: Annotated[
         str, choice("TCP", "UDP", "SCTP", "ICMP", "ICMPv6", flags=("--protocol",), help="Protocol (default: TCP)")
     ] = "TCP",
-    namespace: choosing.Namespace = "",
+    namespace: choosing.OfPods = "",
     agent: Annotated[
         bool, option("--agent/--no-agent", help="Ask the pod's agent what it enforces (default: yes)")
     ] = True,
@@ -76,6 +76,8 @@ def render(out: Writer, result: Explanation) -> None:
         _connection(out, one)
     if not result.connections:
         _rules(out, result)
+    if result.mode != "default":
+        out.line(("⚠ ", "warn"), f"`policyEnforcementMode` is `{result.mode}`")
     if result.agent.problem:
         out.line(("agent: ", "dim"), f"not compared: {result.agent.problem}")
     elif result.agent.enforcing:
