@@ -220,6 +220,10 @@ def test_a_pod_is_explained_and_connections_are_judged(shop: FakeCluster, comman
 def test_an_agent_that_enforces_something_else_is_told(shop: FakeCluster, command: Command) -> None:
     shop.program = lambda _call: Answer(stdout='[{"status": {"policy": {"realized": {"policy-enabled": "none"}}}}]')
     assert "enforces none, not what the policies say" in command("policy", "explain", "pod/shop/web").out
+    shop.add(objects.config_map("cilium-config", {"enable-policy": "never"}, "kube-system"))
+    said = command("policy", "explain", "pod/shop/web").out
+    assert "enforces none, as the policies say" in said
+    assert "`policyEnforcementMode` is `never`" in said
 
 
 @pytest.mark.usefixtures("shop")

@@ -1,7 +1,7 @@
 """Let pods through what their policies deny, and say what that was; or stop letting it through.
 
 `on` and `off` switch the endpoints of the pods that are named, in their agents. `on` asks first: while it is on,
-nothing that policies deny is kept from these pods. It is over when the pod is replaced or its agent restarts, by itself.
+nothing that policies deny is kept from these pods. It is over by itself when the pod is replaced or the agent restarts.
 `status` says which pods are in audit mode, and what Hubble saw pass that would have been denied.
 
 For the whole cluster it is the Helm value `policyAuditMode`: `ciliumctl config set policyAuditMode=true`.
