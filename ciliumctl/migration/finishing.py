@@ -134,10 +134,10 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
             starting.end_config(kube, how.where.namespace)
         mine.check()
         with how.report.step(f"Retiring {ending.state.old.name}") as step:
-            removed, kept = retiring.retire(kube, ending.doomed)
-            step.finish(f"{len(removed)} objects removed", outcome="failed" if kept else "done")
+            retired = retiring.retire(kube, ending.doomed)
+            step.finish(f"{len(retired.removed)} objects removed", outcome="failed" if retired.failed else "done")
         nodes = _clean(kube, ending, how)
-        well = not kept and all(one.ok for one in nodes)
+        well = not retired.failed and all(one.ok for one in nodes)
         if well:
             with how.report.step("Taking the migration's marks from the nodes"):
                 _unmark(kube, ending)
@@ -148,8 +148,8 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
         namespace=how.where.namespace,
         old=ending.state.old.name,
         values=ending.target.changed,
-        removed=removed,
-        kept=(*ending.doomed.kept, *kept),
+        removed=tuple(retired.removed),
+        kept=(*ending.doomed.kept, *retired.stays, *retired.failed),
         nodes=nodes,
         healthy=changed.status.ok if changed.status is not None else None,
         summary="" if well else "run `ciliumctl migrate finish` again",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ciliumctl import cni
@@ -111,21 +111,30 @@ def _besides(kube: Kube, entry: Mapping[str, Any], places: Sequence[str]) -> Ite
                 yield Object(resource=resource, kind=one["kind"], namespace=place, name=one["name"])
 
 
-def retire(kube: Kube, doomed: Doomed) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Delete it; what cannot be deleted stops nothing else. Returns what is gone, and what is left with its reason."""
-    removed, kept = [], []
+@dataclass(slots=True, kw_only=True)
+class Retired:
+    """What is gone, what could not be deleted, with its reason, and what stays because others need it."""
+
+    removed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    stays: list[str] = field(default_factory=list)
+
+
+def retire(kube: Kube, doomed: Doomed) -> Retired:
+    """Delete it; what cannot be deleted stops nothing else."""
+    done = Retired()
     for one in doomed.objects:
         try:
             kube.delete(one.resource, one.name, one.namespace, foreground=one.kind == "DaemonSet")
-            removed.append(str(one))
+            done.removed.append(str(one))
         except ClusterError as error:
-            kept.append(f"{one}: {error.message}")
+            done.failed.append(f"{one}: {error.message}")
     # Its pods would make anew what is removed from their nodes.
     sets = [one for one in doomed.objects if one.kind == "DaemonSet"]
-    kept += [f"{one}: its pods do not end" for one in sets if not _gone(kube, one)]
+    done.failed += [f"{one}: its pods do not end" for one in sets if not _gone(kube, one)]
     if doomed.namespace:
-        _retire_namespace(kube, doomed, removed, kept)
-    return tuple(removed), tuple(kept)
+        _retire_namespace(kube, doomed, done)
+    return done
 
 
 def _gone(kube: Kube, one: Object) -> bool:
@@ -137,7 +146,7 @@ def _gone(kube: Kube, one: Object) -> bool:
     )
 
 
-def _retire_namespace(kube: Kube, doomed: Doomed, removed: list[str], kept: list[str]) -> None:
+def _retire_namespace(kube: Kube, doomed: Doomed, done: Retired) -> None:
     name = doomed.namespace
     try:
         mine: list[Manifest] = [
@@ -145,12 +154,12 @@ def _retire_namespace(kube: Kube, doomed: Doomed, removed: list[str], kept: list
         ]
         held = foreign.held(kube, name, "", mine)
         if held.foreign or held.unknown:
-            removed.append(f"not Namespace `{name}`: {', '.join((*held.foreign, *held.unknown)[:5])} is in it")
+            done.stays.append(f"Namespace `{name}`: {', '.join((*held.foreign, *held.unknown)[:5])} is in it")
             return
         kube.delete(NAMESPACES, name)
-        removed.append(f"Namespace `{name}`")
+        done.removed.append(f"Namespace `{name}`")
     except ClusterError as error:
-        kept.append(f"Namespace `{name}`: {error.message}")
+        done.failed.append(f"Namespace `{name}`: {error.message}")
 
 
 def unmark(kube: Kube, node: str, prefix: str) -> None:

@@ -492,7 +492,7 @@ def test_a_namespace_in_which_somebody_else_has_something_stays(finish: Any, clu
     nodes_answer(cluster, dict.fromkeys(("one", "two", "master"), CLEAN))
     ran = finish("--confirm", "prod")
     assert ran.code == 0, ran.err
-    assert "not Namespace `kube-flannel`: ConfigMap/mine is in it" in ran.out
+    assert "left:   Namespace `kube-flannel`: ConfigMap/mine is in it" in ran.out
     assert cluster.get("namespaces", "kube-flannel") is not None
 
 
