@@ -119,7 +119,8 @@ class Question:
 def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = True) -> Explanation:
     """Answer, out of twelve requests (more pages, where there are more than 500 of a kind) and one exec.
 
-    `namespace` is Cilium's.
+    `namespace` is Cilium's. One request more for each other end that is an address outside of the cluster's pods and
+    nodes: it may be a service's.
 
     Raises:
         NotFound: there is no such pod. UsageError: another end makes no sense, or the pod has its node's network.
@@ -128,8 +129,9 @@ def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = Tr
     subject = _pod(state, asked.namespace, asked.pod)
     specs = selecting(state, subject)
     isolation = tuple(_isolation(state, specs, direction) for direction in DIRECTIONS)
-    connections = [_connection(state, subject, end(state, one, asked.namespace), asked) for one in asked.to]
-    connections += [_connection(state, end(state, one, asked.namespace), subject, asked) for one in asked.coming]
+    to, coming = ([_other(kube, state, word, asked.namespace) for word in some] for some in (asked.to, asked.coming))
+    connections = [_connection(state, subject, one, asked) for one in to]
+    connections += [_connection(state, one, subject, asked) for one in coming]
     rules = () if connections else tuple(_means(state, subject, spec, rule) for spec in specs for rule in spec.rules)
     kinds = sorted({ref.kind for ref in state.skipped})
     refused = [f"{ref} is not in force: {why}" for ref, why in state.refused.items()]
@@ -185,6 +187,18 @@ def end(state: State, word: str, namespace: str) -> Party:
         f"`{word}` is nobody that policies know",
         hint=f"write pod/NAME, node/NAME, an address, a name in DNS, or one of {', '.join(parties.ALONE)}",
     )
+
+
+def _other(kube: Kube, state: State, word: str, namespace: str) -> Party:
+    """As `end`. Raises `UsageError` for a service's address, too: it is translated before policies are asked."""
+    found = end(state, word, namespace)
+    service = collecting.service_at(kube, found.name) if found.kind == "outside" else ""
+    if service:
+        raise UsageError(
+            f"`{word}` is the address of service `{service}`: policies see the pods behind it",
+            hint="name one of these, as `pod/NAMESPACE/NAME`, with the port that it listens on",
+        )
+    return found
 
 
 def _isolation(state: State, specs: Sequence[Spec], direction: Direction) -> Isolation:

@@ -241,6 +241,21 @@ def test_who_cannot_be_explained(command: Command, arguments: tuple[str, ...], c
     assert words in ran.err
 
 
+def test_a_services_address_is_not_taken_for_the_world(shop: FakeCluster, command: Command, tmp_path: Path) -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}}
+    shop.add({**service, "spec": {"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7"]}})
+    ran = command("policy", "explain", "pod/shop/client", "--to", "10.96.0.7", "--port", "80", "--no-agent")
+    assert (ran.code, "is the address of service `shop/web`" in ran.err) == (2, True)
+    assert command("policy", "explain", "pod/shop/client", "--to", "192.0.2.1", "--no-agent").code == 0
+    file = tmp_path / "test.yaml"
+    file.write_text(
+        _TEST.replace("{k8sResource: {kind: pod, name: web, namespace: shop}}", "{host: {name: 10.96.0.7}}")
+    )
+    ran = command("policy", "test", str(file), "--tools", "pod")
+    assert (ran.code, "{kind: service, name: web, namespace: shop}" in ran.err) == (2, True)
+    assert shop.calls == []
+
+
 def test_a_user_without_rights_is_told_which(shop: FakeCluster, command: Command) -> None:
     shop.faults.append(Fault(pattern="GET .*/ciliumnetworkpolicies", status=403, message="nobody may not list"))
     ran = command("policy", "explain", "pod/shop/web", "-o", "json")

@@ -108,8 +108,8 @@ def test_commands_named_in_hints_and_docstrings_exist() -> None:
     [
         "migrate --from flannel",
         "stats",
-        "hubble enable|dissable",
-        "-n cilium polcy list",
+        "hubble enable|nothing",
+        "-n cilium policies list",
         "status --verbos",
         f"policy explain pod/{_FILLED} --too world",
     ],
