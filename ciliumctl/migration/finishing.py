@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ciliumctl import change, journal, lock, nodework
+from ciliumctl import change, cni, journal, lock, nodework
 from ciliumctl.change import How, Target
 from ciliumctl.clients.helm import Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import CiliumctlError, Partial, Refused
-from ciliumctl.migration import old, pods, retiring, starting, state
+from ciliumctl.migration import breaking, old, pods, retiring, starting, state
 from ciliumctl.migration.model import Finished, NodeRetired, State
 from ciliumctl.nodefacts.reading import paths_of
 from ciliumctl.nodework.model import members
@@ -77,6 +77,17 @@ def prepare(kube: Kube, found: Release, how: How, wish: Wish, scratch: Path) -> 
         )
     image = nodework.image_of(kube, how.where.namespace, wanted=wish.node_image)
     return Ending(state=under_way, target=target, doomed=doomed, nodes=tuple(one.name for one in nodes), image=image)
+
+
+def nothing_left(kube: Kube, found: Release) -> Finished | None:
+    """The result where nothing is to be ended: no record, Cilium with usual values, no other CNI in charge.
+
+    `None` where there is, or where no migration has begun yet. Four requests.
+    """
+    there = state.read(kube) is not None or breaking.is_beside(found.config)
+    if there or any(other.blocks for other in cni.in_charge(kube)):
+        return None
+    return Finished(outcome="unchanged", context=kube.context, namespace=found.namespace, old="")
 
 
 def _refuse_pods(kube: Kube, under_way: State) -> None:

@@ -248,11 +248,11 @@ class NodeRetired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """What the end of a migration did, or in a dry run would do."""
+    """What the end of a migration did, or in a dry run would do; `unchanged`, without `old`, where none is left."""
 
     kind: ClassVar[str] = "MigrationFinish"
 
-    outcome: Literal["finished", "partial", "dry-run"]
+    outcome: Literal["finished", "partial", "unchanged", "dry-run"]
     context: str
     namespace: str
     old: str

@@ -96,7 +96,7 @@ def _journalled(work: Work, one: Node, direction: Direction) -> Moved:
         work.report.note(
             f"node `{one.name}` is {'migrated' if direction == 'node' else 'in its old network'}: unchanged"
         )
-        return Moved(node=one.name, outcome="unchanged")
+        return Moved(node=one.name, outcome="unchanged", begun=False)
     entry = journal.entry(work.holder, f"migrate {direction} {one.name}", work.release)
     with journal.keeping(work.kube, work.namespace, entry, work.report) as record:
         moved = _turn(work, one, direction)

@@ -487,6 +487,20 @@ def test_the_end_retires_the_old_cni_and_takes_every_mark_away(finish: Any, clus
     assert (one["metadata"]["labels"], one["metadata"]["annotations"]) == ({}, {})
 
 
+def test_a_second_end_finds_nothing_to_do_and_one_before_the_beginning_is_refused(
+    finish: Any, cluster: FakeCluster
+) -> None:
+    nodes_answer(cluster, dict.fromkeys(("one", "two", "master"), CLEAN))
+    assert finish("--confirm", "prod").code == 0
+    # The stand-in for helm keeps no release: this is what it would have kept.
+    cluster.add(objects.release(revision=2, config={"tunnelPort": 8473}))
+    ran = finish("-o", "json")
+    assert (ran.code, ran.json["data"]["outcome"]) == (0, "unchanged")
+    cluster.add(*migration.flannel("vxlan"))
+    ran = finish("--confirm", "prod")
+    assert (ran.code, "no migration has begun" in ran.err) == (5, True)
+
+
 def test_a_namespace_in_which_somebody_else_has_something_stays(finish: Any, cluster: FakeCluster) -> None:
     cluster.add(objects.config_map("mine", {}, "kube-flannel"))
     nodes_answer(cluster, dict.fromkeys(("one", "two", "master"), CLEAN))
