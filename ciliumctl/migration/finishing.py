@@ -127,8 +127,10 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
     """Do it: values, CiliumNodeConfig, the old CNI's objects, the nodes, the marks. Run again, it goes on.
 
     Raises:
-        CiliumctlError: the release could not be changed; nothing was retired. Partial is for the caller to make.
+        CiliumctlError: rights are missing, or the release could not be changed; nothing was retired. Partial is for the
+            caller to make.
     """
+    retiring.check_rights(kube, ending.doomed, how.where.namespace)
     how.report.resume = "`ciliumctl migrate finish` goes on where it was stopped; no pod loses its network meanwhile"
     changed = change.perform(kube, ending.target, how)
     late = change.late(changed, how.deadline)

@@ -11,6 +11,7 @@ from ciliumctl.clients.kube import (
     DAEMON_SETS,
     NAMESPACES,
     NODES,
+    Access,
     Kube,
     Manifest,
     Resource,
@@ -19,7 +20,7 @@ from ciliumctl.clients.kube import (
     name_of,
     namespace_of,
 )
-from ciliumctl.errors import ClusterError, Refused
+from ciliumctl.errors import ClusterError, Forbidden, Refused
 from ciliumctl.migration import old
 from ciliumctl.migration.model import OldNetwork
 from ciliumctl.removal import foreign
@@ -109,6 +110,25 @@ def _besides(kube: Kube, entry: Mapping[str, Any], places: Sequence[str]) -> Ite
         for place in places if resource.namespaced else [""]:
             if kube.find(resource, one["name"], place) is not None:
                 yield Object(resource=resource, kind=one["kind"], namespace=place, name=one["name"])
+
+
+def check_rights(kube: Kube, doomed: Doomed, namespace: str) -> None:
+    """Refuse before anything is changed what would stop the end half-way. A request for each kind and place, at once.
+
+    `namespace` is Cilium's. Raises `Forbidden`; the rights are named.
+    """
+    places = dict.fromkeys((one.resource, one.namespace) for one in doomed.objects)
+    wanted = [Access(verb="delete", resource=resource, namespace=place) for resource, place in places]
+    if doomed.namespace:
+        wanted.append(Access(verb="delete", resource=NAMESPACES))
+    wanted.append(Access(verb="patch", resource=NODES))
+    wanted.append(Access(verb="create", resource=DAEMON_SETS, namespace=namespace))
+    denied = kube.denied(wanted)
+    if denied:
+        raise Forbidden(
+            f"this user may not {', '.join(str(one) for one in denied)}, which the end of a migration needs",
+            hint="use another context, or ask for the rights; nothing was changed",
+        )
 
 
 @dataclass(slots=True, kw_only=True)

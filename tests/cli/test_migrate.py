@@ -487,6 +487,15 @@ def test_the_end_retires_the_old_cni_and_takes_every_mark_away(finish: Any, clus
     assert (one["metadata"]["labels"], one["metadata"]["annotations"]) == ({}, {})
 
 
+def test_a_right_that_the_end_needs_is_missed_before_anything_is_changed(finish: Any, cluster: FakeCluster) -> None:
+    cluster.denied.add(("delete", "clusterroles"))
+    ran = finish("--confirm", "prod", "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (5, "forbidden")
+    assert "delete `clusterroles.rbac.authorization.k8s.io`" in ran.err
+    assert changes(cluster) == []
+    assert finish("--dry-run").code == 0
+
+
 def test_a_second_end_finds_nothing_to_do_and_one_before_the_beginning_is_refused(
     finish: Any, cluster: FakeCluster
 ) -> None:
