@@ -114,7 +114,7 @@ def _translated(bench: Bench, chart: Chart, wish: Wish) -> Wish:
     near = naming.nearest(chart, wish.key)
     unknown = UsageError(
         f"the chart {chart.version} has no value `{wish.key}`",
-        hint=f"did you mean `{near}`?" if near else "`ciliumctl values --all` shows those that it has",
+        hint=f"did you mean `{near}`?" if near else "`ciliumctl values show --all` shows those that it has",
     )
     if not naming.is_config_key(wish.key):
         raise unknown
@@ -131,7 +131,7 @@ def _translated(bench: Bench, chart: Chart, wish: Wish) -> Wish:
     if wish.key in now:
         raise UsageError(
             f"no value of the chart {chart.version} makes `{wish.key}` be `{wanted}`",
-            hint=f"look with `ciliumctl values --all`; as a last resort set `extraConfig.{wish.key}`",
+            hint=f"look with `ciliumctl values show --all`; as a last resort set `extraConfig.{wish.key}`",
         )
     unknown.hint += f"; a setting that the chart does not know goes through `extraConfig.{wish.key}`"
     raise unknown

@@ -48,10 +48,12 @@ class OtherCni:
 class Seen:
     """The other CNIs that are there, and what they are seen by besides their DaemonSets.
 
-    `groups` are the API groups, `nodes` the metadata of a few nodes.
+    `daemon_sets` are those of each, by its name in `templates/cnis.yaml`; `groups` the API groups, `nodes` the metadata
+    of a few nodes.
     """
 
     others: tuple[OtherCni, ...]
+    daemon_sets: Mapping[str, tuple[Manifest, ...]]
     groups: Mapping[str, tuple[str, ...]]
     nodes: tuple[Manifest, ...]
 
@@ -59,19 +61,17 @@ class Seen:
 def look(kube: Kube) -> Seen:
     """The other CNIs that are there, with what was read to see them. Three requests."""
     sets, groups, nodes = together(lambda: list(kube.objects(DAEMON_SETS)), kube.groups, partial(_some_nodes, kube))
-    found = [_look(entry, sets, groups, nodes) for entry in templates.load("cnis.yaml")]
-    return Seen(others=tuple(cni for cni in found if cni is not None), groups=groups, nodes=tuple(nodes))
+    entries: list[Mapping[str, Any]] = templates.load("cnis.yaml")
+    mine = {entry["name"]: tuple(item for item in sets if _matches(entry, item)) for entry in entries}
+    found = [_look(entry, mine[entry["name"]], groups, nodes) for entry in entries]
+    return Seen(
+        others=tuple(cni for cni in found if cni is not None), daemon_sets=mine, groups=groups, nodes=tuple(nodes)
+    )
 
 
 def in_charge(kube: Kube) -> tuple[OtherCni, ...]:
     """The other CNIs that are there. Three requests."""
     return look(kube).others
-
-
-def daemon_sets(kube: Kube, name: str) -> list[Manifest]:
-    """The DaemonSets of the CNI that `templates/cnis.yaml` calls `name`, of those that run. One request."""
-    (entry,) = (one for one in templates.load("cnis.yaml") if one["name"] == name)
-    return [item for item in kube.objects(DAEMON_SETS) if _matches(entry, item)]
 
 
 def _some_nodes(kube: Kube) -> list[Manifest]:
@@ -81,9 +81,8 @@ def _some_nodes(kube: Kube) -> list[Manifest]:
 
 
 def _look(
-    entry: Mapping[str, Any], sets: list[Manifest], groups: Mapping[str, Any], nodes: list[Manifest]
+    entry: Mapping[str, Any], mine: Sequence[Manifest], groups: Mapping[str, Any], nodes: list[Manifest]
 ) -> OtherCni | None:
-    mine = [item for item in sets if _matches(entry, item)]
     evidence = [_described(item) for item in mine]
     annotation = entry.get("annotation", "")
     marked = [name_of(node) for node in nodes if annotation and annotation in annotations_of(node)]

@@ -21,6 +21,25 @@ _NAMED = 5
 RESTARTING = 180.0
 
 
+def check(kube: Kube, node: str, allowed: Allowed) -> None:
+    """Refuse a drain that would lose a pod, or its data, that nobody gave up. One request for 500 pods.
+
+    Raises:
+        Refused: with each pod, and the option that allows it.
+    """
+    _refuse(node, [pod for pod in pods.read(kube, node) if pod.moves], allowed)
+
+
+def _refuse(node: str, leaving: Sequence[Pod], allowed: Allowed) -> None:
+    questions = [line for pod in leaving for line in pods.unasked(pod, allowed)]
+    if questions:
+        raise Refused(
+            f"node `{node}` cannot be drained: {_some(questions)}",
+            hint="allow it with the options named, or move these pods yourself, then run the command again",
+            detail="\n".join(questions),
+        )
+
+
 def drain(kube: Kube, node: str, allowed: Allowed, step: Step) -> int:
     """Evict the pods of the pod network from a node, and wait until they are gone; returns how many.
 
@@ -31,13 +50,7 @@ def drain(kube: Kube, node: str, allowed: Allowed, step: Step) -> int:
         Refused: a pod would be lost, or its data, and nobody allowed it. TimedOut: with each pod that is still there.
     """
     leaving = [pod for pod in pods.read(kube, node) if pod.moves]
-    questions = [line for pod in leaving for line in pods.unasked(pod, allowed)]
-    if questions:
-        raise Refused(
-            f"node `{node}` cannot be drained: {_some(questions)}",
-            hint="allow it with the options named, or move these pods yourself",
-            detail="\n".join(questions),
-        )
+    _refuse(node, leaving, allowed)
     why: dict[str, str] = {}
     asked: set[str] = set()
 

@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ciliumctl import change, journal, lock, nodework
+from ciliumctl import change, cni, journal, lock, nodework
 from ciliumctl.change import How, Target
 from ciliumctl.clients.helm import Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import CiliumctlError, Partial, Refused
-from ciliumctl.migration import old, pods, retiring, starting, state
+from ciliumctl.migration import breaking, old, pods, retiring, starting, state
 from ciliumctl.migration.model import Finished, NodeRetired, State
 from ciliumctl.nodefacts.reading import paths_of
 from ciliumctl.nodework.model import members
@@ -79,6 +79,17 @@ def prepare(kube: Kube, found: Release, how: How, wish: Wish, scratch: Path) -> 
     return Ending(state=under_way, target=target, doomed=doomed, nodes=tuple(one.name for one in nodes), image=image)
 
 
+def nothing_left(kube: Kube, found: Release) -> Finished | None:
+    """The result where nothing is to be ended: no record, Cilium with usual values, no other CNI in charge.
+
+    `None` where there is, or where no migration has begun yet. Four requests.
+    """
+    there = state.read(kube) is not None or breaking.is_beside(found.config)
+    if there or any(other.blocks for other in cni.in_charge(kube)):
+        return None
+    return Finished(outcome="unchanged", context=kube.context, namespace=found.namespace, old="")
+
+
 def _refuse_pods(kube: Kube, under_way: State) -> None:
     """Refuse while pods have addresses of the old network: they would lose it."""
     late = [str(pod) for pod in pods.read(kube) if not pod.stays and pod.within(under_way.old.ranges)]
@@ -116,8 +127,10 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
     """Do it: values, CiliumNodeConfig, the old CNI's objects, the nodes, the marks. Run again, it goes on.
 
     Raises:
-        CiliumctlError: the release could not be changed; nothing was retired. Partial is for the caller to make.
+        CiliumctlError: rights are missing, or the release could not be changed; nothing was retired. Partial is for the
+            caller to make.
     """
+    retiring.check_rights(kube, ending.doomed, how.where.namespace)
     how.report.resume = "`ciliumctl migrate finish` goes on where it was stopped; no pod loses its network meanwhile"
     changed = change.perform(kube, ending.target, how)
     late = change.late(changed, how.deadline)
@@ -134,10 +147,10 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
             starting.end_config(kube, how.where.namespace)
         mine.check()
         with how.report.step(f"Retiring {ending.state.old.name}") as step:
-            removed, kept = retiring.retire(kube, ending.doomed)
-            step.finish(f"{len(removed)} objects removed", outcome="failed" if kept else "done")
+            retired = retiring.retire(kube, ending.doomed)
+            step.finish(f"{len(retired.removed)} objects removed", outcome="failed" if retired.failed else "done")
         nodes = _clean(kube, ending, how)
-        well = not kept and all(one.ok for one in nodes)
+        well = not retired.failed and all(one.ok for one in nodes)
         if well:
             with how.report.step("Taking the migration's marks from the nodes"):
                 _unmark(kube, ending)
@@ -148,8 +161,8 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
         namespace=how.where.namespace,
         old=ending.state.old.name,
         values=ending.target.changed,
-        removed=removed,
-        kept=(*ending.doomed.kept, *kept),
+        removed=tuple(retired.removed),
+        kept=(*ending.doomed.kept, *retired.stays, *retired.failed),
         nodes=nodes,
         healthy=changed.status.ok if changed.status is not None else None,
         summary="" if well else "run `ciliumctl migrate finish` again",

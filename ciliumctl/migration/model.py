@@ -11,6 +11,8 @@ Origin = Literal["flannel", "calico", "weave"]
 #: `moving` and `undoing` are nodes at which a run was stopped, or failed: the same command goes on.
 Phase = Literal["waiting", "moving", "migrated", "undoing"]
 Severity = Literal["refused", "warning"]
+#: Which way nodes go: `node` hands them to Cilium, `undo` gives them back.
+Direction = Literal["node", "undo"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,10 +192,14 @@ class GateRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """What came of one node. `failed` is the step that it stopped at, with the `detail`; `evicted` are pods."""
+    """What came of one node.
+
+    `failed` is the step that it stopped at, with the `detail`; without `begun` nothing was changed; `evicted` are pods.
+    """
 
     node: str
     outcome: Literal["migrated", "undone", "unchanged", "stopped"]
+    begun: bool = True
     failed: str = ""
     detail: str = ""
     evicted: int = 0
@@ -213,7 +219,7 @@ class NodesMoved:
 
     kind: ClassVar[str] = "MigrationNodes"
 
-    operation: Literal["node", "undo"]
+    operation: Direction
     context: str
     nodes: tuple[Moved, ...]
     left: tuple[str, ...]
@@ -242,7 +248,7 @@ class NodeRetired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """What the end of a migration did, or in a dry run would do."""
+    """What the end of a migration did, or in a dry run would do; `unchanged`, without `old`, where none is left."""
 
     kind: ClassVar[str] = "MigrationFinish"
 

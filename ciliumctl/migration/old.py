@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from ciliumctl import cni, templates
@@ -26,7 +25,6 @@ from ciliumctl.clients.kube import (
 from ciliumctl.errors import AnotherCni, NotFound, Refused, UsageError
 from ciliumctl.migration.model import OldNetwork
 from ciliumctl.migration.ranges import collapsed
-from ciliumctl.parallel import together
 
 #: Nodes whose marks and ranges are looked at: a sample, where the CNI writes its range down nowhere.
 _SAMPLE = 1000
@@ -64,12 +62,13 @@ def resource_of(entry: Mapping[str, Any]) -> Resource:
 
 
 def look(kube: Kube, origin: str = "") -> OldNetwork:
-    """The network to migrate from: `origin`, or what is in charge where none is named. Some six requests.
+    """The network to migrate from: `origin`, or what is in charge where none is named. Some five requests.
 
     Raises:
         NotFound: that CNI, or any, is not in charge. AnotherCni: another one is, too. Refused: its range is not known.
     """
-    found = [other for other in cni.in_charge(kube) if other.blocks]
+    seen = cni.look(kube)
+    found = [other for other in seen.others if other.blocks]
     chosen = origin or _only(found)
     entry = entry_of(chosen)
     mine = [other for other in found if other.name == entry["cni"]]
@@ -85,7 +84,7 @@ def look(kube: Kube, origin: str = "") -> OldNetwork:
             f"beside {entry['cni']}, {', '.join(rest)} is in charge, too",
             hint="retire it first: one CNI is migrated from",
         )
-    return _network(kube, chosen, entry)
+    return _network(kube, chosen, entry, seen.daemon_sets[entry["cni"]])
 
 
 def _only(found: Sequence[cni.OtherCni]) -> str:
@@ -105,8 +104,8 @@ def _only(found: Sequence[cni.OtherCni]) -> str:
     )
 
 
-def _network(kube: Kube, origin: str, entry: Mapping[str, Any]) -> OldNetwork:
-    sets, nodes = together(partial(cni.daemon_sets, kube, entry["cni"]), partial(_some_nodes, kube))
+def _network(kube: Kube, origin: str, entry: Mapping[str, Any], sets: Sequence[Manifest]) -> OldNetwork:
+    nodes = _some_nodes(kube)
     read = next((one for one in _reads(kube, entry, sets) if one.ranges or one.backend), None) or _Read(source="")
     ranges, source = read.ranges, read.source
     if not ranges and entry.get("ranges"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ciliumctl import cni
@@ -11,6 +11,7 @@ from ciliumctl.clients.kube import (
     DAEMON_SETS,
     NAMESPACES,
     NODES,
+    Access,
     Kube,
     Manifest,
     Resource,
@@ -19,7 +20,7 @@ from ciliumctl.clients.kube import (
     name_of,
     namespace_of,
 )
-from ciliumctl.errors import ClusterError, Refused
+from ciliumctl.errors import ClusterError, Forbidden, Refused
 from ciliumctl.migration import old
 from ciliumctl.migration.model import OldNetwork
 from ciliumctl.removal import foreign
@@ -61,14 +62,14 @@ class Doomed:
 
 
 def look(kube: Kube, there: OldNetwork) -> Doomed:
-    """What is there of the old CNI. One request for each object of its manifest.
+    """What is there of the old CNI. Three requests, and one for each object of its manifest.
 
     Raises:
         Refused: Helm, or an operator, would make it anew.
     """
     entry = old.entry_of(there.origin)
     _refuse_operator(kube, entry)
-    sets = cni.daemon_sets(kube, there.name)
+    sets = cni.look(kube).daemon_sets[there.name]
     for item in sets:
         release = annotations_of(item).get(_HELM, "")
         if release:
@@ -111,21 +112,49 @@ def _besides(kube: Kube, entry: Mapping[str, Any], places: Sequence[str]) -> Ite
                 yield Object(resource=resource, kind=one["kind"], namespace=place, name=one["name"])
 
 
-def retire(kube: Kube, doomed: Doomed) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Delete it; what cannot be deleted stops nothing else. Returns what is gone, and what is left with its reason."""
-    removed, kept = [], []
+def check_rights(kube: Kube, doomed: Doomed, namespace: str) -> None:
+    """Refuse before anything is changed what would stop the end half-way. A request for each kind and place, at once.
+
+    `namespace` is Cilium's. Raises `Forbidden`; the rights are named.
+    """
+    places = dict.fromkeys((one.resource, one.namespace) for one in doomed.objects)
+    wanted = [Access(verb="delete", resource=resource, namespace=place) for resource, place in places]
+    if doomed.namespace:
+        wanted.append(Access(verb="delete", resource=NAMESPACES))
+    wanted.append(Access(verb="patch", resource=NODES))
+    wanted.append(Access(verb="create", resource=DAEMON_SETS, namespace=namespace))
+    denied = kube.denied(wanted)
+    if denied:
+        raise Forbidden(
+            f"this user may not {', '.join(str(one) for one in denied)}, which the end of a migration needs",
+            hint="use another context, or ask for the rights; nothing was changed",
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Retired:
+    """What is gone, what could not be deleted, with its reason, and what stays because others need it."""
+
+    removed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    stays: list[str] = field(default_factory=list)
+
+
+def retire(kube: Kube, doomed: Doomed) -> Retired:
+    """Delete it; what cannot be deleted stops nothing else."""
+    done = Retired()
     for one in doomed.objects:
         try:
             kube.delete(one.resource, one.name, one.namespace, foreground=one.kind == "DaemonSet")
-            removed.append(str(one))
+            done.removed.append(str(one))
         except ClusterError as error:
-            kept.append(f"{one}: {error.message}")
+            done.failed.append(f"{one}: {error.message}")
     # Its pods would make anew what is removed from their nodes.
     sets = [one for one in doomed.objects if one.kind == "DaemonSet"]
-    kept += [f"{one}: its pods do not end" for one in sets if not _gone(kube, one)]
+    done.failed += [f"{one}: its pods do not end" for one in sets if not _gone(kube, one)]
     if doomed.namespace:
-        _retire_namespace(kube, doomed, removed, kept)
-    return tuple(removed), tuple(kept)
+        _retire_namespace(kube, doomed, done)
+    return done
 
 
 def _gone(kube: Kube, one: Object) -> bool:
@@ -137,7 +166,7 @@ def _gone(kube: Kube, one: Object) -> bool:
     )
 
 
-def _retire_namespace(kube: Kube, doomed: Doomed, removed: list[str], kept: list[str]) -> None:
+def _retire_namespace(kube: Kube, doomed: Doomed, done: Retired) -> None:
     name = doomed.namespace
     try:
         mine: list[Manifest] = [
@@ -145,12 +174,12 @@ def _retire_namespace(kube: Kube, doomed: Doomed, removed: list[str], kept: list
         ]
         held = foreign.held(kube, name, "", mine)
         if held.foreign or held.unknown:
-            removed.append(f"not Namespace `{name}`: {', '.join((*held.foreign, *held.unknown)[:5])} is in it")
+            done.stays.append(f"Namespace `{name}`: {', '.join((*held.foreign, *held.unknown)[:5])} is in it")
             return
         kube.delete(NAMESPACES, name)
-        removed.append(f"Namespace `{name}`")
+        done.removed.append(f"Namespace `{name}`")
     except ClusterError as error:
-        kept.append(f"Namespace `{name}`: {error.message}")
+        done.failed.append(f"Namespace `{name}`: {error.message}")
 
 
 def unmark(kube: Kube, node: str, prefix: str) -> None:

@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from ciliumctl import agents, journal, lock, nodework
 from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import PODS, Kube
-from ciliumctl.errors import ApiFailed, CiliumctlError, OutsideError, Refused, TimedOut, Unreachable
+from ciliumctl.errors import ApiFailed, CiliumctlError, OutsideError, TimedOut, Unreachable
 from ciliumctl.migration import draining, gate, old, state
+from ciliumctl.migration.admitting import GOALS, HALF_WAY, check_rights
 from ciliumctl.migration.gate import Gate
-from ciliumctl.migration.model import GateRun, Moved, NodesMoved, Phase, State
+from ciliumctl.migration.model import Direction, GateRun, Moved, NodesMoved, State
 from ciliumctl.migration.pods import Allowed
 from ciliumctl.migration.state import Node
 from ciliumctl.nodefacts.reading import paths_of
@@ -27,7 +28,6 @@ from ciliumctl.report import Reporter, Step
 from ciliumctl.values.paths import get
 from ciliumctl.wait import poll
 
-Direction = Literal["node", "undo"]
 #: Seconds for an agent to be ready anew, with the image there already.
 _AGENT = 300.0
 #: Seconds for the kubelet to see the configuration that its node has now.
@@ -53,45 +53,29 @@ class Work:
     clock: Callable[[], float] = field(default=time.monotonic)
 
 
-def check(known: Sequence[Node], chosen: Sequence[Node], direction: Direction) -> None:
-    """Refuse what must not begin: a node half-way into the other direction, or one that is not ready.
-
-    Raises:
-        Refused: with the command that goes on.
-    """
-    untouched: Phase = "waiting" if direction == "node" else "migrated"
-    for one in chosen:
-        if one.phase == "undoing" and direction == "node":
-            raise Refused(
-                f"node `{one.name}` is half-way back to its old network",
-                hint=f"`ciliumctl migrate undo {one.name}` ends it",
-            )
-        # One that is half-way may have no CNI at this moment: going on is what mends it.
-        if one.phase == untouched and not one.ready:
-            raise Refused(f"node `{one.name}` is not ready", hint=f"`kubectl describe node {one.name}` shows why")
-    # A node that is half-way is a hole for the pods of the next one.
-    others = [one.name for one in known if one.phase in {"moving", "undoing"} and one not in chosen]
-    if others:
-        raise Refused(
-            f"node `{others[0]}` is half-way, and no other is begun before it is done",
-            hint=f"`ciliumctl migrate node {others[0]}` goes on, `ciliumctl migrate undo {others[0]}` goes back",
-        )
-
-
 def turn_all(work: Work, known: Sequence[Node], chosen: Sequence[Node], direction: Direction) -> NodesMoved:
     """Take the nodes' turns, one after the other, under the lock; the first that stops ends it.
 
     Raises:
         CiliumctlError: a step failed; `result` has what was reached, and the same command goes on.
     """
+    goal = GOALS[direction]
+    if any(one.phase != goal for one in chosen):
+        check_rights(work.kube, work.namespace, direction, tested=work.gate.on)
     done: list[Moved] = []
     with lock.held(work.kube, work.holder, work.report) as mine:
         for one in chosen:
             mine.check()
+            begun = one.phase in HALF_WAY
             try:
+                if one.phase != goal:
+                    # Before the node is cordoned: what needs the user's word leaves it as it is.
+                    draining.check(work.kube, one.name, work.allowed)
+                    begun = True
                 moved = _journalled(work, one, direction)
             except CiliumctlError as error:
-                error.result = _result(work, direction, [*done, _stopped(one, error)], known)
+                stopped = Moved(node=one.name, outcome="stopped", begun=begun, failed=error.code, detail=error.message)
+                error.result = _result(work, direction, [*done, stopped], known)
                 raise
             done.append(moved)
             if not moved.ok:
@@ -100,24 +84,19 @@ def turn_all(work: Work, known: Sequence[Node], chosen: Sequence[Node], directio
     return _result(work, direction, done, known)
 
 
-def _stopped(one: Node, error: CiliumctlError) -> Moved:
-    return Moved(node=one.name, outcome="stopped", failed=error.code, detail=error.message)
-
-
 def _result(work: Work, direction: Direction, done: Sequence[Moved], known: Sequence[Node]) -> NodesMoved:
-    goal: Phase = "migrated" if direction == "node" else "waiting"
+    goal = GOALS[direction]
     ended = {one.node for one in done if one.ok}
     left = tuple(one.name for one in known if one.phase != goal and one.name not in ended)
     return NodesMoved(operation=direction, context=work.kube.context, nodes=tuple(done), left=left)
 
 
 def _journalled(work: Work, one: Node, direction: Direction) -> Moved:
-    goal: Phase = "migrated" if direction == "node" else "waiting"
-    if one.phase == goal:
+    if one.phase == GOALS[direction]:
         work.report.note(
             f"node `{one.name}` is {'migrated' if direction == 'node' else 'in its old network'}: unchanged"
         )
-        return Moved(node=one.name, outcome="unchanged")
+        return Moved(node=one.name, outcome="unchanged", begun=False)
     entry = journal.entry(work.holder, f"migrate {direction} {one.name}", work.release)
     with journal.keeping(work.kube, work.namespace, entry, work.report) as record:
         moved = _turn(work, one, direction)

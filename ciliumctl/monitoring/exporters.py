@@ -112,14 +112,15 @@ def look(
     if listed:
         targets.check_nodes(nodes, [one.pods for one in listed])
     with report.step("Reading the exporters of CNIs") as step:
-        first = [_read(kube, one, nodes) for one in listed]
+        scraper = Scraper(kube)
+        first = [_read(scraper, one, nodes) for one in listed]
         wants_rates = [any(topic.counter for topic in one.exporter.topics) for one in listed]
         again = first
         if interval and any(wants_rates):
             step(f"again in {interval:g} s")
             pause(kube.deadline.left(interval))
             rates = zip(listed, wants_rates, first, strict=True)
-            again = [_read(kube, one, nodes) if wanted else had for one, wanted, had in rates]
+            again = [_read(scraper, one, nodes) if wanted else had for one, wanted, had in rates]
         step.finish(f"{sum(one.error is None for some in again for one in some)} of {sum(map(len, again))} pods answer")
     states = tuple(_state(one, now, before) for one, now, before in zip(listed, again, first, strict=True))
     spans = [
@@ -154,9 +155,9 @@ def _port(exporter: Exporter, workload: Manifest) -> int:
     return int(annotated) if annotated.isdigit() else exporter.port
 
 
-def _read(kube: Kube, found: _Found, nodes: Sequence[str]) -> list[Scraped]:
+def _read(scraper: Scraper, found: _Found, nodes: Sequence[str]) -> list[Scraped]:
     asked = targets.chosen(found.pods, nodes, most=PODS_ASKED)
-    return Scraper(kube).all(
+    return scraper.all(
         [
             Target(
                 component=found.exporter.name,

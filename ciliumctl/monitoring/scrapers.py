@@ -71,62 +71,74 @@ class Scraping:
         return any(one.taken_by for one in self.monitors if component in one.components)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Monitor:
+    """A monitor as it is written, and the parts that it leads to."""
+
+    kind: str
+    manifest: Manifest
+    components: tuple[str, ...]
+
+
 def look(kube: Kube, namespace: str, found: Found) -> Scraping:
-    """Look in all namespaces. Two requests without the operator, four more with it.
+    """Look in all namespaces. Two requests without the operator, five more with it.
 
     What may not be read is told in `lacking`: nobody needs the rights for all of it.
     """
-    known = templates.load("monitoring/scrapers.yaml")
-    names = {program["name"]: program["about"] for program in known["programs"]}
-    label: str = known["label"]
     operator = OPERATOR_VERSION in kube.groups().get(OPERATOR_GROUP, ())
-    asked: dict[str, Any] = {"pods": partial(_programs, kube, label, names)}
-    if operator:
-        for resource in (SERVICE_MONITORS, POD_MONITORS, PROMETHEUSES, PROMETHEUS_AGENTS):
-            asked[resource.plural] = partial(_all, kube, resource)
-        asked["namespaces"] = partial(_labels_of_namespaces, kube)
-    answers = dict(zip(asked, gather(list(asked.values())), strict=True))
-    lacking = []
-    for what, answer in answers.items():
-        if isinstance(answer, CiliumctlError):
-            lacking.append(f"{what}: {answer.message}")
-        elif isinstance(answer, Exception):
-            raise answer
-    got = {what: answer for what, answer in answers.items() if not isinstance(answer, Exception)}
+    got, lacking = _read(kube, operator=operator)
     monitors = [
-        (kind, one, components)
+        _Monitor(kind=kind, manifest=one, components=components)
         for kind, plural in (("ServiceMonitor", "servicemonitors"), ("PodMonitor", "podmonitors"))
         for one in got.get(plural, ())
         if (components := _components(kind, one, namespace, found))
     ]
-    servers = [*got.get("prometheuses", ()), *got.get("prometheusagents", ())]
     spaces: Mapping[str, Mapping[str, str]] = got.get("namespaces", {})
-    taken = [(one, [m for m in monitors if _takes(one, m[0], m[1], spaces)]) for one in servers]
+    servers = [*got.get("prometheuses", ()), *got.get("prometheusagents", ())]
+    taken = [(server, [one for one in monitors if _takes(server, one, spaces)]) for server in servers]
     return Scraping(
         operator=operator,
         prometheuses=tuple(
             Prometheus(
-                name=name_of(one), namespace=namespace_of(one), monitors=tuple(name_of(m) for _kind, m, _parts in ours)
+                name=name_of(server),
+                namespace=namespace_of(server),
+                monitors=tuple(name_of(one.manifest) for one in ours),
             )
-            for one, ours in taken
+            for server, ours in taken
         ),
         monitors=tuple(
             Monitor(
-                kind=kind,
-                name=name_of(one),
-                namespace=namespace_of(one),
-                components=components,
-                taken_by=tuple(
-                    f"{namespace_of(server)}/{name_of(server)}"
-                    for server, ours in taken
-                    if any(other is one for _kind, other, _parts in ours)
-                ),
+                kind=one.kind,
+                name=name_of(one.manifest),
+                namespace=namespace_of(one.manifest),
+                components=one.components,
+                taken_by=tuple(f"{namespace_of(server)}/{name_of(server)}" for server, ours in taken if one in ours),
             )
-            for kind, one, components in monitors
+            for one in monitors
         ),
         programs=got.get("pods", ()),
-        lacking=tuple(lacking),
+        lacking=lacking,
     )
+
+
+def _read(kube: Kube, *, operator: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What can be read, by what it is, and why the rest cannot."""
+    known = templates.load("monitoring/scrapers.yaml")
+    names = {program["name"]: program["about"] for program in known["programs"]}
+    asked: dict[str, Any] = {"pods": partial(_programs, kube, known["label"], names)}
+    if operator:
+        for resource in (SERVICE_MONITORS, POD_MONITORS, PROMETHEUSES, PROMETHEUS_AGENTS):
+            asked[resource.plural] = partial(_all, kube, resource)
+        asked["namespaces"] = partial(_labels_of_namespaces, kube)
+    got, lacking = {}, []
+    for what, answer in zip(asked, gather(list(asked.values())), strict=True):
+        if isinstance(answer, CiliumctlError):
+            lacking.append(f"{what}: {answer.message}")
+        elif isinstance(answer, Exception):
+            raise answer
+        else:
+            got[what] = answer
+    return got, tuple(lacking)
 
 
 def _labels_of_namespaces(kube: Kube) -> dict[str, dict[str, str]]:
@@ -196,13 +208,14 @@ def _reaches(monitor: Manifest, namespace: str) -> bool:
     return selector.get("any") is True or namespace in (listed or [namespace_of(monitor)])
 
 
-def _takes(server: Manifest, kind: str, monitor: Manifest, spaces: Mapping[str, Mapping[str, str]]) -> bool:
+def _takes(server: Manifest, one: _Monitor, spaces: Mapping[str, Mapping[str, str]]) -> bool:
     """Whether a Prometheus takes a monitor.
 
     A selector that is not there takes nothing, an empty one everything; of namespaces one that is not there takes the
     Prometheus' own (prometheus-operator, `Documentation/api-reference/api.md`).
     """
-    prefix = "podMonitor" if kind == "PodMonitor" else "serviceMonitor"
+    monitor = one.manifest
+    prefix = "podMonitor" if one.kind == "PodMonitor" else "serviceMonitor"
     selector = dig(server, "spec", f"{prefix}Selector")
     if not isinstance(selector, Mapping) or not matches(selector, labels_of(monitor)):
         return False

@@ -38,6 +38,7 @@ PLACES: tuple[tuple[str, str, str], ...] = (
     ("relay", "hubble-relay", "prometheus"),
     ("cluster mesh", "clustermesh-apiserver", "apiserv-metrics"),
 )
+State = Literal["off", "answers", "silent", "partly", "no pods", "not asked"]
 _SCRAPE, _PORT = "prometheus.io/scrape", "prometheus.io/port"
 
 
@@ -76,11 +77,12 @@ class Found:
 class TargetState:
     """How one part's metrics are. `series` is the most of one pod, `age` the youngest process' in seconds.
 
-    `age` is `None` where no process says when it began. `told` says how scrapers are sent there.
+    `age` is `None` where no process says when it began. `told` says how scrapers are sent there. `not asked` is a part
+    of which no pod is on the nodes that were named.
     """
 
     component: str
-    state: Literal["off", "answers", "silent", "partly", "no pods"]
+    state: State
     port: int
     pods: int
     asked: int
@@ -94,7 +96,7 @@ class TargetState:
     @property
     def well(self) -> bool:
         """Whether all that was asked answered, or nothing is to be asked."""
-        return self.state in {"off", "answers"}
+        return self.state in {"off", "answers", "not asked"}
 
 
 def find(kube: Kube, namespace: str) -> Found:
@@ -249,11 +251,13 @@ def judge(place: Place, answers: Sequence[Scraped], told: Sequence[str]) -> Targ
     )
 
 
-def _state(place: Place, asked: int, answered: int) -> Literal["off", "answers", "silent", "partly", "no pods"]:
+def _state(place: Place, asked: int, answered: int) -> State:
     if not place.port:
         return "off"
     if not place.pods:
         return "no pods"
+    if not asked:
+        return "not asked"
     if answered == asked:
         return "answers"
     return "partly" if answered else "silent"

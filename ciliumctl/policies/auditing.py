@@ -133,8 +133,8 @@ def chosen(found: Audit, pods: Sequence[tuple[str, str]]) -> tuple[Endpoint, ...
     return tuple(by_pod[pod] for pod in pods)
 
 
-def switch(kube: Kube, namespace: str, wanted: Sequence[Endpoint], *, on: bool) -> Audit:
-    """Switch endpoints; those that are so already stay. One exec each, and one request for the agents.
+def switch(kube: Kube, namespace: str, before: Audit, wanted: Sequence[Endpoint], *, on: bool) -> Audit:
+    """Switch endpoints of `before`; those that are so already stay. One exec each, and one request for the agents.
 
     Raises:
         Partial: some could not be switched; the result says which.
@@ -160,7 +160,7 @@ def switch(kube: Kube, namespace: str, wanted: Sequence[Endpoint], *, on: bool) 
         else:
             changed.append(f"{one.namespace}/{one.pod}")
     now = tuple(replace(one, audit=on) if f"{one.namespace}/{one.pod}" in changed else one for one in wanted)
-    result = Audit(everywhere=False, endpoints=now, changed=tuple(changed), failed=failed)
+    result = Audit(everywhere=before.everywhere, endpoints=now, changed=tuple(changed), failed=failed)
     if failed:
         raise partial_error(result)
     return result
@@ -174,36 +174,61 @@ def partial_error(result: Audit) -> Partial:
     return error
 
 
-def watched(kube: Kube, namespace: str, endpoint: Endpoint) -> Endpoint:
-    """The endpoint with what it let through that its policies would have dropped, as Hubble saw it.
+def watched(kube: Kube, namespace: str, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+    """The endpoints with what they let through that their policies would have dropped, as Hubble saw it.
 
-    One exec, one request. `unseen` says why Hubble does not tell.
+    One request, and one exec a node. `unseen` says why Hubble does not tell.
     """
-    words = ["hubble", "observe", "--verdict", "AUDIT", "--last", str(_LAST), "-o", "jsonpb"]
-    words += ["--pod", f"{endpoint.namespace}/{endpoint.pod}"]
-    try:
-        agent = agents.on(kube, namespace, endpoint.node)
-        ran = kube.exec(agent.namespace, agent.pod, words, container=AGENT_CONTAINER, timeout=agents.PATIENCE)
-    except CiliumctlError as error:
-        return replace(endpoint, unseen=error.message)
+    by_node: dict[str, list[Endpoint]] = {}
+    for one in endpoints:
+        by_node.setdefault(one.node, []).append(one)
+    if not by_node:
+        return ()
+    found = {agent.node: agent for agent in agents.find(kube, namespace, nodes=by_node)}
+    calls = [partial(_flows, kube, found.get(node), mine) for node, mine in by_node.items()]
+    flows: dict[str, list[Mapping[str, Any]] | CiliumctlError] = {}
+    for node, answer in zip(by_node, gather(calls, limit=agents.AT_ONCE), strict=True):
+        if isinstance(answer, Exception) and not isinstance(answer, CiliumctlError):
+            raise answer
+        flows[node] = answer
+    return tuple(_told(one, flows[one.node]) for one in endpoints)
+
+
+def _flows(kube: Kube, agent: agents.Agent | None, endpoints: Sequence[Endpoint]) -> list[Mapping[str, Any]]:
+    """What a node's Hubble has of these endpoints. Raises `CiliumctlError`."""
+    if agent is None:
+        raise NotFound(f"no agent runs on node `{endpoints[0].node}` now")
+    words = ["hubble", "observe", "--verdict", "AUDIT", "--last", str(_LAST * len(endpoints)), "-o", "jsonpb"]
+    for one in endpoints:
+        words += ["--pod", f"{one.namespace}/{one.pod}"]
+    ran = kube.exec(agent.namespace, agent.pod, words, container=AGENT_CONTAINER, timeout=agents.PATIENCE)
     if ran.code:
         said = ran.stderr.decode("utf-8", "replace").strip().splitlines()
-        return replace(endpoint, unseen=said[-1] if said else f"`hubble observe` ended with {ran.code}")
-    return replace(endpoint, passed=_passed(ran.stdout.decode("utf-8", "replace")))
-
-
-def _passed(lines: str) -> tuple[Passed, ...]:
-    counted: Counter[tuple[str, str, str, str]] = Counter()
-    for line in lines.splitlines():
+        raise ApiFailed(said[-1] if said else f"`hubble observe` ended with {ran.code}")
+    found: list[Mapping[str, Any]] = []
+    for line in ran.stdout.decode("utf-8", "replace").splitlines():
         try:
-            flow = json.loads(line).get("flow") or {}
+            found.append(json.loads(line).get("flow") or {})
         except ValueError:
             continue
-        counted[_seen(flow)] += 1
-    return tuple(
+    return found
+
+
+def _told(endpoint: Endpoint, flows: list[Mapping[str, Any]] | CiliumctlError) -> Endpoint:
+    if isinstance(flows, CiliumctlError):
+        return replace(endpoint, unseen=flows.message)
+    counted = Counter(_seen(flow) for flow in flows if _is_of(endpoint, flow))
+    passed = tuple(
         Passed(direction=direction, source=source, destination=destination, port=port, count=count)
         for (direction, source, destination, port), count in counted.most_common()
     )
+    return replace(endpoint, passed=passed)
+
+
+def _is_of(endpoint: Endpoint, flow: Mapping[str, Any]) -> bool:
+    """Whether it is this endpoint whose policies were asked: the source's on the way out, else the destination's."""
+    side = "source" if str(flow.get("traffic_direction", "")).upper() == "EGRESS" else "destination"
+    return _end(flow, side) == f"{endpoint.namespace}/{endpoint.pod}"
 
 
 def _seen(flow: Mapping[str, Any]) -> tuple[str, str, str, str]:

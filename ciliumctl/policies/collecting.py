@@ -204,6 +204,14 @@ def _others(kube: Kube) -> tuple[Ref, ...]:
     return tuple(found)
 
 
+def service_at(kube: Kube, address: str) -> str:
+    """The service, as `namespace/name`, that has an address in the cluster; empty for none. One request."""
+    for one in kube.objects(SERVICES):
+        if address in (dig(one, "spec", "clusterIPs") or ()) or address == dig(one, "spec", "clusterIP", default=""):
+            return f"{namespace_of(one)}/{name_of(one)}"
+    return ""
+
+
 def _means_services(spec: Spec) -> bool:
     return any(clause.kind == "service" for rule in spec.rules for clause in rule.peers or ())
 

@@ -119,7 +119,8 @@ class Question:
 def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = True) -> Explanation:
     """Answer, out of twelve requests (more pages, where there are more than 500 of a kind) and one exec.
 
-    `namespace` is Cilium's.
+    `namespace` is Cilium's. One request more for each other end that is an address outside of the cluster's pods and
+    nodes: it may be a service's.
 
     Raises:
         NotFound: there is no such pod. UsageError: another end makes no sense, or the pod has its node's network.
@@ -128,8 +129,9 @@ def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = Tr
     subject = _pod(state, asked.namespace, asked.pod)
     specs = selecting(state, subject)
     isolation = tuple(_isolation(state, specs, direction) for direction in DIRECTIONS)
-    connections = [_connection(state, subject, end(state, one, asked.namespace), asked) for one in asked.to]
-    connections += [_connection(state, end(state, one, asked.namespace), subject, asked) for one in asked.coming]
+    to, coming = ([_other(kube, state, word, asked.namespace) for word in some] for some in (asked.to, asked.coming))
+    connections = [_connection(state, subject, one, asked) for one in to]
+    connections += [_connection(state, one, subject, asked) for one in coming]
     rules = () if connections else tuple(_means(state, subject, spec, rule) for spec in specs for rule in spec.rules)
     kinds = sorted({ref.kind for ref in state.skipped})
     refused = [f"{ref} is not in force: {why}" for ref, why in state.refused.items()]
@@ -187,6 +189,18 @@ def end(state: State, word: str, namespace: str) -> Party:
     )
 
 
+def _other(kube: Kube, state: State, word: str, namespace: str) -> Party:
+    """As `end`. Raises `UsageError` for a service's address, too: it is translated before policies are asked."""
+    found = end(state, word, namespace)
+    service = collecting.service_at(kube, found.name) if found.kind == "outside" else ""
+    if service:
+        raise UsageError(
+            f"`{word}` is the address of service `{service}`: policies see the pods behind it",
+            hint="name one of these, as `pod/NAMESPACE/NAME`, with the port that it listens on",
+        )
+    return found
+
+
 def _isolation(state: State, specs: Sequence[Spec], direction: Direction) -> Isolation:
     names = tuple(dict.fromkeys(str(spec.policy) for spec in specs if direction in spec.isolates))
     isolated = state.settings.mode != "never" and (bool(names) or state.settings.mode == "always")
@@ -242,7 +256,8 @@ def _agent(kube: Kube, namespace: str, subject: Party, isolation: Sequence[Isola
     if not enforcing:
         return Agent(problem="the agent does not say what it enforces")
     wanted = {one.direction for one in isolation if one.isolated}
-    wanted |= {rule.direction for spec in selecting(state, subject) for rule in spec.rules}
+    if state.settings.mode != "never":
+        wanted |= {rule.direction for spec in selecting(state, subject) for rule in spec.rules}
     having = _DIRECTIONS.get(enforcing.removeprefix("audit-"), set())
     return Agent(enforcing=enforcing, agrees=having == wanted)
 

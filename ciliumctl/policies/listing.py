@@ -62,11 +62,15 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyList:
-    """All of them. `audit` is the audit mode of the whole cluster; `failed` are the nodes that did not answer."""
+    """All of them, or those of one `namespace` and the clusterwide ones.
+
+    `audit` is the audit mode of the whole cluster; `failed` are the nodes that did not answer.
+    """
 
     kind: ClassVar[str] = "PolicyList"
 
     policies: tuple[Listed, ...]
+    namespace: str
     mode: str
     audit: bool
     failed: Mapping[str, str]
@@ -132,6 +136,7 @@ def listed(kube: Kube, namespace: str, *, place: str = "", ask_agents: bool = Fa
     rows = [_row(one, reading.read(one, settings), kinds, audited if found else None) for one in policies]
     return PolicyList(
         policies=tuple(sorted(rows, key=lambda one: (one.namespace, one.name, one.kind))),
+        namespace=place,
         mode=settings.mode,
         audit=settings.audit,
         failed=found.failed if found else {},

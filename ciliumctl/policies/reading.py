@@ -165,14 +165,19 @@ def _of_cilium(policy: Manifest, path: str, spec: Mapping[str, Any], settings: S
 
 def _cilium_rule(rule: Any, path: str, direction: Direction, namespace: str, *, deny: bool) -> Rule:
     word = "from" if direction == "ingress" else "to"
-    fields = {key: value for key, value in (rule or {}).items() if key.startswith(word) and key != "toPorts"}
+    # A key with nothing behind it is nil to Cilium, as if it were not there; an empty list is nobody.
+    fields = {
+        key: value
+        for key, value in (rule or {}).items()
+        if key.startswith(word) and key != "toPorts" and value is not None
+    }
     ports = None
     if _list(rule, "toPorts") or _list(rule, "icmps"):
         ports = (*_ports(rule, path), *_icmps(rule, path))
     peers: tuple[Clause, ...] | None = tuple(
         clause
         for key, value in fields.items()
-        for number, one in enumerate(value or ())
+        for number, one in enumerate(value)
         for clause in _clauses(key.removeprefix(word), one, f"{path}.{key}[{number}]", namespace)
     )
     if not fields and ports is not None:

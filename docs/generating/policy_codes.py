@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ciliumctl.policies.lint import codes
-from docs.generating.text import NOTICE, prose, table
+from ciliumctl.findings import Severity
+from ciliumctl.policies import lint
+from docs.generating.text import NOTICE, codes
 
 _INTRODUCTION = """\
 # Findings about policies
@@ -13,16 +14,12 @@ readers can go by it. Codes from CP201 to CP205, CP402, CP406, CP407 and CP501 n
 labels the pods and workloads in the same files tell, too.
 
 """
+_SEVERITIES: dict[Severity, str] = {"error": "an error", "warning": "a warning", "info": "only told"}
 
 
 def page() -> str:
     """The codes in a table, then each with what to do."""
-    text = NOTICE + _INTRODUCTION
-    rows = (
-        (f"[`{one.code}`](#{one.code.lower()})", f"`{one.name}`", one.severity, prose(one.about))
-        for one in codes().values()
-    )
-    text += table(("code", "name", "severity", "meaning"), rows)
-    for one in codes().values():
-        text += f"## {one.code}\n\n{prose(one.about)} {prose(one.do)}\n\n"
+    known = lint.codes().values()
+    more = {one.code: f"{one.do} As a rule {_SEVERITIES[one.severity]}." for one in known}
+    text = NOTICE + _INTRODUCTION + codes({one.code: (one.name, one.about) for one in known}, more)
     return text.rstrip() + "\n"

@@ -298,7 +298,9 @@ def test_a_pod_that_would_be_lost_is_only_moved_when_that_was_said(
     ran = command("migrate", "node", "one", "--yes", "--no-test")
     assert ran.code == 3
     assert flag in ran.err
+    assert "it was not begun" in ran.out
     assert cluster.get("pods", "web", "default") is not None
+    assert marks(cluster, "one") == ("", False, False)
     assert command("migrate", "node", "one", "--yes", "--no-test", flag).code == 0
 
 
@@ -356,7 +358,38 @@ def test_a_red_test_leaves_the_node_cordoned_and_says_both_ways_on(cluster: Fake
     assert marks(cluster, "one") == ("moving", True, True)
 
 
+@pytest.mark.parametrize(
+    ("options", "right"), [(("--no-test",), ("patch", "nodes")), ((), ("create", "namespaces"))], ids=["turn", "test"]
+)
+def test_a_missing_right_is_named_before_a_node_is_touched(
+    cluster: FakeCluster, command: Command, options: tuple[str, ...], right: tuple[str, str]
+) -> None:
+    migration.begun(cluster)
+    cluster.denied.add(right)
+    ran = command("migrate", "node", "one", "--yes", *options, "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (5, "forbidden")
+    assert " `".join(right) in ran.err
+    assert not [line for line in changes(cluster) if "selfsubject" not in line]
+
+
 # undo
+
+
+def test_a_node_that_stopped_on_its_way_back_is_not_said_to_go_the_other_way(
+    cluster: FakeCluster, command: Command
+) -> None:
+    migration.begun(cluster)
+    assert command("migrate", "node", "one", "--yes", "--no-test").code == 0
+    nodes_answer(cluster, {"one": {"removed": "/etc/cni/net.d/05-cilium.conflist", "left": ""}})
+    cluster.faults.append(Fault(pattern="POST /api/v1/namespaces$", status=409, message="no more namespaces"))
+    ran = command("migrate", "undo", "one", "--yes")
+    assert ran.code == 5, ran.err
+    assert "`ciliumctl migrate undo one` goes on" in ran.out
+    assert "migrate node" not in ran.out
+    for arguments in (("status",), ("node", "two", "--yes")):
+        said = command("migrate", *arguments)
+        assert "`ciliumctl migrate undo one` ends its way back" in said.out + said.err
+        assert "migrate node one" not in said.out + said.err
 
 
 def test_a_node_goes_back_with_its_files_and_its_pods(cluster: FakeCluster, command: Command) -> None:
@@ -454,12 +487,35 @@ def test_the_end_retires_the_old_cni_and_takes_every_mark_away(finish: Any, clus
     assert (one["metadata"]["labels"], one["metadata"]["annotations"]) == ({}, {})
 
 
+def test_a_right_that_the_end_needs_is_missed_before_anything_is_changed(finish: Any, cluster: FakeCluster) -> None:
+    cluster.denied.add(("delete", "clusterroles"))
+    ran = finish("--confirm", "prod", "-o", "json")
+    assert (ran.code, ran.json["error"]["code"]) == (5, "forbidden")
+    assert "delete `clusterroles.rbac.authorization.k8s.io`" in ran.err
+    assert changes(cluster) == []
+    assert finish("--dry-run").code == 0
+
+
+def test_a_second_end_finds_nothing_to_do_and_one_before_the_beginning_is_refused(
+    finish: Any, cluster: FakeCluster
+) -> None:
+    nodes_answer(cluster, dict.fromkeys(("one", "two", "master"), CLEAN))
+    assert finish("--confirm", "prod").code == 0
+    # The stand-in for helm keeps no release: this is what it would have kept.
+    cluster.add(objects.release(revision=2, config={"tunnelPort": 8473}))
+    ran = finish("-o", "json")
+    assert (ran.code, ran.json["data"]["outcome"]) == (0, "unchanged")
+    cluster.add(*migration.flannel("vxlan"))
+    ran = finish("--confirm", "prod")
+    assert (ran.code, "no migration has begun" in ran.err) == (5, True)
+
+
 def test_a_namespace_in_which_somebody_else_has_something_stays(finish: Any, cluster: FakeCluster) -> None:
     cluster.add(objects.config_map("mine", {}, "kube-flannel"))
     nodes_answer(cluster, dict.fromkeys(("one", "two", "master"), CLEAN))
     ran = finish("--confirm", "prod")
     assert ran.code == 0, ran.err
-    assert "not Namespace `kube-flannel`: ConfigMap/mine is in it" in ran.out
+    assert "left:   Namespace `kube-flannel`: ConfigMap/mine is in it" in ran.out
     assert cluster.get("namespaces", "kube-flannel") is not None
 
 

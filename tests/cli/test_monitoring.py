@@ -99,6 +99,15 @@ def test_only_some_pods_of_many_are_asked(cluster: FakeCluster, command: Command
     assert "1/1 of 22" in command("monitoring", "status", "--nodes", "node-07").out
 
 
+def test_a_part_of_which_no_pod_was_asked_is_not_said_to_answer(cluster: FakeCluster, command: Command) -> None:
+    monitored.monitored(cluster)
+    cluster.add(objects.pod("cilium-far00", on="far", labels=AGENT))
+    cluster.served["cilium-far00", 9962] = monitored.METRICS
+    ran = command("monitoring", "status", "--nodes", "far", "-o", "json")
+    states = {one["component"]: one["state"] for one in ran.json["data"]["targets"]}
+    assert (ran.code, states["agent"], states["operator"]) == (0, "answers", "not asked")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

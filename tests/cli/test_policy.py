@@ -114,6 +114,14 @@ def test_a_misspelt_policy_is_told_with_the_nearest(command: Command) -> None:
 
 def test_no_policies_means_everybody_may(command: Command) -> None:
     assert command("policy", "list").out == "there are no network policies: every pod may talk to everybody\n"
+    assert "in namespace `shop`, and no clusterwide ones" in command("policy", "list", "-n", "shop").out
+
+
+def test_no_policies_where_agents_isolate_every_pod_means_nobody_may(cluster: FakeCluster, command: Command) -> None:
+    cluster.add(objects.config_map("cilium-config", {"enable-policy": "always"}, "kube-system"))
+    ran = command("policy", "list")
+    assert "there are no network policies: no pod may talk to anybody" in ran.out
+    assert "`policyEnforcementMode` is `always`" in ran.out
 
 
 # lint
@@ -125,7 +133,7 @@ def test_lint_names_the_line_and_ends_in_1(command: Command, tmp_path: Path) -> 
     report = tmp_path / "out.sarif"
     ran = command("policy", "lint", str(file), "--report", f"sarif={report}")
     assert ran.code == 1
-    assert f"{file}:7: error: `spec.ingress[0].fromEndpoint`: there is no field" in ran.out
+    assert f"{file}:7: error: `CiliumNetworkPolicy shop/web spec.ingress[0].fromEndpoint`: there is no field" in ran.out
     assert "did you mean `fromEndpoints`? [CP101]" in ran.out
     (result,) = json.loads(report.read_text())["runs"][0]["results"]
     assert (result["ruleId"], result["locations"][0]["physicalLocation"]["region"]["startLine"]) == ("CP101", 7)
@@ -134,9 +142,10 @@ def test_lint_names_the_line_and_ends_in_1(command: Command, tmp_path: Path) -> 
 
 def test_lint_of_a_cluster_knows_its_pods(shop: FakeCluster, command: Command) -> None:
     shop.add(policy("nobody", {"endpointSelector": {"matchLabels": {"app": "wbe"}}, "ingress": [{}]}))
-    ran = command("policy", "lint", "--cluster", "-o", "json")
+    ran = command("policy", "lint", "--cluster", "--fail-on", "warning", "-o", "json")
     assert ran.code == 1
     assert [one["code"] for one in ran.json["data"]["findings"]] == ["CP202", "CP201"]
+    assert command("policy", "lint", "--cluster").code == 0
 
 
 @pytest.mark.parametrize(
@@ -211,6 +220,10 @@ def test_a_pod_is_explained_and_connections_are_judged(shop: FakeCluster, comman
 def test_an_agent_that_enforces_something_else_is_told(shop: FakeCluster, command: Command) -> None:
     shop.program = lambda _call: Answer(stdout='[{"status": {"policy": {"realized": {"policy-enabled": "none"}}}}]')
     assert "enforces none, not what the policies say" in command("policy", "explain", "pod/shop/web").out
+    shop.add(objects.config_map("cilium-config", {"enable-policy": "never"}, "kube-system"))
+    said = command("policy", "explain", "pod/shop/web").out
+    assert "enforces none, as the policies say" in said
+    assert "`policyEnforcementMode` is `never`" in said
 
 
 @pytest.mark.usefixtures("shop")
@@ -226,6 +239,21 @@ def test_who_cannot_be_explained(command: Command, arguments: tuple[str, ...], c
     ran = command("policy", "explain", *arguments, "--no-agent")
     assert ran.code == code
     assert words in ran.err
+
+
+def test_a_services_address_is_not_taken_for_the_world(shop: FakeCluster, command: Command, tmp_path: Path) -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}}
+    shop.add({**service, "spec": {"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7"]}})
+    ran = command("policy", "explain", "pod/shop/client", "--to", "10.96.0.7", "--port", "80", "--no-agent")
+    assert (ran.code, "is the address of service `shop/web`" in ran.err) == (2, True)
+    assert command("policy", "explain", "pod/shop/client", "--to", "192.0.2.1", "--no-agent").code == 0
+    file = tmp_path / "test.yaml"
+    file.write_text(
+        _TEST.replace("{k8sResource: {kind: pod, name: web, namespace: shop}}", "{host: {name: 10.96.0.7}}")
+    )
+    ran = command("policy", "test", str(file), "--tools", "pod")
+    assert (ran.code, "{kind: service, name: web, namespace: shop}" in ran.err) == (2, True)
+    assert shop.calls == []
 
 
 def test_a_user_without_rights_is_told_which(shop: FakeCluster, command: Command) -> None:
@@ -305,6 +333,38 @@ def test_audit_mode_is_switched_after_a_yes_and_shows_what_passed(shop: FakeClus
     assert command("policy", "list", "--audit", "-o", "json").json["data"]["policies"][0]["audited"] == 1
     assert command("policy", "audit", "off", "pod/web", "-n", "shop").code == 0
     assert command("policy", "audit", "status").out == "no pod is in audit mode\n"
+
+
+def test_what_passed_is_told_of_the_pod_whose_policies_were_asked_with_one_exec_a_node(
+    shop: FakeCluster, command: Command
+) -> None:
+    def agent(call: Call) -> Answer:
+        if call.command[0] == "hubble":
+            flow = {
+                "traffic_direction": "INGRESS",
+                "source": {"namespace": "shop", "pod_name": "client"},
+                "destination": {"namespace": "shop", "pod_name": "web"},
+            }
+            return Answer(stdout=json.dumps({"flow": flow}) + "\n")
+        entries = [
+            {
+                "id": number,
+                "status": {
+                    "external-identifiers": {"k8s-namespace": "shop", "k8s-pod-name": name},
+                    "realized": {"options": {"PolicyAuditMode": "Enabled"}},
+                },
+            }
+            for number, name in enumerate(("client", "web"))
+        ]
+        return Answer(stdout=json.dumps(entries))
+
+    shop.program = agent
+    shop.add(objects.config_map("cilium-config", {"policy-audit-mode": "true"}, "kube-system"))
+    found = command("policy", "audit", "status", "-o", "json").json["data"]["endpoints"]
+    assert {one["pod"]: len(one["passed"]) for one in found} == {"client": 0, "web": 1}
+    assert [call.command[0] for call in shop.calls].count("hubble") == 1
+    ran = command("policy", "audit", "on", "pod/web", "-n", "shop", "-o", "json")
+    assert ran.json["data"]["everywhere"] is True
 
 
 def test_an_agent_that_does_not_answer_ends_in_7(shop: FakeCluster, command: Command) -> None:

@@ -30,13 +30,17 @@ def named(path: Path) -> str:
     return str(path.relative_to(HERE))
 
 
+def without_fences(text: str) -> str:
+    return _FENCE.sub("", text)
+
+
 def without_code(text: str) -> str:
-    return re.sub(r"`[^`\n]*`", lambda found: re.sub(r"[\[\]()]", "", found[0]), _FENCE.sub("", text))
+    return re.sub(r"`[^`\n]*`", lambda found: re.sub(r"[\[\]()]", "", found[0]), without_fences(text))
 
 
 def anchors(path: Path) -> set[str]:
     """The ids that Markdown's table of contents gives to the headings."""
-    headings = re.findall(r"^#{1,6} (.+?) *#*$", _FENCE.sub("", path.read_text(encoding="utf-8")), re.MULTILINE)
+    headings = re.findall(r"^#{1,6} (.+?) *#*$", without_fences(path.read_text(encoding="utf-8")), re.MULTILINE)
     found: set[str] = set()
     for heading in headings:
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
@@ -67,12 +71,12 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 
 def command_lines(path: Path) -> Iterator[str]:
-    """The commands after a `$ ` in the console blocks, those within others too."""
+    """The commands after a `$ ` in the console blocks and all of the `sh` blocks, those within others too."""
     for _indent, language, block in _FENCE.findall(path.read_text(encoding="utf-8")):
-        if language != "console":
+        if language not in {"console", "sh"}:
             continue
         for line in re.sub(r"\\\n\s*>?", " ", block).splitlines():
-            if line.strip().startswith("$ "):
+            if language == "sh" or line.strip().startswith("$ "):
                 text = line.strip().removeprefix("$ ")
                 yield from re.findall(r"[$<]\((ciliumctl [^)]*)\)", text)
                 yield re.sub(r"[$<]\([^)]*\)", "x", text)

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from ciliumctl import defaults
 from ciliumctl.cli.commands import _installing, _planning
+from ciliumctl.cli.groups import OptionGroup
+from ciliumctl.cli.options import duration, option
 from ciliumctl.wait import Deadline
 
 if TYPE_CHECKING:
     from ciliumctl.change import Changed, Target
     from ciliumctl.change.impact import Impact
     from ciliumctl.cli.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOptions(OptionGroup):
+    """Of commands that change the installed chart's values."""
+
+    dry_run: Annotated[bool, option("--dry-run", help="Only show what would change")] = False
+    wait: Annotated[bool, option("--wait/--no-wait", help="Wait until Cilium is healthy (default: yes)")] = True
+    wait_duration: Annotated[
+        float, duration("--wait-duration", help="Longest time (default: 5m); the same as --timeout")
+    ] = defaults.WAIT_SECONDS
+    confirm: Annotated[
+        str, option("--confirm", metavar="CONTEXT", help="The context's name, for what cannot be done live")
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,6 +140,9 @@ def _cilium(document: Document, rule: _Rule, *, on_nodes: bool) -> Iterator[Find
         message = f"`{filled[0]}` and `{filled[1]}` cannot stand in one rule: write two rules"
         yield document.finding("CP103", message, f"{path}.{filled[1]}")
     for key in peers:
+        if body[key] is None:
+            message = f"a list is wanted, and nothing stands behind `{key}`: Cilium passes over the key"
+            yield document.finding("CP102", message, f"{path}.{key}")
         if body[key] == []:
             yield document.finding("CP306", f"`{key}: []` means nobody; without it everybody is meant", f"{path}.{key}")
     if body.get("icmps") and body.get("toPorts"):

@@ -13,7 +13,7 @@ import yaml
 from ciliumctl import yaml_files
 from ciliumctl.clients.kube import Manifest
 from ciliumctl.policies import reading
-from ciliumctl.policies.lint.model import Finding, codes
+from ciliumctl.policies.lint.model import Finding, finding
 from ciliumctl.policies.lint.shapes import Path
 
 # More entries than this by writing aliases out are an attack and no policies.
@@ -38,15 +38,8 @@ class Document:
         """A finding about a field of it, with the line of the field or of what it is in."""
         steps = steps_of(path) if isinstance(path, str) else path
         line = next((self.lines[steps[:n]] for n in range(len(steps), -1, -1) if steps[:n] in self.lines), 0)
-        return Finding(
-            code=code,
-            severity=severity or codes()[code].severity,
-            message=message,
-            policy=str(reading.ref_of(self.manifest)),
-            key=written(steps),
-            file=self.file,
-            line=line,
-        )
+        policy = str(reading.ref_of(self.manifest))
+        return finding(code, message, policy=policy, key=written(steps), file=self.file, line=line, severity=severity)
 
 
 def steps_of(path: str) -> Path:
@@ -94,12 +87,12 @@ def read(content: bytes, name: str) -> tuple[list[Document], list[Finding]]:
             findings += walk.findings
             documents += _objects(value, name, walk.lines)
     if not any(document.is_policy for document in documents):
-        findings.append(Finding(code="CP002", severity="info", message="there is no network policy in it", file=name))
+        findings.append(finding("CP002", "there is no network policy in it", file=name))
     return documents, findings
 
 
 def _broken(name: str, why: str, line: int = 0) -> Finding:
-    return Finding(code="CP001", severity="error", message=f"it is not valid YAML: {why}", file=name, line=line)
+    return finding("CP001", f"it is not valid YAML: {why}", file=name, line=line)
 
 
 def _objects(value: Manifest, name: str, lines: Mapping[Path, int]) -> Iterator[Document]:
@@ -140,11 +133,7 @@ class _Walk:
             if name in seen and key.tag != "tag:yaml.org,2002:merge":
                 line = key.start_mark.line + 1
                 message = f"`{name}` stands there already, and only this one counts"
-                self.findings.append(
-                    Finding(
-                        code="CP003", severity="error", message=message, key=written(below), file=self._name, line=line
-                    )
-                )
+                self.findings.append(finding("CP003", message, key=written(below), file=self._name, line=line))
             seen.add(name)
             self.lines[below] = key.start_mark.line + 1
             self.visit(value, below)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ciliumctl import findings, templates
 from ciliumctl.findings import FailOn, Severity, fails
@@ -29,26 +29,30 @@ def codes() -> dict[str, Code]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding(findings.Finding):
-    """One thing to know about one policy.
-
-    Attributes:
-        policy: Such as `CiliumNetworkPolicy shop/web`; empty where it is about a file.
-        key: The field, such as `spec.ingress[0].toPorts`; empty for a whole policy.
-    """
+    """One thing to know about one policy: `CiliumNetworkPolicy shop/web`; about a file where `policy` is empty."""
 
     policy: str = ""
-    key: str = ""
 
-    @property
-    def place(self) -> str:
-        """Such as `my.yaml:12`; the policy's name where it was read from the cluster."""
-        if not self.file:
-            return self.policy
-        return f"{self.file}:{self.line}" if self.line else self.file
+
+def finding(
+    code: str, message: str, *, policy: str = "", key: str = "", file: str = "", line: int = 0, severity: Any = ""
+) -> Finding:
+    """A finding with what `codes` says of its kind. `key` is the field, such as `spec.ingress[0].toPorts`."""
+    kind = codes()[code]
+    return Finding(
+        code=code,
+        severity=severity or kind.severity,
+        message=message,
+        subject=f"{policy} {key}".strip(),
+        advice=kind.do.rstrip("."),
+        file=file,
+        line=line,
+        policy=policy,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lint:
+class PolicyLint:
     """What is wrong with policies. `cluster` is the context that was asked, if any."""
 
     kind: ClassVar[str] = "PolicyLint"
@@ -57,7 +61,7 @@ class Lint:
     files: tuple[str, ...] = ()
     cluster: str = ""
     findings: tuple[Finding, ...] = ()
-    fail_on: FailOn = "warning"
+    fail_on: FailOn = "error"
 
     @property
     def ok(self) -> bool:

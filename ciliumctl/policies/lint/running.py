@@ -26,7 +26,7 @@ from ciliumctl.parallel import together as at_once
 from ciliumctl.policies import collecting, parties, reading
 from ciliumctl.policies.lint import alone, documents, shapes, surroundings, together
 from ciliumctl.policies.lint.documents import Document
-from ciliumctl.policies.lint.model import Finding, Lint
+from ciliumctl.policies.lint.model import Finding, PolicyLint
 from ciliumctl.policies.lint.surroundings import Surroundings
 from ciliumctl.policies.model import Settings
 
@@ -35,7 +35,7 @@ _CILIUMS = "ciliumnetworkpolicies.cilium.io"
 
 def in_files(
     names: Sequence[str], stdin: Callable[[], bytes], *, around: Surroundings | None = None, shape: shapes.Shape = None
-) -> Lint:
+) -> PolicyLint:
     """Check files, and all YAML files in folders; `-` is standard input. `around` is a cluster that they are for.
 
     Raises:
@@ -54,11 +54,10 @@ def in_files(
     # Of a folder of manifests not every file is about policies.
     if len(listed) > 1:
         problems = [one for one in problems if one.code != "CP002"]
-    shown = tuple(listed)
     result = check(found, around or surroundings.of_files(found), shape)
-    order = {name: number for number, name in enumerate(shown)}
-    findings = sorted([*problems, *result.findings], key=lambda one: (order.get(one.file, -1), one.line, one.code))
-    return replace(result, files=shown, findings=tuple(findings))
+    order = {name: number for number, name in enumerate(listed)}
+    findings = sorted([*problems, *result.findings], key=lambda one: (order[one.file], one.line, one.code))
+    return replace(result, files=tuple(listed), findings=tuple(findings))
 
 
 def _content(name: str, stdin: Callable[[], bytes]) -> bytes:
@@ -70,15 +69,15 @@ def _content(name: str, stdin: Callable[[], bytes]) -> bytes:
         raise BadFile(f"`{name}` cannot be read: {error.strerror}", hint="check the path") from error
 
 
-def in_cluster(found: Cluster, shape: shapes.Shape = None, *, namespace: str = "") -> Lint:
+def in_cluster(found: Cluster, shape: shapes.Shape = None, *, namespace: str = "") -> PolicyLint:
     """Check the policies of a cluster; those of one namespace and the clusterwide ones when given."""
     wanted = [one for one in found.policies if not namespace or namespace_of(one) in {"", namespace}]
     result = check([Document(manifest=one) for one in wanted], found.around, shape)
-    order = sorted(result.findings, key=lambda one: (-SEVERITIES.index(one.severity), one.policy, one.key))
+    order = sorted(result.findings, key=lambda one: (-SEVERITIES.index(one.severity), one.subject))
     return replace(result, findings=tuple(order))
 
 
-def check(found: Iterable[Document], around: Surroundings, shape: shapes.Shape = None) -> Lint:
+def check(found: Iterable[Document], around: Surroundings, shape: shapes.Shape = None) -> PolicyLint:
     """Check objects; those that are no policies are passed over. `shape` is that of the cluster's CRD."""
     policies = [one for one in found if one.is_policy]
     findings: list[Finding] = []
@@ -97,7 +96,7 @@ def check(found: Iterable[Document], around: Surroundings, shape: shapes.Shape =
             written += parts
             findings += [finding for part in parts for finding in surroundings.findings(part, around)]
     findings += together.findings(written)
-    return Lint(policies=len(policies), findings=tuple(findings))
+    return PolicyLint(policies=len(policies), findings=tuple(findings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

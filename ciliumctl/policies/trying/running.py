@@ -23,7 +23,7 @@ from ciliumctl.clients.kube import (
     dig,
     name_of,
 )
-from ciliumctl.errors import CiliumctlError, NotFound
+from ciliumctl.errors import CiliumctlError, NotFound, UsageError
 from ciliumctl.guests import Guest, How
 from ciliumctl.parallel import gather
 from ciliumctl.policies import collecting, parties
@@ -77,11 +77,13 @@ def rehearse(wanted: Wanted) -> PolicyTest:
 def run(kube: Kube, wanted: Wanted, report: Reporter) -> PolicyTest:
     """Try all of them: the sources at the same time, each one's assertions after one another.
 
-    Ten requests for what policies say, up to two for each end, a guest for each source (three requests and its start),
-    one exec for each attempt. Guests end with it; a container beside others stays in its pod's `spec`, ended.
+    Ten requests for what policies say, up to two for each end and one for an address, a guest for each source (three
+    requests and its start), one exec for each attempt. Guests end with it; a container beside others stays in its
+    pod's `spec`, ended.
 
     Raises:
         NotFound: a pod, a workload or a service does not exist, or has no pod that runs.
+        UsageError: an address is a service's, which policies never see.
     """
     with report.step("Reading policies and pods"):
         state = collecting.read(kube, wanted.namespace).state
@@ -195,6 +197,13 @@ def _case(kube: Kube, state: State, assertion: Assertion) -> _Case:
             target = parties.at(state, str(ip_address(end.host)))
         except ValueError:
             target = parties.named(end.host)
+        service = collecting.service_at(kube, target.name) if target.kind == "outside" else ""
+        if service:
+            place, _slash, name = service.partition("/")
+            raise UsageError(
+                f"`{assertion.name}` goes to `{end.host}`, the address of service `{service}`",
+                hint=f"write `k8sResource: {{kind: service, name: {name}, namespace: {place}}}`: policies see its pods",
+            )
         return _Case(assertion=assertion, source=source, target=target, address=end.host, port=port)
     if end.kind == "service":
         target, address, behind = _service(kube, state, end, port)

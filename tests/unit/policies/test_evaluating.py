@@ -175,6 +175,13 @@ _CILIUM: dict[str, tuple[str, str, str, int | None, str]] = {
         80,
         "allowed denied",
     ),
+    "a key of peers without a value is not there": (
+        "{cnp: {endpointSelector: {}, ingress: [{fromEndpoints: , toPorts: [{ports: [{port: '80'}]}]}]}}",
+        "client",
+        "web",
+        80,
+        "allowed allowed",
+    ),
     "an empty selector means the policy's namespace": (
         "{cnp: {endpointSelector: {}, ingress: [{fromEndpoints: [{}]}]}}",
         "thief",

@@ -40,6 +40,7 @@ FILES: list[tuple[str, str, int, str]] = [
     ("CP102", _CNP + _FOR_ALL + "ingress: {fromEntities: [all]}\n", 6, "a list is wanted"),
     ("CP102", _CNP + _FOR_ALL + "ingress:\n  - toPorts: [{ports: [{port: 80}]}]\n", 7, 'write `"80"`'),
     ("CP102", _CNP + _FOR_ALL + "ingress: [{fromEntities: [worldly]}]\n", 6, "did you mean `world`?"),
+    ("CP102", _CNP + _FOR_ALL + "ingress:\n  - fromEndpoints:\n    toPorts: []\n", 7, "passes over the key"),
     ("CP103", _CNP + "ingress: [{}]\n", 4, "neither"),
     ("CP103", _CNP + "nodeSelector: {}\n  ingress: [{}]\n", 5, "Clusterwide"),
     ("CP103", _CNP + _FOR_ALL + "ingress: [{fromCIDR: [10.0.0.0/8], fromEntities: [host]}]\n", 6, "two rules"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ciliumctl.cli.commands import _applying, _installing, _planning
@@ -15,23 +14,13 @@ if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """What was said on the command line."""
-
-    dry_run: bool
-    wait: bool
-    confirm: str
-    seconds: float
-
-
-def change(session: Session, wishes: Sequence[Wish], operation: str, answers: Answers) -> None:
+def change(session: Session, wishes: Sequence[Wish], operation: str, answers: _applying.ChangeOptions) -> None:
     """Do it and end."""
     from ciliumctl import change as changes
     from ciliumctl.change import configure
 
     session.allow()
-    deadline = session.deadline(answers.seconds)
+    deadline = session.deadline(answers.wait_duration)
     where = _installing.where(session)
     with _installing.scratch() as folder:
         found = changes.installed(session.kube, where, "change values")

@@ -19,10 +19,10 @@ from typing import Annotated
 
 import typer
 
-from ciliumctl import defaults
 from ciliumctl.cli import session_of
+from ciliumctl.cli.commands import _applying
 from ciliumctl.cli.commands.config import _changing
-from ciliumctl.cli.options import argument, duration, option
+from ciliumctl.cli.options import argument
 
 KIND = "Change"
 
@@ -31,19 +31,11 @@ def command(
     ctx: typer.Context,
     settings: Annotated[list[str], argument(metavar="KEY=VALUE...", help="What to set, as with Helm's --set")],
     *,
-    dry_run: Annotated[bool, option("--dry-run", help="Only show what would change")] = False,
-    wait: Annotated[bool, option("--wait/--no-wait", help="Wait until Cilium is healthy (default: yes)")] = True,
-    wait_duration: Annotated[
-        float, duration("--wait-duration", help="Longest time (default: 5m); the same as --timeout")
-    ] = defaults.WAIT_SECONDS,
-    confirm: Annotated[
-        str, option("--confirm", metavar="CONTEXT", help="The context's name, for what cannot be done live")
-    ] = "",
+    answers: _applying.ChangeOptions,
 ) -> None:
     """Find the values, show what they do, ask, change them."""
     from ciliumctl.change import configure
 
     session = session_of(ctx)
     wishes = [configure.wish_of(text) for text in settings]
-    answers = _changing.Answers(dry_run=dry_run, wait=wait, confirm=confirm, seconds=wait_duration)
     _changing.change(session, wishes, "config set", answers)

@@ -15,10 +15,10 @@ from typing import Annotated
 
 import typer
 
-from ciliumctl import defaults
 from ciliumctl.cli import session_of
+from ciliumctl.cli.commands import _applying
 from ciliumctl.cli.commands.config import _changing
-from ciliumctl.cli.options import argument, duration, option
+from ciliumctl.cli.options import argument
 
 KIND = "Change"
 
@@ -27,14 +27,7 @@ def command(
     ctx: typer.Context,
     settings: Annotated[list[str], argument(metavar="KEY...", help="What to take back")],
     *,
-    dry_run: Annotated[bool, option("--dry-run", help="Only show what would change")] = False,
-    wait: Annotated[bool, option("--wait/--no-wait", help="Wait until Cilium is healthy (default: yes)")] = True,
-    wait_duration: Annotated[
-        float, duration("--wait-duration", help="Longest time (default: 5m); the same as --timeout")
-    ] = defaults.WAIT_SECONDS,
-    confirm: Annotated[
-        str, option("--confirm", metavar="CONTEXT", help="The context's name, for what cannot be done live")
-    ] = "",
+    answers: _applying.ChangeOptions,
 ) -> None:
     """Find the values, show what they do, ask, take them back."""
     from ciliumctl.change import configure
@@ -45,5 +38,4 @@ def command(
         if "=" in text:
             raise UsageError(f"`{text}` has a value, and `unset` takes none", hint=f"`ciliumctl config set {text}`")
     wishes = [configure.Wish(key=text) for text in settings]
-    answers = _changing.Answers(dry_run=dry_run, wait=wait, confirm=confirm, seconds=wait_duration)
     _changing.change(session, wishes, "config unset", answers)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ciliumctl.cli.output import Cell, Writer
 
 if TYPE_CHECKING:
-    from ciliumctl.migration.model import Finding, MigrationPlan, Moved, NewNetwork, NodesMoved, OldNetwork
+    from ciliumctl.migration.model import Direction, Finding, MigrationPlan, Moved, NewNetwork, NodesMoved, OldNetwork
 
 _SHOWN = 12
 PHASES: dict[str, Cell] = {
@@ -78,23 +78,23 @@ def _first(lines: Sequence[str]) -> list[str]:
 def show_moved(out: Writer, result: NodesMoved) -> None:
     """Each node that had its turn, and what is left."""
     for node in result.nodes:
-        _show_node(out, node)
+        _show_node(out, node, result.operation)
     if result.left and result.ok:
         what = "still in the old network" if result.operation == "node" else "still Cilium's, or half-way"
         many = "node" if len(result.left) == 1 else "nodes"
         out.line((f"{len(result.left)} {many} {what}: {', '.join(_first(result.left))}", "dim"))
 
 
-def _show_node(out: Writer, node: Moved) -> None:
+def _show_node(out: Writer, node: Moved, operation: Direction) -> None:
     if node.outcome == "stopped":
         step = "its test is red" if node.failed == "gate" else "it stopped"
         out.line(("✗ ", "bad"), (node.node, "head"), f": {step}: {node.detail}")
-        if node.failed == "gate":
-            out.hint(
-                f"it stays cordoned; `ciliumctl migrate node {node.node}` tries again, "
-                f"`ciliumctl migrate undo {node.node}` goes back",
-                indent="  ",
-            )
+        if not node.begun:
+            out.hint("it was not begun, and takes pods as before", indent="  ")
+            return
+        # A node that is half-way back cannot be turned around.
+        back = f", `ciliumctl migrate undo {node.node}` goes back" if operation == "node" else ""
+        out.hint(f"it stays cordoned; `ciliumctl migrate {operation} {node.node}` goes on{back}", indent="  ")
         return
     passed = sum(run.passed for run in node.gates)
     peers = " and ".join(f"{run.peer} ({run.peer_network})" for run in node.gates if run.peer)

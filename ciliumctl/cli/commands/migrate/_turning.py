@@ -10,8 +10,8 @@ from ciliumctl.errors import CiliumctlError, UsageError
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
+    from ciliumctl.migration.model import Direction
     from ciliumctl.migration.state import Node
-    from ciliumctl.migration.turning import Direction
 
 
 def turn(
@@ -24,7 +24,7 @@ def turn(
     test: _options.TestOptions,
 ) -> NoReturn:
     """Choose the nodes, ask, take their turns, end."""
-    from ciliumctl.migration import state, turning
+    from ciliumctl.migration import admitting, state, turning
     from ciliumctl.migration.model import NodesMoved
 
     session.allow()
@@ -37,9 +37,8 @@ def turn(
     if not names and not everything:
         raise _which(known, direction)
     chosen = _all(known, direction) if everything else state.chosen(known, names)
-    turning.check(known, chosen, direction)
-    goal = "migrated" if direction == "node" else "waiting"
-    if any(one.phase != goal for one in chosen):
+    admitting.check(known, chosen, direction)
+    if any(one.phase != admitting.GOALS[direction] for one in chosen):
         _confirm(session, chosen, direction, work.state.old.name)
     try:
         result = turning.turn_all(work, known, chosen, direction)
@@ -60,9 +59,10 @@ def _which(known: Sequence[Node], direction: Direction) -> UsageError:
 
 def _all(known: Sequence[Node], direction: Direction) -> list[Node]:
     """Those that are not there yet; a node that is half-way comes first."""
-    goal = "migrated" if direction == "node" else "waiting"
-    found = [one for one in known if one.phase != goal]
-    return sorted(found, key=lambda one: one.phase not in {"moving", "undoing"})
+    from ciliumctl.migration.admitting import GOALS, HALF_WAY
+
+    found = [one for one in known if one.phase != GOALS[direction]]
+    return sorted(found, key=lambda one: one.phase not in HALF_WAY)
 
 
 def _confirm(session: Session, chosen: Sequence[Node], direction: Direction, old: str) -> None:

@@ -3,9 +3,9 @@
 All nodes must be migrated, and no pod have an address of the old network. Policies are enforced from then on, and the
 CiliumNodeConfig goes. The other CNI's DaemonSet, ConfigMap, accounts and roles are deleted, and its files, links and
 rules removed from every node, by a pod on each. It cannot be undone, and wants `--confirm CONTEXT`. Run again, it goes
-on.
+on, or finds nothing to do.
 
-Exit codes: 0 done; 3 refused, or not confirmed; 4 not healthy in time; 7 something of the old CNI is left.
+Exit codes: 0 done, now or before; 3 refused, or not confirmed; 4 not healthy in time; 7 some of the old one is left.
 
 Examples:
   ciliumctl migrate finish --dry-run
@@ -54,8 +54,11 @@ def command(
     session = session_of(ctx)
     session.allow()
     deadline = session.deadline(_SECONDS)
-    state.needed(session.kube)
     found = _options.installed(session)
+    nothing = finishing.nothing_left(session.kube, found)
+    if nothing is not None:
+        session.finish(nothing, render, then="status")
+    state.needed(session.kube)
     how = How(
         helm=session.helm,
         holder=session.holder("migrate finish"),
@@ -86,7 +89,10 @@ def command(
 
 def render(out: Writer, result: Finished) -> None:
     """What changed, what is gone, what is left."""
-    word = {"dry-run": "would be", "finished": "is", "partial": "is only partly", "unchanged": "is"}[result.outcome]
+    if result.outcome == "unchanged":
+        out.line(f"no migration is left to finish on {result.context}: no other CNI is in charge beside Cilium")
+        return
+    word = {"dry-run": "would be", "finished": "is", "partial": "is only partly"}[result.outcome]
     out.line((f"The migration from {result.old} on {result.context} {word} finished", "head"))
     for title, lines in (
         ("values", result.values),

@@ -37,6 +37,8 @@ def command(ctx: typer.Context) -> None:
 
 def render(out: Writer, result: MigrationStatus) -> None:
     """The networks, then a line a node."""
+    from ciliumctl.migration.admitting import ways_on
+
     if result.old is None or result.new is None:
         out.line(f"no migration has begun on {result.context}")
         out.hint("`ciliumctl migrate plan` shows what it would do")
@@ -61,7 +63,8 @@ def render(out: Writer, result: MigrationStatus) -> None:
     ]
     old = result.old.name
     out.table(("node", "phase", "state", "takes pods", "agent", f"pods of {old}", "pods of Cilium"), rows)
-    for name in result.unfinished:
-        out.hint(f"`ciliumctl migrate node {name}` goes on, `ciliumctl migrate undo {name}` goes back")
+    for node in result.nodes:
+        if node.node in result.unfinished:
+            out.hint(ways_on(node.node, node.phase))
     if result.migrated == len(result.nodes) and result.nodes:
         out.hint("all nodes are done: `ciliumctl migrate finish` ends the migration")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ciliumctl.cli.commands import _applying, _installing, _planning
@@ -16,24 +15,19 @@ if TYPE_CHECKING:
     from ciliumctl.monitoring.switching import MonitoringChange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """What was said on the command line."""
-
-    dry_run: bool
-    wait: bool
-    confirm: str
-    seconds: float
-
-
 def switch(
-    session: Session, command: str, answers: Answers, config: Callable[[Release], Mapping[str, Any]], *, then: str
+    session: Session,
+    command: str,
+    answers: _applying.ChangeOptions,
+    config: Callable[[Release], Mapping[str, Any]],
+    *,
+    then: str,
 ) -> None:
     """Do it and end. `config` makes the release's new values out of the release."""
     from ciliumctl import change, status
     from ciliumctl.monitoring import switching
 
-    deadline = session.deadline(answers.seconds)
+    deadline = session.deadline(answers.wait_duration)
     found = change.installed(session.kube, _installing.where(session), "change values")
     with _installing.scratch() as folder:
         target = switching.aimed(found, config(found), session.helm, folder, session.report)

@@ -16,10 +16,10 @@ from typing import Annotated
 
 import typer
 
-from ciliumctl import defaults
 from ciliumctl.cli import session_of
+from ciliumctl.cli.commands import _applying
 from ciliumctl.cli.commands.monitoring import _switching
-from ciliumctl.cli.options import duration, option
+from ciliumctl.cli.options import option
 
 KIND = "MonitoringChange"
 
@@ -28,21 +28,13 @@ def command(
     ctx: typer.Context,
     *,
     all: Annotated[bool, option("--all", help="The operator's and Envoy's, too")] = False,
-    dry_run: Annotated[bool, option("--dry-run", help="Only show what would change")] = False,
-    wait: Annotated[bool, option("--wait/--no-wait", help="Wait until Cilium is healthy (default: yes)")] = True,
-    wait_duration: Annotated[
-        float, duration("--wait-duration", help="Longest time (default: 5m); the same as --timeout")
-    ] = defaults.WAIT_SECONDS,
-    confirm: Annotated[
-        str, option("--confirm", metavar="CONTEXT", help="The context's name, for what cannot be done live")
-    ] = "",
+    answers: _applying.ChangeOptions,
 ) -> None:
     """Show what changes, ask, change it."""
     from ciliumctl.monitoring import switching
 
     session = session_of(ctx)
     session.allow()
-    answers = _switching.Answers(dry_run=dry_run, wait=wait, confirm=confirm, seconds=wait_duration)
     _switching.switch(
         session, "monitoring disable", answers, lambda found: switching.disabled(found, everything=all), then=""
     )

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ciliumctl import defaults
 from ciliumctl.cli import session_of
+from ciliumctl.cli.commands import _applying
 from ciliumctl.cli.commands.monitoring import _switching
-from ciliumctl.cli.options import duration, option
+from ciliumctl.cli.options import option
 from ciliumctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,14 +49,7 @@ def command(
     dashboards: Annotated[
         bool | None, option("--dashboards/--no-dashboards", help="Grafana's dashboards (default: as they are)")
     ] = None,
-    dry_run: Annotated[bool, option("--dry-run", help="Only show what would change")] = False,
-    wait: Annotated[bool, option("--wait/--no-wait", help="Wait until Cilium is healthy (default: yes)")] = True,
-    wait_duration: Annotated[
-        float, duration("--wait-duration", help="Longest time (default: 5m); the same as --timeout")
-    ] = defaults.WAIT_SECONDS,
-    confirm: Annotated[
-        str, option("--confirm", metavar="CONTEXT", help="The context's name, for what cannot be done live")
-    ] = "",
+    answers: _applying.ChangeOptions,
 ) -> None:
     """Find out how scrapers are told, show what changes, ask, change it."""
     from ciliumctl.monitoring import naming, switching
@@ -77,7 +70,6 @@ def command(
         there = "is there" if chosen == "prometheus-operator" else "is not there"
         told = "ServiceMonitors" if chosen == "prometheus-operator" else "annotations, and no ServiceMonitors"
         session.report.note(f"the Prometheus operator {there}: {told}")
-    answers = _switching.Answers(dry_run=dry_run, wait=wait, confirm=confirm, seconds=wait_duration)
     _switching.switch(
         session,
         "monitoring enable",

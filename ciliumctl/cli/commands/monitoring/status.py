@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ciliumctl.monitoring.targets import TargetState
 
 KIND = "MonitoringStatus"
-_STYLES = {"answers": "good", "off": "dim", "partly": "bad", "silent": "bad", "no pods": "bad"}
+_STYLES = {"answers": "good", "off": "dim", "partly": "bad", "silent": "bad", "no pods": "bad", "not asked": "dim"}
 
 
 def command(
@@ -75,7 +75,7 @@ def _row(one: TargetState) -> list[Cell]:
         one.component,
         (one.state, _STYLES[one.state]),
         str(one.port),
-        f"{one.answered}/{asked}",
+        f"{one.answered}/{asked}" if one.asked else "",
         str(one.series or ""),
         _ages.shown(one.age) if one.age is not None else "",
         ", ".join(one.told) or ("nobody", "warn"),

@@ -11,14 +11,9 @@ from ciliumctl.errors import UsageError
 if TYPE_CHECKING:
     from ciliumctl.clients.kube import Kube
 
-#: Of policies and pods. Cilium's own is the global option of this name, which stands before the command.
+#: Of policies. Cilium's own is the global option of this name, which stands before the command.
 Namespace = Annotated[
     str, option("--namespace", "-n", metavar="NAME", help="Namespace of the policies (default: every one)")
-]
-
-#: Of pods that are named without one.
-PodNamespace = Annotated[
-    str, option("--namespace", "-n", metavar="NAME", help="Namespace of pods that name none (default: default)")
 ]
 
 

@@ -1,7 +1,7 @@
 """Let pods through what their policies deny, and say what that was; or stop letting it through.
 
-`on` and `off` switch the endpoints of the pods that are named, in their agents, after asking: while it is on, nothing
-that policies deny is kept from these pods. It is over when the pod is replaced or its agent restarts, by itself.
+`on` and `off` switch the endpoints of the pods that are named, in their agents. `on` asks first: while it is on,
+nothing that policies deny is kept from these pods. It is over by itself when the pod is replaced or the agent restarts.
 `status` says which pods are in audit mode, and what Hubble saw pass that would have been denied.
 
 For the whole cluster it is the Helm value `policyAuditMode`: `ciliumctl config set policyAuditMode=true`.
@@ -23,7 +23,7 @@ import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands.policy import _choosing as choosing
-from ciliumctl.cli.options import argument, option
+from ciliumctl.cli.options import PodNamespace, argument
 from ciliumctl.cli.output import Writer
 from ciliumctl.cli.settings import Choice
 from ciliumctl.errors import Partial, UsageError
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ciliumctl.policies.auditing import Audit
 
 KIND = "PolicyAudit"
-_WHAT = Choice("status", "on", "off")
 
 
 def command(
@@ -43,12 +42,7 @@ def command(
     ],
     pods: Annotated[list[str] | None, argument(metavar="[POD]...", help="`pod/NAME` or `pod/NAMESPACE/NAME`")] = None,
     *,
-    namespace: Annotated[
-        str,
-        option(
-            "--namespace", "-n", metavar="NAME", help="Namespace of the pods (default: default; of `status` every one)"
-        ),
-    ] = "",
+    namespace: PodNamespace = "",
 ) -> None:
     """Ask, switch, tell."""
     from ciliumctl.policies import auditing
@@ -56,7 +50,7 @@ def command(
     session = session_of(ctx)
     session.allow("name")
     session.deadline(180.0)
-    named = [choosing.pod(word, namespace or "default") for word in pods or ()]
+    named = [choosing.pod(word, namespace or session.kube.namespace) for word in pods or ()]
     if what == "status":
         _status(session, named, namespace)
     if not named:
@@ -70,7 +64,7 @@ def command(
             refusal=f"audit mode opens {names} to everybody",
         )
     try:
-        result = auditing.switch(session.kube, session.settings.namespace, wanted, on=what == "on")
+        result = auditing.switch(session.kube, session.settings.namespace, found, wanted, on=what == "on")
     except Partial as error:
         session.fail(error, error.result, render)  # type: ignore[arg-type]  # what `switch` reached
     session.finish(result, render)
@@ -83,9 +77,8 @@ def _status(session: Session, named: list[tuple[str, str]], namespace: str) -> N
     found = auditing.status(session.kube, session.settings.namespace, nodes)
     shown = auditing.chosen(found, named) if named else [one for one in found.endpoints if one.audit]
     shown = [one for one in shown if not namespace or one.namespace == namespace or named]
-    place = session.settings.namespace
-    told = [auditing.watched(session.kube, place, one) if one.audit else one for one in shown]
-    result = replace(found, endpoints=tuple(told))
+    told = auditing.watched(session.kube, session.settings.namespace, [one for one in shown if one.audit])
+    result = replace(found, endpoints=(*told, *(one for one in shown if not one.audit)))
     if found.failed:
         session.fail(auditing.partial_error(result), result, render)
     session.finish(result, render)

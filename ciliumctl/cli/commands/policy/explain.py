@@ -22,7 +22,7 @@ import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands.policy import _choosing as choosing
-from ciliumctl.cli.options import argument, choice, option
+from ciliumctl.cli.options import PodNamespace, argument, choice, option
 from ciliumctl.cli.output import Cell, Writer
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command(
     protocol: Annotated[
         str, choice("TCP", "UDP", "SCTP", "ICMP", "ICMPv6", flags=("--protocol",), help="Protocol (default: TCP)")
     ] = "TCP",
-    namespace: choosing.PodNamespace = "",
+    namespace: PodNamespace = "",
     agent: Annotated[
         bool, option("--agent/--no-agent", help="Ask the pod's agent what it enforces (default: yes)")
     ] = True,
@@ -58,7 +58,7 @@ def command(
     session = session_of(ctx)
     session.allow("wide")
     session.deadline(120.0)
-    place, name = choosing.pod(pod, namespace or "default")
+    place, name = choosing.pod(pod, namespace or session.kube.namespace)
     asked = explaining.Question(
         namespace=place,
         pod=name,
@@ -76,6 +76,8 @@ def render(out: Writer, result: Explanation) -> None:
         _connection(out, one)
     if not result.connections:
         _rules(out, result)
+    if result.mode != "default":
+        out.line(("⚠ ", "warn"), f"`policyEnforcementMode` is `{result.mode}`")
     if result.agent.problem:
         out.line(("agent: ", "dim"), f"not compared: {result.agent.problem}")
     elif result.agent.enforcing:

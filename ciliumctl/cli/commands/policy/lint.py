@@ -8,7 +8,7 @@ Exit codes: 0 without a finding as grave as --fail-on, 1 with one.
 Examples:
   ciliumctl policy lint policies/
   ciliumctl policy lint web.yaml --cluster
-  ciliumctl policy lint --cluster --fail-on error
+  ciliumctl policy lint --cluster --fail-on warning
   kustomize build . | ciliumctl policy lint - --report sarif=policies.sarif
 """
 
@@ -24,16 +24,15 @@ import typer
 
 from ciliumctl.cli import reporting, session_of
 from ciliumctl.cli.commands.policy import _choosing as choosing
-from ciliumctl.cli.options import argument, choice, option
+from ciliumctl.cli.options import argument, option
 from ciliumctl.cli.output import Writer, envelope
 from ciliumctl.errors import CiliumctlError, UsageError
 
 if TYPE_CHECKING:
     from ciliumctl.findings import FailOn
-    from ciliumctl.policies.lint import Lint
+    from ciliumctl.policies.lint import PolicyLint
 
 KIND = "PolicyLint"
-_STYLES = {"error": "bad", "warning": "warn", "info": "dim"}
 
 
 def command(
@@ -44,9 +43,7 @@ def command(
     ] = None,
     cluster: Annotated[bool, option("--cluster", help="For the cluster, or without files: its own")] = False,
     namespace: choosing.Namespace = "",
-    fail_on: Annotated[
-        str, choice("error", "warning", "info", "none", flags=("--fail-on",), help="What ends in 1 (default: warning)")
-    ] = "warning",
+    fail_on: reporting.FailOn = "error",
     report: reporting.FileReports = None,
 ) -> None:
     """Check, tell."""
@@ -87,15 +84,12 @@ def command(
     reporting.end(session, result, render, None, lost)
 
 
-def render(out: Writer, result: Lint) -> None:
+def render(out: Writer, result: PolicyLint) -> None:
     """A line for each finding, as compilers write them, and the sum."""
     from ciliumctl.findings import summary
 
     for finding in result.findings:
-        where = f"{finding.place}: " if finding.place else ""
-        key = f"`{finding.key}`: " if finding.key else ""
-        severity = (f"{finding.severity}: ", _STYLES[finding.severity])
-        out.line((where, "head"), severity, f"{key}{finding.message} ", (f"[{finding.code}]", "dim"))
+        reporting.show(out, finding)
     policies = f"{result.policies} {'policy' if result.policies == 1 else 'policies'}"
     where = f" of {result.cluster}" if result.cluster and not result.files else ""
     out.line(f"{policies}{where}: {summary(result.findings)}")

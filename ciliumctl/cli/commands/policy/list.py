@@ -50,12 +50,15 @@ def command(
 
 def render(out: Writer, result: PolicyList) -> None:
     """A line each; what Cilium refused below."""
-    if not result.policies:
-        out.line("there are no network policies: every pod may talk to everybody")
-        return
     asked = any(one.audited is not None for one in result.policies)
     columns = ["kind", "namespace", "name", "pods", "directions", "isolates", "valid", *(["audit"] if asked else [])]
-    out.table(columns, [_row(one, asked=asked) for one in result.policies])
+    if result.policies:
+        out.table(columns, [_row(one, asked=asked) for one in result.policies])
+    elif result.namespace:
+        out.line(f"there are no network policies in namespace `{result.namespace}`, and no clusterwide ones")
+    else:
+        means = "no pod may talk to anybody" if result.mode == "always" else "every pod may talk to everybody"
+        out.line(f"there are no network policies: {means}")
     for one in result.policies:
         if one.problem:
             out.line(("✗ ", "bad"), f"{one.kind} {one.namespace}/{one.name} is not enforced: {one.problem}")
