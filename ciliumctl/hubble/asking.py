@@ -12,7 +12,7 @@ from ciliumctl.agents import Agent
 from ciliumctl.clients.kube import Exec, Kube
 from ciliumctl.errors import ApiFailed, CiliumctlError, UnknownFilter
 from ciliumctl.hubble.choosing import Chosen, Reach
-from ciliumctl.hubble.flow import Flow, Lost, read
+from ciliumctl.hubble.flow import Away, Flow, Lost, read
 from ciliumctl.parallel import gather
 from ciliumctl.status.facts import AGENT_CONTAINER
 from ciliumctl.wait import Deadline
@@ -74,15 +74,10 @@ class Listening:
             ClusterError: it could not be started, failed, or broke off. TimedOut: the deadline passed.
         """
         for line in self._lines(deadline):
-            try:
-                found = read(line)
-            except (ValueError, TypeError, AttributeError):
-                raise ApiFailed(
-                    f"hubble on node `{self._agent.node}` printed what is no flow: {line[:100]}", detail=line[:2000]
-                ) from None
+            found = parsed(line, f"hubble on node `{self._agent.node}`")
             if isinstance(found, Lost):
                 self.lost += found.events
-            elif found is not None:
+            elif isinstance(found, Flow):
                 yield found
         if self._exec.exit_code:
             raise self._failure(self._exec.exit_code)
@@ -105,6 +100,14 @@ class Listening:
     def _failure(self, code: int) -> CiliumctlError:
         said = self._said.decode("utf-8", "replace").strip()
         return failure(self._agent.node, code, said)
+
+
+def parsed(line: str, who: str) -> Flow | Lost | Away | None:
+    """What a line says that `who` printed. Raises `ApiFailed` for what hubble would not print."""
+    try:
+        return read(line)
+    except (ValueError, TypeError, AttributeError):
+        raise ApiFailed(f"{who} printed what is no flow: {line[:100]}", detail=line[:2000]) from None
 
 
 def failure(node: str, code: int, said: str) -> CiliumctlError:

@@ -197,6 +197,11 @@ def tell(answers: asking.Answers, report: Reporter) -> None:
             report.warn(f"node `{one.node}`: {one.reason}")
     if len(answers.unanswered) > _TOLD:
         report.warn(f"and {len(answers.unanswered) - _TOLD} more nodes; `-o json` names them all")
+    tell_lost(answers, report)
+
+
+def tell_lost(answers: asking.Answers, report: Reporter) -> None:
+    """Warn of what agents had lost."""
     if answers.lost:
         lost = ", ".join(f"{node} {count}" for node, count in sorted(answers.lost.items())[:_TOLD])
         report.warn(
