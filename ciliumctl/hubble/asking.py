@@ -36,6 +36,19 @@ class Unanswered:
     code: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who was asked, and who of them did not answer: a part of each result that is made of flows."""
+
+    nodes: tuple[str, ...] = ()
+    unanswered: tuple[Unanswered, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everybody answered: what the flows say is what was asked for, and no failure."""
+        return not self.unanswered
+
+
 @dataclass(kw_only=True)
 class Answers:
     """What came of asking: how many flows, what the agents themselves had lost, who did not answer."""

@@ -20,7 +20,7 @@ from ciliumctl.clients.kube import (
 from ciliumctl.connectivity.selecting import directions
 from ciliumctl.errors import CiliumctlError, NotFound
 from ciliumctl.hubble import observing, reasons, suggesting
-from ciliumctl.hubble.asking import Unanswered
+from ciliumctl.hubble.asking import Asked
 from ciliumctl.hubble.counting import gathered
 from ciliumctl.hubble.flow import DROP, L7, VERDICT, Flow, Side
 from ciliumctl.report import Reporter
@@ -61,7 +61,7 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drops:
+class Drops(Asked):
     """All drops, most first. `flows` counts every one; `problems` those that are neither meant nor harmless."""
 
     kind: ClassVar[str] = "HubbleDrops"
@@ -70,13 +70,6 @@ class Drops:
     flows: int
     problems: int
     different: int
-    nodes: tuple[str, ...]
-    unanswered: tuple[Unanswered, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether everybody answered: that something was dropped is what was asked for."""
-        return not self.unanswered
 
 
 @dataclass
@@ -143,9 +136,9 @@ def gather(kube: Kube, question: observing.Question, report: Reporter) -> Drops:
         NotFound: there is nobody to ask. ClusterError, UnknownFilter: nobody answered, and why.
     """
     gathering = Gathering()
-    nodes, unanswered = gathered(kube, question, gathering.add, report)
+    asked = gathered(kube, question, gathering.add, report)
     policies = _policies(kube, report) if any(_by_rule(seen) for seen in gathering.pairs.values()) else ()
-    return replace(judge(gathering, policies), nodes=nodes, unanswered=unanswered)
+    return replace(judge(gathering, policies), nodes=asked.nodes, unanswered=asked.unanswered)
 
 
 def _by_rule(seen: _Seen) -> bool:
@@ -182,7 +175,6 @@ def judge(gathering: Gathering, policies: Sequence[Manifest]) -> Drops:
             count for number, count in gathering.by_reason.items() if number and reasons.of(number).nature == "trouble"
         ),
         different=len(drops),
-        nodes=(),
     )
 
 

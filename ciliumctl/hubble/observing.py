@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import BadFile, CiliumctlError, NotFound, Partial, UsageError
 from ciliumctl.hubble import asking, choosing, matching, times
-from ciliumctl.hubble.asking import Unanswered
+from ciliumctl.hubble.asking import Asked, Unanswered
 from ciliumctl.hubble.filters import Filters
 from ciliumctl.hubble.flow import Flow, read
 from ciliumctl.hubble.ordering import Collected
@@ -78,7 +78,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flows:
+class Flows(Asked):
     """Flows in the order of their time, as Hubble wrote them, and who was asked for them.
 
     `lost` counts, by node, the events that the agent had lost before it was asked.
@@ -87,14 +87,7 @@ class Flows:
     kind: ClassVar[str] = "HubbleFlows"
 
     flows: tuple[Mapping[str, Any], ...]
-    nodes: tuple[str, ...]
-    unanswered: tuple[Unanswered, ...] = ()
     lost: Mapping[str, int] | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether everybody answered."""
-        return not self.unanswered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
