@@ -66,11 +66,15 @@ class Window:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The arguments for `hubble observe`. N of each agent are enough for N of all."""
+        """The arguments for `hubble observe`. N of each agent are enough for N of all.
+
+        With a time an agent's own `--last` would be another one: the first N since then, or, of the newest N, those up
+        to then (`newRingReader` in Cilium's pkg/hubble/observer). So it is asked for all of that time.
+        """
         found = [f"--{name}={value}" for name, value in (("since", self.since), ("until", self.until)) if value]
         if self.first:
             found.append(f"--first={self.first}")
-        elif self.newest:
+        elif self.newest and not (self.since or self.until):
             found.append(f"--last={self.newest}")
         elif self.all:
             found.append("--all")

@@ -82,6 +82,26 @@ def test_the_last_n_are_those_of_all_nodes_together(cluster: FakeCluster, comman
     assert [json.loads(line)["flow"]["time"] for line in ran.out.splitlines()] == [flows.when(1)]
 
 
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        (("--since", "1h", "--last", "2"), ("--since=1h",)),
+        (("--until", "1h", "--last", "2"), ("--until=1h",)),
+        (("--since", "1h", "--first", "2"), ("--since=1h", "--first=2")),
+    ],
+)
+def test_the_last_n_of_a_time_are_its_newest_whatever_an_agent_takes_that_for(
+    cluster: FakeCluster, command: Command, window: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    # With `--since` an agent's `--last` is the first N since then; with `--until` it counts from now.
+    seen(cluster)
+    ran = command("hubble", "observe", *window, "-o", "jsonpb")
+    assert ran.code == 0, ran.err
+    times = (1, 2) if "--first" in window else (3, 4)
+    assert [json.loads(line)["flow"]["time"] for line in ran.out.splitlines()] == [flows.when(at) for at in times]
+    assert {call.command[4:] for call in cluster.calls} == {words}
+
+
 def test_jsonpb_is_hubble_s_own_line_and_json_an_envelope_around_its_objects(
     cluster: FakeCluster, command: Command
 ) -> None:
