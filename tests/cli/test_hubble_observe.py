@@ -146,6 +146,19 @@ def test_filters_reach_the_agents_as_arguments_with_their_namespaces(cluster: Fa
     )
 
 
+def test_a_filter_without_a_value_never_takes_the_next_word_for_one(cluster: FakeCluster, command: Command) -> None:
+    seen(cluster)
+    ran = command(
+        *("hubble", "observe", "--since", "Fri, 02 Jan 2026 03:00:00 +0000", "--encrypted", "--not", "--unencrypted"),
+        *("--ip-trace-id", "7", "-4"),
+    )
+    assert ran.code == 0, ran.err
+    assert asked(cluster)["cilium-one"][4:] == (
+        *("--since=Fri, 02 Jan 2026 03:00:00 +0000", "--ipv4", "--ip-trace-id=7", "--encrypted=true"),
+        *("--not", "--unencrypted=true"),
+    )
+
+
 def test_what_looks_like_shell_or_an_option_stays_one_value(cluster: FakeCluster, command: Command) -> None:
     seen(cluster)
     ran = command("hubble", "observe", "--http-path", "$(id); --all", "--label", "-x")
@@ -278,6 +291,8 @@ def test_an_escape_sequence_in_a_flow_is_spelled_out(cluster: FakeCluster, comma
         (("--pod", "a", "--from-pod", "b"), "cannot be combined"),
         (("-n", "shop", "--pod", "other/web"), "is in namespace `other`"),
         (("--last", "1", "--first", "1"), "cannot be combined"),
+        (("--encrypted", "--unencrypted"), "cannot be combined"),
+        (("--ip-trace-id", "0"), "not a number above 0"),
         (("--not",), "nothing follows `--not`"),
         (("--not", "--not", "--pod", "a"), "stands twice"),
         (("-f", "-o", "table"), "has to wait for the last flow"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Options that stand without a value, and the one that they have then.
 _BARE = {"--ipv4": "v4", "-4": "v4", "--ipv6": "v6", "-6": "v6"} | dict.fromkeys(
-    ("--all-namespaces", "-A", "--from-all-namespaces", "--to-all-namespaces"), "true"
+    ("--all-namespaces", "-A", "--from-all-namespaces", "--to-all-namespaces", "--encrypted", "--unencrypted"), "true"
 )
 _SHORT = {"-n": "namespace", "-l": "label", "-t": "type", "-4": "ipv4", "-6": "ipv6", "-A": "all-namespaces"}
 # Before the value of a filter that `--not` stands before: no argument of a program can have it in it.
@@ -114,6 +114,11 @@ class FilterOptions(OptionGroup):
     ip_version: Annotated[_Many, _filter("--ip-version", value="v4|v6|none", what="Only this version of IP")] = None
     uuid: Annotated[_Many, _filter("--uuid", value="ID", what="The one flow with this ID")] = None
     trace_id: Annotated[_Many, _filter("--trace-id", value="ID", what="Belongs to this trace")] = None
+    ip_trace_id: Annotated[
+        _Many, _filter("--ip-trace-id", value="NUMBER", what="Its packet has this number in an IP option")
+    ] = None
+    encrypted: Annotated[_Many, _filter("--encrypted", value="", what="Only what was encrypted")] = None
+    unencrypted: Annotated[_Many, _filter("--unencrypted", value="", what="Only what was not")] = None
     cel_expression: Annotated[
         _Many, _filter("--cel-expression", value="TEXT", what="The agent's CEL says so, such as `_flow.l4 != null`")
     ] = None
