@@ -28,7 +28,7 @@ def test_a_name_that_agents_do_not_know_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words", "hint"),
     [
-        ("dns:querry", "has no option `querry`", "query, ignoreAAAA, sourceContext"),
+        ("dns:querx", "has no option `querx`", "query, ignoreAAAA, sourceContext"),
         ("dns:query;", "has no option ``", "query"),
         ("tcp:sourceContexts=pod", "has no option `sourceContexts`", "sourceContext"),
         ("drop:sourceContext=pod|name", "cannot be `name`", "workload-name"),
