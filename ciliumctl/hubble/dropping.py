@@ -87,7 +87,10 @@ class _Seen:
 class Gathering:
     """Takes flows and keeps what they say of drops: one flow a pair."""
 
+    most: int = MOST
     pairs: dict[Key, _Seen] = field(default_factory=dict)
+    #: Flows of pairs that are not kept.
+    beyond: int = 0
     #: Rules by the pair that they denied: a verdict says which, the drop beside it does not.
     verdicts: dict[tuple[str, str, int, str], set[str]] = field(default_factory=dict)
     flows: int = 0
@@ -98,7 +101,7 @@ class Gathering:
         if flow.verdict not in {"DROPPED", "ERROR"}:
             return
         if flow.event == VERDICT:
-            if len(self.verdicts) < MOST:
+            if len(self.verdicts) < self.most:
                 self.verdicts.setdefault(_ends(flow), set()).update(flow.rules("denied"))
             return
         if flow.event not in {DROP, L7}:
@@ -108,7 +111,8 @@ class Gathering:
         key = (*_ends(flow), flow.protocol, flow.reason)
         seen = self.pairs.get(key)
         if seen is None:
-            if len(self.pairs) >= MOST:
+            if len(self.pairs) >= self.most:
+                self.beyond += 1
                 return
             seen = self.pairs[key] = _Seen(sample=flow)
         seen.flows += 1
@@ -137,6 +141,11 @@ def gather(kube: Kube, question: observing.Question, report: Reporter) -> Drops:
     """
     gathering = Gathering()
     asked = gathered(kube, question, gathering.add, report)
+    if gathering.beyond:
+        report.warn(
+            f"{gathering.beyond} flows of more than {gathering.most} pairs are counted, and not listed",
+            "name pods or a shorter time",
+        )
     policies = _policies(kube, report) if any(_by_rule(seen) for seen in gathering.pairs.values()) else ()
     return replace(judge(gathering, policies), nodes=asked.nodes, unanswered=asked.unanswered)
 

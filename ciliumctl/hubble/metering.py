@@ -74,7 +74,9 @@ class Metrics:
         found = {name_of(one): one for one in now}
         found |= {name_of(one): one for one in self.on}
         for name in self.off:
-            found.pop(name, None)
+            if found.pop(name, None) is None:
+                # Off already, or misspelt.
+                _check(name)
         if {"http", "httpV2"} <= found.keys():
             raise UsageError(
                 "`http` and `httpV2` cannot be on together: an agent with both does not start",
@@ -97,6 +99,18 @@ def parse(text: str) -> tuple[str, ...]:
         UsageError: a metric, or what an option is set to, is not known, so that agents would not start; or an option is
             only misspelt, which they would pass over.
     """
+    found = _pieces(text)
+    for metric in found:
+        _check(metric)
+    return tuple(dict.fromkeys(found))
+
+
+def named(text: str) -> tuple[str, ...]:
+    """The names in such a list, whether they are known or not: one that is on can be switched off."""
+    return tuple(dict.fromkeys(name_of(metric) for metric in _pieces(text)))
+
+
+def _pieces(text: str) -> list[str]:
     found: list[str] = []
     for piece in text.split(","):
         part = piece.strip()
@@ -104,9 +118,7 @@ def parse(text: str) -> tuple[str, ...]:
             found.append(part)
         else:
             found[-1] += f",{part}"
-    for metric in found:
-        _check(metric)
-    return tuple(dict.fromkeys(found))
+    return found
 
 
 def _check(metric: str) -> None:

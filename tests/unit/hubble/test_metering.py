@@ -72,6 +72,14 @@ def test_some_or_all_are_switched_off() -> None:
     assert metering.changes({"hubble": {"metrics": {"enabled": None}}}, Metrics(off=("all",))) == {}
 
 
+def test_what_is_on_is_switched_off_whether_it_is_known_or_not_and_a_misspelt_name_is_told() -> None:
+    newer = {"hubble": {"metrics": {"enabled": ["dns", "nld:x=1"]}}}
+    assert metering.named("nld:x=2,y, tcp") == ("nld", "tcp")
+    assert metering.changes(newer, Metrics(off=("nld", "tcp"))) == {metering.VALUE: ["dns"]}
+    with pytest.raises(UsageError, match="no metric `dsn`"):
+        metering.changes(newer, Metrics(off=("dsn",)))
+
+
 def test_both_forms_of_http_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="cannot be on together"):
         metering.changes(NOW, Metrics(on=("http", "httpV2:exemplars=true")))
