@@ -12,9 +12,13 @@ from typing import Any
 
 from ciliumctl.clients.kube import NODES, PODS, Kube, Table
 from ciliumctl.errors import ApiFailed, NotFound
-from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_LABEL, AGENT_PROGRAM
 
-#: How many agents are asked at once, as a rule; each costs one websocket.
+#: What the agents' pods are found by, and the container that is asked.
+AGENT_LABEL = "k8s-app=cilium"
+AGENT_CONTAINER = "cilium-agent"
+#: A shell's words that find the agent's program, as `$c`: `cilium-dbg` since 1.15, `cilium` before.
+AGENT_PROGRAM = "c=cilium-dbg; command -v $c >/dev/null || c=cilium"
+#: How many agents are asked at once, as a rule; each costs one websocket, and a status some 20 kB.
 AT_ONCE = 32
 #: Seconds for one agent.
 PATIENCE = 20.0

@@ -6,7 +6,12 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from ciliumctl.errors import Exists, UsageError
 
 # The descriptors of standard output and standard error.
 _STANDARD = (1, 2)
@@ -36,6 +41,46 @@ def write_whole(path: Path, text: str, *, mode: int | None = None) -> None:
         _replace(path.resolve(), text, stat.S_IMODE(found.st_mode) if mode is None else mode)
     else:
         _write(_opened(path), text)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is at `path`, whole, when the block ends well, and nowhere when it does not.
+
+    Only its owner may read it. It never takes the place of something.
+
+    Raises:
+        UsageError: it cannot be written. Exists: something came to be there meanwhile.
+    """
+    try:
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out
+        _place(Path(part), path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: OSError) -> UsageError:
+    """The error of a path to which nothing can be written."""
+    return UsageError(f"`{path}` cannot be written: {error.strerror or error}", hint="name a file somewhere else")
+
+
+def _place(part: Path, path: Path) -> None:
+    try:
+        # Unlike a rename, a link never takes the place of something.
+        os.link(part, path)
+    except FileExistsError:
+        raise Exists(f"`{path}` came to be there meanwhile", hint="run it again with another file name") from None
+    except OSError:
+        # A file system without links.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        part.replace(path)
 
 
 def why_unwritable(path: Path) -> str:

@@ -46,16 +46,20 @@ class Timed(Protocol):
 
 @contextmanager
 def overtime(*clients: Timed, seconds: float) -> Iterator[None]:
-    """Give clients at least `seconds` for the block: for tidying up, or a last look, after the time was up."""
-    before = [client.deadline for client in clients]
-    for client in clients:
-        if client.deadline.left(seconds) < seconds:
-            client.deadline = Deadline.after(seconds)
+    """Give clients at least `seconds` for the block: for tidying up, or a last look, after the time was up.
+
+    Of several blocks at the same time, on threads, the end of one does not end the time of another.
+    """
+    longer = Deadline.after(seconds)
+    given = [(client, client.deadline) for client in clients if client.deadline.left(seconds) < seconds]
+    for client, _before in given:
+        client.deadline = longer
     try:
         yield
     finally:
-        for client, deadline in zip(clients, before, strict=True):
-            client.deadline = deadline
+        for client, before in given:
+            if client.deadline is longer:
+                client.deadline = before
 
 
 def poll(

@@ -17,11 +17,10 @@ from ciliumctl.capture.model import (
 )
 from ciliumctl.capture.running import capture, preview
 from ciliumctl.capture.streaming import Stream, stream
-from ciliumctl.capture.targets import KINDS, resolve
+from ciliumctl.capture.targets import resolve
 from ciliumctl.capture.writing import STREAM, Destination, destination
 
 __all__ = [
-    "KINDS",
     "LONGEST",
     "SECONDS",
     "SIZE",

@@ -6,12 +6,12 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ciliumctl import guests
 from ciliumctl.capture import places
-from ciliumctl.capture.model import Captured, Ended, Target, Wanted
+from ciliumctl.capture.model import Capture, Captured, Ended, Target, Wanted
 from ciliumctl.capture.places import Place, Plan
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import CiliumctlError, UsageError
@@ -55,20 +55,36 @@ class Crew:
     wanted: Wanted
     report: Reporter
     jobs: tuple[Job, ...]
+    #: Set after an interrupt: whoever followed a capture until then, on a thread that nobody waits for, has no say.
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
     def able(self) -> tuple[Job, ...]:
         """Those with which nothing went wrong so far."""
         return tuple(job for job in self.jobs if job.error is None)
 
-    def each(self, work: Callable[[Job], None]) -> None:
+    def each(self, work: Callable[[Job], None], *, limit: int = AT_ONCE) -> None:
         """Do something for each that is able, side by side; one that fails does not stop the others."""
         jobs = self.able
-        for job, done in zip(jobs, gather([partial(work, job) for job in jobs], limit=AT_ONCE), strict=True):
+        for job, done in zip(jobs, gather([partial(work, job) for job in jobs], limit=limit), strict=True):
             if isinstance(done, CiliumctlError):
                 job.error = done
             elif isinstance(done, Exception):
                 raise done
+
+    def result(self, *, merged: str = "", seconds: float = 0.0) -> Capture:
+        """What came of all of them."""
+        for job in self.jobs:
+            if job.error is not None and not job.captured.reason:
+                job.captured = replace(job.captured, reason=job.error.message)
+        return Capture(
+            context=self.kube.context,
+            filter=self.wanted.filter,
+            limits=self.wanted.limits,
+            targets=tuple(job.captured for job in self.jobs),
+            merged=merged,
+            seconds=seconds,
+        )
 
     def refuse_usage(self) -> None:
         """What makes no sense for one target is no capture of the others: raise it."""

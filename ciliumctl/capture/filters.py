@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
+from ciliumctl import naming
 from ciliumctl.capture.model import Limits
 from ciliumctl.errors import UsageError
 
@@ -93,15 +94,14 @@ def counts(said: str) -> tuple[int | None, int | None]:
     return found.get("received by filter"), sum(dropped) if dropped else None
 
 
-def split(words: Sequence[str], kinds: Sequence[str]) -> tuple[tuple[str, ...], str]:
+def split(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """Targets and filter out of the words of a command line: what comes first with a kind before a `/` are targets.
 
     The rest is the filter, put together as tcpdump itself does. A network such as `10.0.0.0/8` has no kind before it.
     """
     count = 0
     for word in words:
-        kind, slash, _name = word.partition("/")
-        if not slash or kind not in kinds or " " in word:
+        if not naming.has_kind(word) or " " in word:
             break
         count += 1
     return tuple(words[:count]), " ".join(words[count:])

@@ -6,15 +6,16 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.capture.model import Target
 from ciliumctl.capture.places import agent_of
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import OutsideError, TimedOut
-from ciliumctl.status.facts import AGENT_CONTAINER
 
-#: Seconds for one agent, and bytes that are taken of it.
+#: Seconds for one agent.
 PATIENCE = 30.0
-MOST = 32 * 1024 * 1024
+#: Bytes that are kept of all targets together: flows of several nodes are put in order before they are written.
+MOST = 64 * 1024 * 1024
 #: Hubble's times are those of when it saw a packet: a moment later than the interface.
 _AROUND = timedelta(seconds=1)
 
@@ -53,8 +54,8 @@ def _stamp(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def ask(kube: Kube, target: Target, when: Window, namespace: str) -> Flows:
-    """Ask the agent on the target's node. Two requests.
+def ask(kube: Kube, target: Target, when: Window, namespace: str, most: int = MOST) -> Flows:
+    """Ask the agent on the target's node. Two requests; `most` bytes are taken.
 
     Raises:
         ClusterError: it cannot be asked. OutsideError: there is no agent, or Hubble does not answer with flows.
@@ -71,7 +72,7 @@ def ask(kube: Kube, target: Target, when: Window, namespace: str) -> Flows:
                     out += piece
                 elif len(said) < 64 * 1024:
                     said += piece
-                if len(out) > MOST:
+                if len(out) > most:
                     return _read(out, cut=True)
         except TimedOut:
             raise OutsideError(f"Hubble did not answer within {PATIENCE:.0f} s") from None

@@ -72,7 +72,7 @@ class Target:
 class Wanted:
     """What was asked for. `targets` are words of the command line, `namespace` is that of pods that name none.
 
-    `cilium` is the namespace of Cilium, and of pods that look from a node.
+    `cilium` is the namespace of Cilium, and of pods that look from a node. `owner` is whose it is: see `guests.How`.
     """
 
     targets: tuple[str, ...]
@@ -84,6 +84,7 @@ class Wanted:
     where: Where = "auto"
     image: str = ""
     pull_secret: str = ""
+    owner: str = ""
     limits: Limits = Limits()
     #: Whether Hubble's flows are wanted; `None` for where they can be had.
     flows: bool | None = None

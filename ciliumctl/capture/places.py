@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ciliumctl import agents, guests, templates
-from ciliumctl.agents import Agent
+from ciliumctl.agents import AGENT_CONTAINER, AGENT_LABEL, Agent
 from ciliumctl.capture import filters
 from ciliumctl.capture.model import Method, Target, Wanted
 from ciliumctl.clients.kube import PODS, ExecResult, Kube, dig, namespace_of
 from ciliumctl.errors import CiliumctlError, ClusterError, Forbidden, Missing, UsageError
 from ciliumctl.report import Reporter
-from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_LABEL
 
 PURPOSE = "capture"
 #: What the runtime calls the first interface of a pod (CRI's own convention in containerd and CRI-O).
@@ -105,6 +104,7 @@ def how(wanted: Wanted, method: Method, target: Target) -> guests.How:
         profile="sysadmin" if goes_in else "netadmin",
         ttl=wanted.limits.seconds + SPARE,
         purpose=PURPOSE,
+        owner=wanted.owner,
     )
 
 
@@ -222,11 +222,8 @@ def opened(kube: Kube, plan: Plan, wanted: Wanted, report: Reporter) -> Place:
     place = Place(plan=plan, namespace=guest.namespace, pod=guest.pod, container=guest.container, guest=guest)
     if plan.method == "pod" or target.kind == "node" or target.host_network:
         return place
-    try:
+    with guests.undo_on_failure(kube, guest, report):
         return _inside(kube, place)
-    except BaseException:
-        guests.leave(kube, guest)
-        raise
 
 
 def _inside(kube: Kube, place: Place) -> Place:

@@ -21,9 +21,10 @@ from ciliumctl.capture.merging import header_of, in_order, packets_of
 from ciliumctl.capture.model import Capture, Target, Wanted
 from ciliumctl.capture.pcap import Reader
 from ciliumctl.capture.places import failed
-from ciliumctl.capture.writing import Destination, Merged, names_of, new_file
+from ciliumctl.capture.writing import Destination, Merged, names_of
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import ApiFailed, CiliumctlError, OutsideError, TimedOut, Unreachable
+from ciliumctl.files import new_file
 from ciliumctl.report import Reporter, Step
 from ciliumctl.wait import overtime, poll
 
@@ -38,7 +39,7 @@ _GONE = 9
 def preview(kube: Kube, wanted: Wanted, targets: tuple[Target, ...], report: Reporter) -> Capture:
     """What would be created for each target, and nothing of it is. Raises `UsageError`."""
     crew = gathered(kube, wanted, targets, report)
-    return replace(_result(crew, ""), dry_run=True)
+    return replace(crew.result(), dry_run=True)
 
 
 def capture(
@@ -65,21 +66,8 @@ def capture(
                 _ask_flows(crew, out, since)
             step.finish(f"{sum(job.captured.packets for job in crew.jobs)} packets")
     merged = str(out.path) if out.merge and any(job.captured.file for job in crew.jobs) else ""
-    result = replace(_result(crew, merged), seconds=time.monotonic() - began)
+    result = crew.result(merged=merged, seconds=time.monotonic() - began)
     return result, ending.error_of(result, crew, stopped)
-
-
-def _result(crew: Crew, merged: str) -> Capture:
-    for job in crew.jobs:
-        if job.error is not None and not job.captured.reason:
-            job.captured = replace(job.captured, reason=job.error.message)
-    return Capture(
-        context=crew.kube.context,
-        filter=crew.wanted.filter,
-        limits=crew.wanted.limits,
-        targets=tuple(job.captured for job in crew.jobs),
-        merged=merged,
-    )
 
 
 def _begin(crew: Crew, job: Job) -> None:
@@ -97,6 +85,7 @@ def _wait(crew: Crew) -> BaseException | None:
         show = _Progress(crew, step)
         stopped, raised = ending.until_interrupted(lambda: crew.each(partial(_follow, crew, show)))
         if stopped:
+            crew.stopping.set()
             with overtime(crew.kube, seconds=TIDYING):
                 crew.each(lambda job: _end(crew, job))
                 crew.each(partial(_follow, crew, show, stopped=True))
@@ -162,7 +151,8 @@ def _watch(crew: Crew, show: Callable[[Job, int], None], job: Job, *, stopped: b
         code = running.exit_code
     if code == _GONE:
         raise _Lost(f"the capture of {job.target.words} is gone", hint="its container was restarted; run it again")
-    _note_end(crew, job, text, said.decode("utf-8", "replace"), stopped=stopped)
+    if stopped or not crew.stopping.is_set():
+        _note_end(crew, job, text, said.decode("utf-8", "replace"), stopped=stopped)
 
 
 def _note_end(crew: Crew, job: Job, text: str, said: str, *, stopped: bool) -> None:
@@ -187,6 +177,7 @@ def _captured(said: str) -> int:
 
 def _read(crew: Crew, out: Destination) -> None:
     """Read all files, into their own or into one."""
+    out.prepare()
     if not out.merge:
         crew.each(lambda job: _into(crew, job, out.file_of(job.target), str(out.file_of(job.target))))
         return
@@ -292,7 +283,7 @@ def _flows_of(crew: Crew, job: Job, since: datetime, out: Destination, lines: di
     first, last = job.window
     when = flows.window(first, last) if first else flows.Window(since=since, until=datetime.now(UTC))
     try:
-        found = flows.ask(crew.kube, job.target, when, crew.wanted.cilium)
+        found = flows.ask(crew.kube, job.target, when, crew.wanted.cilium, flows.MOST // len(crew.jobs))
     except CiliumctlError as error:
         job.captured = replace(job.captured, missing=error.message)
         return

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -18,9 +19,9 @@ from ciliumctl.capture.model import Capture, Ended, Target, Wanted
 from ciliumctl.capture.pcap import Packet, Reader
 from ciliumctl.capture.writing import Merged, names_of
 from ciliumctl.clients.kube import Kube
-from ciliumctl.errors import CiliumctlError
+from ciliumctl.errors import CiliumctlError, OutsideError
 from ciliumctl.report import Reporter
-from ciliumctl.wait import overtime
+from ciliumctl.wait import Deadline, overtime
 
 # Seconds between two looks at what waits to be written.
 _TICK = 0.2
@@ -52,26 +53,15 @@ def stream(
     with opened(crew), report.step(f"Capturing {ending.targets_of(crew)}") as step:
         work = _Work(crew, to)
         with work.ticking():
-            stopped, raised = ending.until_interrupted(lambda: crew.each(work.one))
+            stopped, raised = ending.until_interrupted(work.all)
             if stopped:
                 with overtime(kube, seconds=TIDYING):
                     work.stop("interrupted")
-                    for job in crew.jobs:
-                        work.ended[job.target.key].wait(_LATE / 2)
+                    work.wait(_LATE / 2)
         work.close()
         step.finish(f"{sum(job.captured.packets for job in crew.jobs)} packets")
-    for job in crew.jobs:
-        if job.error is not None and not job.captured.reason:
-            job.captured = replace(job.captured, reason=job.error.message)
-    result = Capture(
-        context=kube.context,
-        filter=wanted.filter,
-        limits=wanted.limits,
-        targets=tuple(job.captured for job in crew.jobs),
-        merged="-" if to.merge else "",
-        seconds=time.monotonic() - began,
-    )
-    return result, ending.error_of(result, crew, raised)
+    result = crew.result(merged="-" if to.merge else "", seconds=time.monotonic() - began)
+    return result, work.problem or ending.error_of(result, crew, raised)
 
 
 @dataclass(kw_only=True)
@@ -95,6 +85,7 @@ class _Work:
         self._why: Ended = ""
         self._over = threading.Event()
         self._told: set[str] = set()
+        self.problem: CiliumctlError | None = None
         self.ended = {job.target.key: threading.Event() for job in crew.jobs}
         self._merged: Merged | None = None
         self._live: Live | None = None
@@ -103,7 +94,17 @@ class _Work:
             self._merged = Merged(self._write, about, names_of(tuple(job.target for job in crew.jobs)))
             self._live = Live(self._merged.packet)
 
-    def one(self, job: Job) -> None:
+    def all(self) -> None:
+        """Carry the packets of all targets, none of which waits for the end of another."""
+        self._crew.each(self._one, limit=len(self._crew.jobs))
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all have ended that began, `seconds` at most."""
+        until = Deadline.after(seconds)
+        for job in self._crew.able:
+            self.ended[job.target.key].wait(until.left(seconds))
+
+    def _one(self, job: Job) -> None:
         """Carry the packets of one target until its tcpdump ends."""
         tally = _Tally()
         try:
@@ -169,15 +170,22 @@ class _Work:
         """Write; a reader that has gone had enough."""
         if self._over.is_set() and self._why == "reader gone":
             return
-        try:
+        with self._writing():
             self._to.out.write(data)
-        except (BrokenPipeError, ValueError):
-            self._reader_gone()
 
     def _flush(self) -> None:
-        try:
+        with self._writing():
             self._to.out.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Where nothing can be written any more, all captures end; a full disk, unlike a closed pipe, is an error."""
+        try:
+            yield
         except (BrokenPipeError, ValueError):
+            self._reader_gone()
+        except OSError as error:
+            self.problem = self.problem or OutsideError(f"the packets cannot be written: {error.strerror or error}")
             self._reader_gone()
 
     def _reader_gone(self) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 from ciliumctl.capture import pcapng
 from ciliumctl.capture.model import Target
 from ciliumctl.capture.pcap import Header, Packet
 from ciliumctl.errors import Exists, UsageError
+from ciliumctl.files import unwritable
 
 STREAM = "-"
 _NG = ".pcapng"
@@ -31,6 +29,14 @@ class Destination:
     def file_of(self, target: Target) -> Path:
         """Where a target's packets go."""
         return self.path / target.file if self.folder else self.path
+
+    def prepare(self) -> None:
+        """Make the folder. Raises `UsageError` when it cannot be."""
+        if self.folder:
+            try:
+                self.path.mkdir(exist_ok=True)
+            except OSError as error:
+                raise unwritable(self.path, error) from error
 
     def flows_of(self, target: Target) -> Path:
         """Where the flows go that Hubble saw at the same time."""
@@ -71,21 +77,6 @@ def destination(given: str, targets: tuple[Target, ...], *, merge: bool, now: da
     if not os.access(place, os.W_OK | os.X_OK):
         raise UsageError(f"the folder `{place}` cannot be written to", hint="name another one with `-w`")
     return found
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that is there when the block has ended, whole; not when it raised. Only its owner may read it."""
-    path.parent.mkdir(exist_ok=True)
-    number, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(number, "wb") as out:
-            yield out
-        if path.exists():
-            raise Exists(f"`{path}` came while this ran", hint="name another one with `-w`: none is ever overwritten")
-        Path(part).replace(path)
-    finally:
-        Path(part).unlink(missing_ok=True)
 
 
 class Merged:

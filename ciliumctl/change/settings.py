@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+from ciliumctl.agents import AGENT_CONTAINER, AGENT_LABEL
 from ciliumctl.change.impact import CONFIG, config_of
 from ciliumctl.change.objects import parse
 from ciliumctl.change.target import Target
@@ -19,7 +20,6 @@ from ciliumctl.clients.kube import CONFIG_MAPS, PODS, Kube, Manifest, Resource, 
 from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, Partial
 from ciliumctl.parallel import gather
 from ciliumctl.report import Reporter
-from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_LABEL
 
 #: How many agents are asked at once; each costs one websocket and some 6 kB.
 AT_ONCE = 16

@@ -62,6 +62,12 @@ Repository = Annotated[
 
 #: Where a forward listens.
 Address = Annotated[str, option("--address", metavar="ADDRESS", help="Local address (default: 127.0.0.1)")]
+#: Of pods, where a command is about those of users. Cilium's own is the global option of this name, which stands before
+#: the command.
+PodNamespace = Annotated[
+    str,
+    option("--namespace", "-n", metavar="NAME", help="Namespace of what names none (default: the context's)"),
+]
 #: Values for a purpose.
 Presets = Annotated[
     list[str] | None,

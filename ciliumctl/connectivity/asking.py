@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import CiliumctlError, TimedOut
 from ciliumctl.parallel import gather
-from ciliumctl.status.facts import AGENT_CONTAINER
 
 #: Seconds for one agent, and flows that are told of it.
 PATIENCE = 5.0

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from ciliumctl.agents import AGENT_CONTAINER, AGENT_LABEL
 from ciliumctl.clients.kube import (
     NAMESPACES,
     PODS,
@@ -39,7 +40,6 @@ from ciliumctl.errors import (
 )
 from ciliumctl.parallel import gather, gather_all
 from ciliumctl.report import Reporter, Step
-from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_LABEL
 from ciliumctl.status.trouble import TERMINAL, explain, last_event
 from ciliumctl.wait import overtime, poll
 
@@ -275,6 +275,8 @@ def check_rights(kube: Kube) -> None:
         Access(verb="create", resource=NAMESPACES),
         Access(verb="delete", resource=NAMESPACES),
         Access(verb="create", resource=PODS),
+        # A websocket takes both.
+        Access(verb="get", resource=PODS, subresource="exec"),
         Access(verb="create", resource=PODS, subresource="exec"),
     ]
     denied = kube.denied(wanted)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ciliumctl.agents import AGENT_LABEL
 from ciliumctl.clients.kube import (
     CILIUM_CLUSTERWIDE_POLICIES,
     CILIUM_POLICIES,
@@ -30,7 +31,6 @@ from ciliumctl.connectivity.result import Probed, Tested
 from ciliumctl.connectivity.selecting import NAMESPACE, NAMESPACE_LABELS, described
 from ciliumctl.errors import CiliumctlError, NotFound
 from ciliumctl.parallel import gather as at_once
-from ciliumctl.status.facts import AGENT_LABEL
 
 _POLICIES = {
     "NetworkPolicy": NETWORK_POLICIES,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ciliumctl import cni, templates
+from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
     DAEMON_SETS,
@@ -24,7 +25,6 @@ from ciliumctl.connectivity.model import Node, World
 from ciliumctl.errors import Refused
 from ciliumctl.lab.nodes import ANNOTATION as SIMULATED
 from ciliumctl.parallel import together
-from ciliumctl.status.facts import AGENT_CONTAINER
 
 #: The official CLI's mark of a node that Cilium leaves alone: traffic from it comes from outside.
 _ALONE = "cilium.io/no-schedule"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ciliumctl.guests.admission import Admission, admission
 from ciliumctl.guests.entering import Wish, enter
-from ciliumctl.guests.leaving import end_session, stay
+from ciliumctl.guests.leaving import end_session, stay, undo_on_failure
 from ciliumctl.guests.leaving import take_away as leave
 from ciliumctl.guests.leftovers import Cleaned, Left, clean, left_over
 from ciliumctl.guests.making import alone, beside, on_node
@@ -44,4 +44,5 @@ __all__ = [
     "resolve",
     "stay",
     "told",
+    "undo_on_failure",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ciliumctl.clients.kube import NAMESPACES, PODS, Kube, Manifest, labels_of
 from ciliumctl.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
 from ciliumctl.guests import objects
-from ciliumctl.guests.model import NOBODY, How, Kind, Profile
+from ciliumctl.guests.model import How, Kind, Profile
 
 _LEVELS = ("privileged", "baseline", "restricted")
 _LABEL = "pod-security.kubernetes.io/"
@@ -93,7 +93,7 @@ def _levels(namespace: Manifest, how: How, kind: Kind) -> tuple[str, tuple[str, 
 
 
 def _rehearse(kube: Kube, namespace: str, how: How, kind: Kind, pod: str, node: str) -> None:
-    name, expires, owner = how.new_name(), how.expires(), how.owner or NOBODY
+    name, expires, owner = how.new_name(), how.expires(), how.owned_by(kube.user)
     if kind == "ephemeral":
         container = objects.ephemeral(kube.get(PODS, pod, namespace), name, how, expires, owner)
         kube.patch(

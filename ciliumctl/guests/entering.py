@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ciliumctl.clients.kube import PODS, Kube, dig
 from ciliumctl.errors import UsageError
 from ciliumctl.guests.admission import admission, refused
-from ciliumctl.guests.making import alone, beside, on_node, same
+from ciliumctl.guests.again import kept, same
+from ciliumctl.guests.making import alone, beside, on_node
 from ciliumctl.guests.model import Guest, How, Kind
 from ciliumctl.guests.targets import Target
 from ciliumctl.report import Reporter
@@ -43,7 +44,7 @@ class Wish:
 
 
 def enter(kube: Kube, wish: Wish, how: How, report: Reporter) -> Guest:
-    """A guest that runs; one beside a pod's containers that is there already is used again.
+    """A guest that runs; one beside a pod's containers that is there already is used again, and a pod that was kept.
 
     Raises:
         UsageError: an option has no effect there. NotFound: there is no such pod, node or namespace.
@@ -56,7 +57,12 @@ def enter(kube: Kube, wish: Wish, how: How, report: Reporter) -> Guest:
         return _beside(kube, target, how, report)
     kind: Kind = "node" if target.kind == "node" else "pod"
     place = wish.namespace if kind == "node" else target.namespace
-    _ask(kube, place, how, report, kind=kind, node=target.name or wish.node)
+    node = target.name or wish.node
+    again = kept(kube, place, how, kind=kind, node=node, host_network=wish.host_network)
+    if again is not None:
+        report.note(f"{again.words} runs already, and is used again")
+        return again
+    _ask(kube, place, how, report, kind=kind, node=node)
     if kind == "node":
         return on_node(kube, target.name, how, report, place)
     return alone(kube, place, how, report, node=wish.node, host_network=wish.host_network)

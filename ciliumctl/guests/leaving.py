@@ -72,7 +72,7 @@ def take_away(kube: Kube, guest: Guest, *, force: bool = False) -> bool:
 
     What runs in it of `Guest.command` ends with it. Returns whether it is gone: a container beside others that somebody
     else is using stays, unless `force` is given, and ends with the last who leaves, or with its time. A pod ends with
-    whoever made it.
+    whoever made it; of one that was kept for this call only what the call started is ended.
 
     Raises:
         ClusterError: it cannot be ended.
@@ -81,7 +81,9 @@ def take_away(kube: Kube, guest: Guest, *, force: bool = False) -> bool:
         return _end(kube, guest, force=force)
     if guest.made or force:
         kube.delete(PODS, guest.pod, guest.namespace)
-    return guest.made or force
+        return True
+    end_session(kube, guest.namespace, guest.pod, guest.container, guest.session)
+    return False
 
 
 def _end(kube: Kube, guest: Guest, *, force: bool) -> bool:

@@ -21,11 +21,11 @@ from ciliumctl.clients.kube import (
 )
 from ciliumctl.errors import CiliumctlError, NotFound
 from ciliumctl.guests import objects
+from ciliumctl.guests.again import variable
 from ciliumctl.guests.leaving import take_away
-from ciliumctl.guests.making import variable
 from ciliumctl.guests.model import EXPIRES, LABEL, NOBODY, OWNER, PREFIX, Guest, Kind, moment
 from ciliumctl.guests.waiting import is_running, status_of
-from ciliumctl.parallel import gather
+from ciliumctl.parallel import gather, gather_all
 from ciliumctl.report import Reporter
 
 _AT_ONCE = 16
@@ -96,13 +96,17 @@ def _of_pod(pod: Manifest) -> Left:
     return Left(guest=guest, purpose=labels_of(pod)[LABEL], owner=annotations.get(OWNER, NOBODY))
 
 
-def _visited(kube: Kube, namespace: str) -> Iterator[Manifest]:
-    for metadata in kube.objects(PODS, namespace, metadata_only=True):
-        fields: list[Manifest] = dig(metadata, "metadata", "managedFields", default=[])
-        if any(one.get("manager") == FIELD_MANAGER and one.get("subresource") == _SUBRESOURCE for one in fields):
-            pod = kube.find(PODS, name_of(metadata), namespace_of(metadata))
-            if pod is not None:
-                yield pod
+def _visited(kube: Kube, namespace: str) -> list[Manifest]:
+    """Pods beside whose containers we put one, ended or not; their entries stay with them."""
+    listed = kube.objects(PODS, namespace, metadata_only=True)
+    keys = [(name_of(one), namespace_of(one)) for one in listed if _is_visited(one)]
+    found = gather_all([partial(kube.find, PODS, *key) for key in keys], limit=_AT_ONCE)
+    return [pod for pod in found if pod is not None]
+
+
+def _is_visited(metadata: Manifest) -> bool:
+    fields: list[Manifest] = dig(metadata, "metadata", "managedFields", default=[])
+    return any(one.get("manager") == FIELD_MANAGER and one.get("subresource") == _SUBRESOURCE for one in fields)
 
 
 def _beside(pod: Manifest) -> Iterator[Left]:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ciliumctl.clients.kube import NODES, PODS, Kube, Manifest, dig, name_of, namespace_of
 from ciliumctl.errors import Conflict, Forbidden, Invalid, NotFound, UsageError
 from ciliumctl.guests import objects
 from ciliumctl.guests.admission import explained
+from ciliumctl.guests.again import same
 from ciliumctl.guests.leaving import undo_on_failure
-from ciliumctl.guests.model import NOBODY, PREFIX, Guest, How, Kind, moment
-from ciliumctl.guests.waiting import is_running, status_of, until_running
+from ciliumctl.guests.model import Guest, How, Kind
+from ciliumctl.guests.waiting import until_running
 from ciliumctl.report import Reporter
 
 _TRIES = 3
 _ENDED = {"Succeeded", "Failed"}
-# One that ends within this many seconds is of no use any more.
-_SPARE = 30.0
 
 
 def beside(kube: Kube, namespace: str, pod: str, how: How, report: Reporter) -> Guest:
@@ -38,7 +37,7 @@ def beside(kube: Kube, namespace: str, pod: str, how: How, report: Reporter) -> 
     if again is not None:
         return again
     name, expires = how.new_name(), how.expires()
-    container = objects.ephemeral(there, name, how, expires, how.owner or kube.user or NOBODY)
+    container = objects.ephemeral(there, name, how, expires, how.owned_by(kube.user))
     _warn_of_secret(there, how, report)
     _let_in(lambda: _add(kube, namespace, pod, container), namespace, how, "ephemeral")
     guest = Guest(kind="ephemeral", namespace=namespace, pod=pod, container=name, node=node, made=True, expires=expires)
@@ -65,7 +64,7 @@ def alone(
     if node:
         _check_node(kube, node)
     name, expires = how.new_name(), how.expires()
-    owner = how.owner or kube.user or NOBODY
+    owner = how.owned_by(kube.user)
     manifest = objects.pod(name, how, expires, owner, node=node, host_network=host_network, labels=labels)
     return _made(kube, "pod", namespace, manifest, how, expires, report)
 
@@ -81,7 +80,7 @@ def on_node(kube: Kube, node: str, how: How, report: Reporter, namespace: str) -
     """
     _check_node(kube, node)
     name, expires = how.new_name(), how.expires()
-    manifest = objects.node_pod(name, node, how, expires, how.owner or kube.user or NOBODY)
+    manifest = objects.node_pod(name, node, how, expires, how.owned_by(kube.user))
     return _made(kube, "node", namespace, manifest, how, expires, report)
 
 
@@ -168,44 +167,3 @@ def _warn_of_secret(pod: Manifest, how: How, report: Reporter) -> None:
             f"what comes beside a pod's containers is pulled with the pod's own secrets, not with `{how.pull_secret}`",
             "the image must be on the node, or in a registry that asks for none",
         )
-
-
-def same(pod: Manifest, how: How) -> Guest | None:
-    """A guest of ours in a pod that was made in the same way and still runs for a while."""
-    listed: list[Manifest] = dig(pod, "spec", "ephemeralContainers", default=[])
-    for one in reversed(listed):
-        name = str(one.get("name"))
-        if not name.startswith(f"{PREFIX}{how.purpose}-") or one.get("image") != how.reference:
-            continue
-        if dig(one, "targetContainerName", default="") != how.target or not _like(one, pod, name, how):
-            continue
-        status = status_of(pod, name, "ephemeralContainerStatuses")
-        expires = moment(variable(one, objects.EXPIRES_VARIABLE))
-        left = (expires - datetime.now(UTC)).total_seconds()
-        if is_running(status) and left > _SPARE:
-            return Guest(
-                kind="ephemeral",
-                namespace=namespace_of(pod),
-                pod=name_of(pod),
-                container=name,
-                node=dig(pod, "spec", "nodeName", default=""),
-                made=False,
-                expires=expires,
-            )
-    return None
-
-
-def _like(container: Manifest, pod: Manifest, name: str, how: How) -> bool:
-    """Whether it has the rights and the command that one made now would have."""
-    wanted = objects.ephemeral(pod, name, how, datetime.now(UTC), NOBODY)
-    has: Mapping[str, Any] = dig(container, "securityContext", default={})
-    command: list[str] = dig(container, "command", default=[])
-    # The last word of a sleep is how long.
-    equal = command == wanted["command"] if how.command else command[:4] == wanted["command"][:4]
-    return equal and bool(has == wanted.get("securityContext", {}))
-
-
-def variable(container: Manifest, name: str) -> str:
-    """A variable of a container's environment; empty without it."""
-    listed: list[Manifest] = dig(container, "env", default=[])
-    return next((str(one.get("value", "")) for one in listed if one.get("name") == name), "")

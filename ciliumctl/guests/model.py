@@ -17,6 +17,8 @@ LABEL = "ciliumctl.io/guest"
 #: its environment: a pod that is not ours gets no marks, because a label changes the identity that Cilium gives it.
 EXPIRES = "ciliumctl.io/expires"
 OWNER = "ciliumctl.io/owner"
+#: An annotation of a pod that is there for more than the one call that made it.
+KEPT = "ciliumctl.io/kept"
 MANAGED = "app.kubernetes.io/managed-by"
 PREFIX = "ciliumctl-"
 NOBODY = "somebody"
@@ -35,9 +37,10 @@ class How:
 
     `image` is the one of `templates/debug/images.yaml` when empty; `ttl` are the seconds after which it ends by itself;
     `target` is the container whose processes a guest beside it sees. `command` is a sleep of that length when empty.
-    `purpose` stands in names and marks: only guests of the same purpose are used again. `owner` is who is asked before
-    somebody else cleans up. `grace` are the seconds that the command of a pod has to undo what it did, when the pod is
-    deleted.
+    `purpose` stands in names and marks: only guests of the same purpose are used again. `owner` is whose it is, so that
+    nobody else's clean-up takes it; whoever the kubeconfig says we are when empty. `keep` lets it be used
+    again by the owner's later calls, a pod too. `grace` are the seconds that the command of a pod has to undo what it
+    did, when the pod is deleted.
     """
 
     image: str = ""
@@ -48,12 +51,17 @@ class How:
     command: tuple[str, ...] = ()
     purpose: str = "debug"
     owner: str = ""
+    keep: bool = False
     grace: int = 0
 
     @property
     def reference(self) -> str:
         """The image."""
         return self.image or default_image()
+
+    def owned_by(self, user: str) -> str:
+        """Whose it is: `owner`, else `user`, the one of the kubeconfig."""
+        return self.owner or user or NOBODY
 
     def expires(self, now: datetime | None = None) -> datetime:
         """When one that is made now ends."""
@@ -115,5 +123,9 @@ def marks(how: How, expires: datetime, owner: str) -> Mapping[str, Mapping[str, 
     """A pod's labels and annotations."""
     return {
         "labels": {MANAGED: "ciliumctl", LABEL: how.purpose},
-        "annotations": {EXPIRES: expires.isoformat(timespec="seconds"), OWNER: owner},
+        "annotations": {
+            EXPIRES: expires.isoformat(timespec="seconds"),
+            OWNER: owner,
+            **({KEPT: "true"} if how.keep else {}),
+        },
     }

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 
-from ciliumctl.agents import Agent
+from ciliumctl.agents import AGENT_CONTAINER, Agent
 from ciliumctl.clients.kube import Exec, Kube
 from ciliumctl.errors import ApiFailed, CiliumctlError, UnknownFilter
 from ciliumctl.hubble.choosing import Chosen, Reach
 from ciliumctl.hubble.flow import Away, Flow, Lost, read
 from ciliumctl.parallel import gather
-from ciliumctl.status.facts import AGENT_CONTAINER
 from ciliumctl.wait import Deadline
 
 #: What each agent is told first.

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from ciliumctl.agents import AGENT_LABEL
 from ciliumctl.clients.kube import PODS, Kube, Manifest, Table, dig
 from ciliumctl.errors import NotFound, UsageError
 from ciliumctl.logs.model import Source
 from ciliumctl.parallel import gather_all
 from ciliumctl.status.collect import PART_OF, pods_of
-from ciliumctl.status.facts import AGENT_LABEL, Pod, component_of
+from ciliumctl.status.facts import Pod, component_of
 
 #: What a component is called here, what `status` calls it, and the containers whose logs are meant.
 _MAIN: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ciliumctl import agents, journal, lock, nodework
+from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import PODS, Kube
 from ciliumctl.errors import ApiFailed, CiliumctlError, OutsideError, Refused, TimedOut, Unreachable
 from ciliumctl.migration import draining, gate, old, state
@@ -23,7 +24,6 @@ from ciliumctl.migration.state import Node
 from ciliumctl.nodefacts.reading import paths_of
 from ciliumctl.nodework.model import members
 from ciliumctl.report import Reporter, Step
-from ciliumctl.status.facts import AGENT_CONTAINER
 from ciliumctl.values.paths import get
 from ciliumctl.wait import poll
 

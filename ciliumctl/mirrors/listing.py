@@ -9,7 +9,7 @@ from functools import partial
 from ciliumctl import guests
 from ciliumctl.clients.kube import PODS, Kube, Manifest, annotations_of, dig, name_of, namespace_of
 from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, UsageError
-from ciliumctl.guests.model import EXPIRES, moment
+from ciliumctl.guests.model import EXPIRES, NOBODY, OWNER, moment
 from ciliumctl.mirrors.model import GRACE, LATE, PROGRAM, PURPOSE, Gone, Mirror, MirrorList, MirrorsEnded
 from ciliumctl.parallel import gather
 from ciliumctl.report import Reporter
@@ -26,8 +26,8 @@ def listed(kube: Kube) -> MirrorList:
     return MirrorList(mirrors=tuple(mirror for mirror, _pods in _found(kube)))
 
 
-def stop(kube: Kube, names: Collection[str], report: Reporter) -> MirrorsEnded:
-    """End mirrors by their names, all of them without names, and look that nothing is left of them.
+def stop(kube: Kube, names: Collection[str], report: Reporter, *, owner: str = "") -> MirrorsEnded:
+    """End mirrors by their names, or those of `owner`, or all of them, and look that nothing is left.
 
     Three requests a pod, and one for each look until it is gone.
 
@@ -38,9 +38,9 @@ def stop(kube: Kube, names: Collection[str], report: Reporter) -> MirrorsEnded:
     for name in names:
         if name not in found:
             raise UsageError(f"there is no mirror `{name}`", hint="`ciliumctl capture mirrors` lists them")
-    chosen = [found[name] for name in (names or found)]
+    chosen = [one for name, one in found.items() if (name in names if names else owner in {"", one[0].owner})]
     with report.step("Ending mirrors") as step:
-        done = gather([partial(_end, kube, mirror, pods) for mirror, pods in chosen], limit=_AT_ONCE)
+        done = gather([partial(_end, kube, pods) for _mirror, pods in chosen], limit=_AT_ONCE)
         gone = tuple(_told(mirror, result) for (mirror, _pods), result in zip(chosen, done, strict=True))
         bad = sum(bool(one.reason) for one in gone)
         step.finish(f"{len(gone) - bad} of {len(gone)}", outcome="failed" if bad else "done")
@@ -84,13 +84,13 @@ def _mirror(name: str, pods: Sequence[Manifest]) -> Mirror:
         vni=vni,
         port=port if vni else 0,
         expires=(first - timedelta(seconds=LATE)).isoformat(timespec="seconds"),
+        owner=annotations_of(pods[0]).get(OWNER, NOBODY),
         pods=tuple(f"{namespace_of(pod)}/{name_of(pod)}" for pod in pods),
         state=state,
     )
 
 
-def _end(kube: Kube, mirror: Mirror, pods: Sequence[Manifest]) -> None:
-    del mirror
+def _end(kube: Kube, pods: Sequence[Manifest]) -> None:
     left = [left for pod in pods if (left := _undo(kube, pod))]
     for pod in pods:
         kube.delete(PODS, name_of(pod), namespace_of(pod))
@@ -106,13 +106,18 @@ def _undo(kube: Kube, pod: Manifest) -> str:
         return ""
     # The words of the pod, with another work.
     command: list[str] = dig(pod, "spec", "containers", 0, "command", default=[])
+    node = dig(pod, "spec", "nodeName", default="")
     undo = [*command[:_BEFORE], "undo", *command[_BEFORE + 1 :]]
     try:
         ran = kube.exec(namespace_of(pod), name_of(pod), undo, timeout=_PATIENCE)
-    except (NotFound, ApiFailed):
+    except NotFound:
         # It ended meanwhile, and undid it itself.
         return ""
-    node = dig(pod, "spec", "nodeName", default="")
+    except ApiFailed as error:
+        now = kube.find(PODS, name_of(pod), namespace_of(pod))
+        if dig(now, "status", "phase", default="") != "Running":
+            return ""
+        return f"nobody knows what is left on node `{node}`: {error.message}"
     return f"{ran.text.splitlines()[-1]} on node `{node}`" if ran.code else ""
 
 

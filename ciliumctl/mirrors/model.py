@@ -29,7 +29,7 @@ OVERHEAD = {4: 50, 6: 70}
 class Wanted:
     """What was asked for: words such as `pod/web` and `node/node-1`; `namespace` is that of pods that name none.
 
-    `cilium` is the namespace of the pods that are made. `vni` is chosen when it is 0.
+    `cilium` is the namespace of the pods that are made. `vni` is chosen when it is 0. `owner` is whose it is.
     """
 
     source: str
@@ -43,6 +43,7 @@ class Wanted:
     port: int = PORT
     image: str = ""
     pull_secret: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class Mirror:
     vni: int = 0
     port: int = 0
     expires: str
+    owner: str = ""
     pods: tuple[str, ...] = ()
     state: str = "running"
     makes: tuple[str, ...] = ()

@@ -106,6 +106,7 @@ def _planned(kube: Kube, wanted: Wanted) -> Plan:
             vni=vni,
             port=0 if near else wanted.port,
             expires=(datetime.now(UTC) + timedelta(seconds=wanted.ttl)).isoformat(timespec="seconds"),
+            owner=wanted.owner or kube.user,
         ),
         source=source,
         target=target,
@@ -165,6 +166,7 @@ def _how(wanted: Wanted, words: Sequence[str]) -> guests.How:
         ttl=wanted.ttl + LATE,
         command=("sh", "-c", script, PROGRAM, *words),
         purpose=PURPOSE,
+        owner=wanted.owner,
         grace=GRACE,
     )
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import DAEMON_SETS, NODES, Kube, Manifest, dig, name_of
 from ciliumctl.errors import Missing
-from ciliumctl.status.facts import AGENT_CONTAINER
 
 _AGENT_IMAGE = re.compile(r"(^|/)cilium(/cilium)?:v?\d")
 

@@ -11,13 +11,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ciliumctl.agents import Agent
+from ciliumctl.agents import AGENT_CONTAINER, AGENT_PROGRAM, Agent
 from ciliumctl.clients.kube import Kube
 from ciliumctl.connectivity.asking import answers, script
 from ciliumctl.errors import CiliumctlError
 from ciliumctl.latency import health
 from ciliumctl.paths.facts import AgentFacts, Entry
-from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_PROGRAM
 
 #: Seconds for one agent: five commands of two at most, and the connection.
 PATIENCE = 15.0

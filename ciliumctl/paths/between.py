@@ -29,6 +29,7 @@ def identity(scene: Scene) -> Stage:
             hint = f"`kubectl delete pod -n {pod.namespace} {pod.name}`, when something makes it anew"
             return found("identity", "401", said, *lines, hint=hint, outcome="warn")
         lines.append(f"pod {pod.namespace}/{pod.name}: identity {one.identity}, endpoint {one.id} on {pod.node}")
+        lines += [f"identity {one.identity} is {', '.join(one.labels)}"] if one.labels else []
         if one.state not in {"", "ready"}:
             return found("identity", "402", f"the endpoint of pod {pod.namespace}/{pod.name} is `{one.state}`", *lines)
     return _seen(scene, pods, lines)

@@ -15,12 +15,13 @@ from ciliumctl import agents
 from ciliumctl.agents import Agent
 from ciliumctl.clients.kube import CILIUM_ENDPOINTS, CONFIG_MAPS, NODES, Kube, dig
 from ciliumctl.errors import CiliumctlError, NotFound, UsageError
+from ciliumctl.naming import Named
 from ciliumctl.parallel import gather, together
 from ciliumctl.paths import asking
 from ciliumctl.paths.facts import AgentFacts, Backend, EndpointFacts, NodeFacts, PodFacts, Scene, ServiceFacts
 from ciliumctl.paths.model import Place
 from ciliumctl.paths.resolving import Resolved, node_facts, resolve
-from ciliumctl.paths.spelling import End
+from ciliumctl.paths.spelling import End, the
 from ciliumctl.policies import Party, Passage, Protocol, passage
 from ciliumctl.policies import collecting as policies
 from ciliumctl.policies.parties import at, entity, named
@@ -123,7 +124,7 @@ def _backend_pods(kube: Kube, scene: Scene) -> dict[tuple[str, str], PodFacts]:
     one = scene.backend
     if one is None or not one.pod:
         return {}
-    end = End(said=str(one), kind="pod", name=one.pod, namespace=one.namespace)
+    end = the(Named(word="pod", name=one.pod, namespace=one.namespace), str(one))
     try:
         found = resolve(kube, end, asks=False).pod
     except NotFound:

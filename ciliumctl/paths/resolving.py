@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ciliumctl import naming
 from ciliumctl.clients.kube import (
-    DAEMON_SETS,
-    DEPLOYMENTS,
     ENDPOINT_SLICES,
     NODES,
     PODS,
     SERVICES,
     Kube,
     Manifest,
-    Resource,
     conditions_of,
     dig,
     name_of,
     namespace_of,
 )
-from ciliumctl.errors import NotFound, UsageError
+from ciliumctl.errors import UsageError
+from ciliumctl.naming import Named
 from ciliumctl.paths.facts import Backend, NodeFacts, PodFacts, ServiceFacts
 from ciliumctl.paths.model import Place
 from ciliumctl.paths.spelling import End
 from ciliumctl.status.trouble import explain
-
-STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
-_WORKLOADS = {"de": DEPLOYMENTS, "da": DAEMON_SETS, "ds": DAEMON_SETS, "st": STATEFUL_SETS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,66 +44,26 @@ def resolve(kube: Kube, end: End, *, asks: bool) -> Resolved:
         NotFound: there is no such thing, or no pod of it. UsageError: it cannot be a source.
     """
     match end.kind:
-        case "pod":
-            return _of_pod(end, _get(kube, PODS, "pod", end))
-        case "workload":
-            return _of_pod(end, _one_of(kube, end, _selector(_get(kube, _resource(end), end.resource, end))))
+        case "pod" | "workload":
+            return _of_pod(end, naming.one_pod(kube, _named(end)))
         case "service" if asks:
-            return _of_pod(end, _one_of(kube, end, _plain(dig(_service(kube, end), "spec", "selector", default={}))))
+            return _of_pod(end, naming.one_pod(kube, _named(end)))
         case "service":
-            return _of_service(kube, end, _service(kube, end))
+            return _of_service(kube, end, naming.find(kube, _named(end)))
         case "node":
-            return _of_node(end, _get(kube, NODES, "node", end))
+            return _of_node(end, naming.find(kube, _named(end)))
         case "address":
             return _of_address(kube, end, asks=asks)
         case "name":
             return _of_name(kube, end, asks=asks)
-        case _:
+        case "world":
             return Resolved(place=Place(said=end.said, kind="outside", name="world"))
 
 
-def _get(kube: Kube, resource: Resource, kind: str, end: End) -> Manifest:
-    found = kube.find(resource, end.name, end.namespace)
-    if found is None:
-        where = f" in namespace `{end.namespace}`" if end.namespace else ""
-        listed = f"`kubectl get {resource.plural}{f' -n {end.namespace}' if end.namespace else ''}` lists them"
-        raise NotFound(f"there is no {kind} `{end.name}`{where}", hint=listed)
-    return found
-
-
-def _service(kube: Kube, end: End) -> Manifest:
-    return _get(kube, SERVICES, "service", end)
-
-
-def _resource(end: End) -> Resource:
-    return _WORKLOADS[end.resource.lower()[:2]]
-
-
-def _selector(workload: Manifest) -> str:
-    """A workload's selector, for a query."""
-    words = [_plain(dig(workload, "spec", "selector", "matchLabels", default={}))]
-    expressions: list[Manifest] = dig(workload, "spec", "selector", "matchExpressions", default=[])
-    for one in expressions:
-        key, values = str(one.get("key", "")), ",".join(one.get("values") or ())
-        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "DoesNotExist": f"!{key}"}
-        words.append(forms.get(str(one.get("operator")), key))
-    return ",".join(word for word in words if word)
-
-
-def _plain(labels: Mapping[str, str]) -> str:
-    return ",".join(f"{key}={value}" for key, value in labels.items())
-
-
-def _one_of(kube: Kube, end: End, labels: str) -> Manifest:
-    """A pod that runs, of those with these labels; the first one when none does."""
-    pods = list(kube.objects(PODS, end.namespace, labels=labels)) if labels else []
-    pods.sort(key=lambda pod: (not facts_of(pod).ready, bool(facts_of(pod).trouble), name_of(pod)))
-    if not pods:
-        raise NotFound(
-            f"`{end.said}` has no pod in namespace `{end.namespace}`",
-            hint=f"`kubectl get pods -n {end.namespace}` lists what is there; name one with `pod/NAMESPACE/NAME`",
-        )
-    return pods[0]
+def _named(end: End) -> Named:
+    if end.named is None:
+        raise RuntimeError(f"{end.said} is nothing in the cluster")
+    return end.named
 
 
 def _of_pod(end: End, manifest: Manifest) -> Resolved:
@@ -216,8 +172,8 @@ def _of_name(kube: Kube, end: End, *, asks: bool) -> Resolved:
     name, dot, rest = end.name.partition(".")
     namespace, _dot, rest = rest.partition(".")
     if dot and (rest == "svc" or rest.startswith("svc.")):
-        named = replace(end, kind="service", name=name, namespace=namespace)
-        return resolve(kube, named, asks=asks)
+        named = Named(word="svc", name=name, namespace=namespace)
+        return resolve(kube, replace(end, kind="service", name=name, namespace=namespace, named=named), asks=asks)
     if asks:
         raise UsageError(
             f"`{end.said}` cannot be asked from", hint="a source is a pod, a workload, a service, a node or `world`"

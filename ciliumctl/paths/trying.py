@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ciliumctl import guests
-from ciliumctl.agents import Agent
+from ciliumctl.agents import AGENT_CONTAINER, Agent
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import ApiFailed, CiliumctlError, TimedOut
 from ciliumctl.guests import How
 from ciliumctl.paths.facts import PodFacts, ProbeFacts, Tried
 from ciliumctl.report import Reporter
-from ciliumctl.status.facts import AGENT_CONTAINER
 
 #: Seconds for a connection.
 ANSWER = 3

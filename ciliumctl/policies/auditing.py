@@ -14,11 +14,11 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ciliumctl import agents
+from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import CONFIG_MAPS, Kube, dig
 from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, Partial
 from ciliumctl.parallel import gather
 from ciliumctl.policies import collecting
-from ciliumctl.status.facts import AGENT_CONTAINER
 
 _OPTION = "PolicyAuditMode"
 #: Of what was let through: the newest of each endpoint.

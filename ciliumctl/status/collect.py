@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from ciliumctl import release
+from ciliumctl.agents import AGENT_LABEL
 from ciliumctl.clients.helm import Release
 from ciliumctl.clients.kube import (
     CILIUM_ENDPOINTS,
@@ -33,7 +34,7 @@ from ciliumctl.clients.kube import (
 )
 from ciliumctl.errors import CiliumctlError, Invalid, NotFound
 from ciliumctl.parallel import gather, gather_all
-from ciliumctl.status.facts import AGENT_LABEL, COMPONENTS, Node, Pod, Snapshot, Workload, component_of
+from ciliumctl.status.facts import COMPONENTS, Node, Pod, Snapshot, Workload, component_of
 
 PART_OF = "app.kubernetes.io/part-of=cilium"
 _KINDS = {"DaemonSet": DAEMON_SETS, "Deployment": DEPLOYMENTS}

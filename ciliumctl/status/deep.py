@@ -8,17 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ciliumctl import agents
+from ciliumctl.agents import AGENT_CONTAINER, AGENT_PROGRAM
 from ciliumctl.clients.kube import Kube, dig
 from ciliumctl.errors import ApiFailed, CiliumctlError
 from ciliumctl.parallel import gather
-from ciliumctl.status.facts import AGENT_CONTAINER, AGENT_PROGRAM
 from ciliumctl.status.problems import count
 from ciliumctl.status.verdict import AgentView, Problem, Status
 
-#: How many agents are asked at once; each costs one websocket and some 20 kB.
-AT_ONCE = 32
-# Seconds for one agent.
-_PATIENCE = 20.0
 # Parts of the answer that have a state (api/v1/models of Cilium 1.15 to 1.20), and what they are called.
 _PARTS = {
     "cilium": "agent",
@@ -33,12 +30,12 @@ _NAMED = 5
 
 
 def look(kube: Kube, status: Status) -> Status:
-    """Add what every ready agent says of itself. One command in each, 32 at a time.
+    """Add what every ready agent says of itself. One command in each, `agents.AT_ONCE` at a time.
 
     An agent that says something is wrong makes the status unhealthy; one that cannot be asked is a warning.
     """
     ready = [line for line in status.nodes if line.agent_state == "Ready"]
-    answers = gather([partial(_ask, kube, status.namespace, line.agent) for line in ready], limit=AT_ONCE)
+    answers = gather([partial(_ask, kube, status.namespace, line.agent) for line in ready], limit=agents.AT_ONCE)
     views = []
     for line, answer in zip(ready, answers, strict=True):
         if isinstance(answer, CiliumctlError):
@@ -57,7 +54,7 @@ def look(kube: Kube, status: Status) -> Status:
 
 def _ask(kube: Kube, namespace: str, pod: str) -> Mapping[str, Any]:
     command = ["sh", "-c", f"{AGENT_PROGRAM}; exec $c status -o json"]
-    ran = kube.exec(namespace, pod, command, container=AGENT_CONTAINER, timeout=_PATIENCE)
+    ran = kube.exec(namespace, pod, command, container=AGENT_CONTAINER, timeout=agents.PATIENCE)
     try:
         # A failing agent answers, too, and ends with 1: what it says counts, not its code.
         answer = json.loads(ran.stdout)

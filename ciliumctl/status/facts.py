@@ -18,11 +18,6 @@ COMPONENTS: dict[str, tuple[str, str]] = {
     "hubble ui": ("Deployment", "hubble-ui"),
     "cluster mesh": ("Deployment", "clustermesh-apiserver"),
 }
-#: What the agents' pods are found by, and the container that is asked.
-AGENT_LABEL = "k8s-app=cilium"
-AGENT_CONTAINER = "cilium-agent"
-#: A shell's words that find the agent's program, as `$c`: `cilium-dbg` since 1.15, `cilium` before.
-AGENT_PROGRAM = "c=cilium-dbg; command -v $c >/dev/null || c=cilium"
 _SUFFIX = {"DaemonSet": r"-[a-z0-9]{5}", "Deployment": r"-[a-z0-9]+-[a-z0-9]{5}"}
 _POD_NAMES = {component: re.compile(re.escape(name) + _SUFFIX[kind]) for component, (kind, name) in COMPONENTS.items()}
 

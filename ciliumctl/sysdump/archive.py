@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import zipfile
 import zlib
@@ -13,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ciliumctl.errors import CiliumctlError, Exists, UsageError
+from ciliumctl.files import new_file
 from ciliumctl.sysdump import redact
 
 # What an entry costs beside its content: its name twice, two headers.
@@ -109,32 +109,5 @@ def writing(path: Path, most: int) -> Iterator[Archive]:
     Raises:
         UsageError: it cannot be written. Exists: something came to be there meanwhile.
     """
-    try:
-        # Made for its owner only, 0600.
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        with os.fdopen(handle, "wb") as raw, zipfile.ZipFile(raw, "w") as out:
-            yield Archive(out, path.stem, most)
-        _place(Path(part), path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        Path(part).unlink(missing_ok=True)
-
-
-def _place(part: Path, path: Path) -> None:
-    try:
-        # Unlike a rename, a link never takes the place of something.
-        os.link(part, path)
-    except FileExistsError:
-        raise Exists(f"`{path}` came to be there meanwhile", hint="run it again with another file name") from None
-    except OSError:
-        # A file system without links.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        part.replace(path)
-
-
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"`{path}` cannot be written: {error.strerror or error}", hint="name a file somewhere else")
+    with new_file(path) as raw, zipfile.ZipFile(raw, "w") as out:
+        yield Archive(out, path.stem, most)

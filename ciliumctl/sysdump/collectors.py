@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from ciliumctl.agents import AGENT_PROGRAM
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
     DAEMON_SETS,
@@ -24,7 +25,6 @@ from ciliumctl.clients.kube import (
     dig,
     name_of,
 )
-from ciliumctl.status.facts import AGENT_PROGRAM
 from ciliumctl.sysdump import reading
 from ciliumctl.sysdump.scene import Scene, Wanted
 from ciliumctl.wait import Deadline

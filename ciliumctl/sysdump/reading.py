@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from ciliumctl import cni, release, status, yaml_files
+from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import Kube, Manifest, Resource
 from ciliumctl.errors import ApiFailed, TimedOut
-from ciliumctl.status.facts import AGENT_CONTAINER
 from ciliumctl.sysdump import redact
 from ciliumctl.sysdump.scene import MEBIBYTE, Scene, Wanted
 from ciliumctl.wait import Deadline

@@ -105,6 +105,31 @@ def test_a_pod_of_a_node_is_made_where_cilium_is(shop: FakeCluster, command: Com
     assert ours(shop) == []
 
 
+@pytest.mark.parametrize("where", [("node/one",), ("new", "-n", "shop"), ("new", "-n", "shop", "--host-network")])
+def test_a_pod_that_is_kept_is_used_again_and_stays(
+    shop: FakeCluster, command: Command, where: tuple[str, ...]
+) -> None:
+    command("debug", "shell", *where, "--keep", "--", "true")
+    (kept,) = ours(shop)
+    ran = command("debug", "shell", *where, "--ttl", "20m", "--", "true")
+    assert (ran.code, "is used again" in ran.err) == (0, True), ran.err
+    assert ours(shop) == [kept]
+    assert shop.calls[-1].command[-1] == "1", "what the second call left running in it is ended"
+    assert shop.calls[-1].command[-3].startswith("no-guest-")
+    for other in (("--image", "registry.example.com/other:1"), ("--profile", "sysadmin")):
+        ran = command("debug", "shell", *where, *other, "--", "true")
+        assert (ran.code, "is used again" in ran.err) == (0, False), other
+    assert ours(shop) == [kept], "what was not kept has gone"
+    for pod in (pod for place in ("shop", "kube-system") if (pod := shop.get("pods", kept, place))):
+        pod["metadata"]["annotations"]["ciliumctl.io/owner"] = "eve@desk"
+    assert "is used again" not in command("debug", "shell", *where, "--", "true").err
+
+
+def test_who_may_not_list_pods_gets_a_new_one(shop: FakeCluster, command: Command) -> None:
+    shop.faults.append(Fault(pattern="GET .*/namespaces/shop/pods$", status=403, message="no list"))
+    assert command("debug", "shell", "new", "-n", "shop", "--", "true").code == 0
+
+
 def test_one_that_is_kept_is_used_again(shop: FakeCluster, command: Command) -> None:
     first = command("debug", "shell", "pod/shop/web", "--keep", "--", "true")
     assert "debug cleanup --all" in first.err
@@ -124,14 +149,7 @@ def test_the_pod_can_be_named_in_several_ways(shop: FakeCluster, command: Comman
     deployment = objects.deployment("web", place="shop")
     deployment["spec"]["selector"] = {"matchLabels": {"app": "web"}, "matchExpressions": []}
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}}
-    slices = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {"name": "web-1", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}},
-        "ports": [{"name": "", "port": 8080}],
-        "endpoints": [{"targetRef": {"name": "web"}, "conditions": {"ready": True}}],
-    }
-    shop.add(deployment, {**service, "spec": {"ports": [{"port": 80}]}}, slices)
+    shop.add(deployment, {**service, "spec": {"selector": {"app": "web"}}})
     more = ("-n", "shop") if target == ("svc/web",) else ()
     ran = command("debug", "shell", *target, *more, "--", "true")
     assert ran.code == 0, ran.err
@@ -153,7 +171,7 @@ def test_a_ready_pod_is_taken_before_others(shop: FakeCluster, command: Command)
         (("--", "true"), "it is not said what to look at"),
         (("pod/web/", "--", "true"), "names nothing that can be looked at"),
         (("secret/web", "--", "true"), "names nothing that can be looked at"),
-        (("node/one/two", "--", "true"), "names nothing that can be looked at"),
+        (("node/one/two", "--", "true"), "a node has no namespace"),
         (("web", "-l", "app=web", "--", "true"), "both say which pod"),
         (("web", "--ttl", "1", "--", "true"), "too short"),
         (("web", "--node", "one", "--", "true"), "are for a new pod"),

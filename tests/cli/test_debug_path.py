@@ -146,6 +146,29 @@ def test_all_is_well_and_every_hop_says_so(shop: FakeCluster, command: Command) 
     assert len(shop.seen) - len(shop.calls) <= 24
 
 
+def test_the_labels_of_both_identities_are_evidence(shop: FakeCluster, command: Command) -> None:
+    for name in ("web", "db"):
+        found = shop.get("ciliumendpoints", name, "shop")
+        assert found is not None
+        found["status"]["identity"]["labels"] = [f"k8s:app={name}", "k8s:io.kubernetes.pod.namespace=shop"]
+    ran = command("debug", "path", "pod/shop/web", "svc/shop/db", "-o", "wide")
+    assert "identity 8 is k8s:app=web, k8s:io.kubernetes.pod.namespace=shop" in ran.out
+    assert "identity 7 is k8s:app=db, k8s:io.kubernetes.pod.namespace=shop" in ran.out
+
+
+def test_the_namespace_of_ends_that_name_none_is_the_option_s_else_the_context_s(
+    shop: FakeCluster, command: Command
+) -> None:
+    del shop
+    ran = command("debug", "path", "pod/web", "svc/db", "-n", "shop", "--no-probe", "-o", "json")
+    assert ran.code == 0, ran.err
+    ends = [ran.json["data"][end] for end in ("source", "destination")]
+    assert [(end["namespace"], end["name"]) for end in ends] == [("shop", "web"), ("shop", "db")]
+    assert stages(ran)["nodes"]["outcome"] == "ok", "Cilium is found in its own namespace"
+    ran = command("debug", "path", "pod/web", "svc/shop/db", "--no-probe")
+    assert (ran.code, "there is no pod `web` in namespace `default`" in ran.err) == (5, True)
+
+
 def test_a_policy_that_denies_is_named_with_its_rule(
     shop: FakeCluster, command: Command, containers: Containers
 ) -> None:
@@ -159,7 +182,7 @@ def test_a_policy_that_denies_is_named_with_its_rule(
     containers.probe = {"192.0.2.100": (124, ""), DB: (124, "")}
     ran = command("debug", "path", "deploy/shop/web", "svc/shop/db")
     assert ran.code == 5
-    assert "there is no deploy `web` in namespace `shop`" in ran.err
+    assert "there is no deployment `web` in namespace `shop`" in ran.err
     ran = command("debug", "path", "pod/shop/web", "svc/shop/db", "-o", "json")
     assert (ran.code, ran.json["ok"], ran.json["error"]) == (1, False, None)
     assert ran.json["data"]["broken"] == "CIL-PATH-502"

@@ -97,6 +97,38 @@ def test_what_is_left_of_a_mirror_is_told_and_exit_7(shop: FakeCluster, command:
     assert "left: 2 links or filters on node `" in ran.out
 
 
+def test_a_node_that_cannot_be_asked_is_told(shop: FakeCluster, command: Command) -> None:
+    assert command("capture", "mirror", "pod/shop/web", "pod/shop/near").code == 0
+    shop.program = lambda _call: Answer(status=500, stderr="the runtime is busy")
+    ran = command("capture", "unmirror", "--all")
+    assert ran.code == 7
+    assert "nobody knows what is left on node `one`" in ran.out
+
+
+def test_mirrors_of_others_stay_unless_they_are_named_or_a_yes_is_given(shop: FakeCluster, command: Command) -> None:
+    for _each in range(3):
+        assert command("capture", "mirror", "pod/shop/web", "pod/shop/near").code == 0
+    names = command("capture", "mirrors", "-o", "name").out.split()
+    mine, *theirs = command("capture", "mirrors", "-o", "json").json["data"]["mirrors"]
+    assert mine["owner"] == theirs[0]["owner"] != ""
+    for one in theirs:
+        (key,) = one["pods"]
+        made = shop.get("pods", key.partition("/")[2], "kube-system")
+        assert made is not None
+        # As of another machine with the same kubeconfig.
+        made["metadata"]["annotations"]["ciliumctl.io/owner"] = "eve@desk"
+    assert "eve@desk" in command("capture", "mirrors").out
+    for arguments in (("debug", "cleanup", "--all"), ("capture", "unmirror", "--all")):
+        assert command(*arguments).code == 0
+        left = command("capture", "mirrors", "-o", "name").out.split()
+        assert left == names[1:], f"what is left of `{' '.join(arguments)}`"
+    ran = command("capture", "unmirror", "--all-users")
+    assert (ran.code, "--yes" in ran.err) == (3, True)
+    assert command("capture", "unmirror", names[1]).code == 0, "who names it means it"
+    assert command("capture", "unmirror", "--all-users", "--yes").code == 0
+    assert command("capture", "mirrors").out == "there is no mirror\n"
+
+
 def test_a_dry_run_makes_nothing(shop: FakeCluster, command: Command) -> None:
     ran = command("capture", "mirror", "pod/shop/web", "node/two", "--dry-run")
     assert ran.code == 0, ran.err

@@ -71,6 +71,22 @@ def test_overtime_gives_a_client_time_to_tidy_up_and_takes_it_back() -> None:
     assert client.deadline is before
 
 
+def test_the_end_of_one_overtime_does_not_end_another_s() -> None:
+    client = Client(Deadline.after(0.001))
+    first, second = overtime(client, seconds=30), overtime(client, seconds=30)
+    with second:
+        with first:
+            pass
+        assert client.deadline.left() > 25
+    client = Client(Deadline.after(0.001))
+    first, second = overtime(client, seconds=30), overtime(client, seconds=30)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert client.deadline.left() > 25, "the second one goes on, as on another thread"
+    second.__exit__(None, None, None)
+
+
 def test_overtime_never_shortens_what_is_left() -> None:
     client = Client(Deadline())
     with overtime(client, seconds=30):

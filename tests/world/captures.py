@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
 from tests.world.cluster import FakeCluster
@@ -28,6 +29,8 @@ class Tcpdump:
     cuts: int = 0
     #: What Hubble answers in the agents; none when empty.
     flows: str = ""
+    #: At which all streams meet before they say anything.
+    meeting: threading.Barrier | None = None
     #: The words of each script, and of each program, that was run.
     works: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -59,6 +62,8 @@ class Tcpdump:
             end = f"size 24\nsize {len(data)}\n{full}end {self.code} {len(data)}\n"
             return Answer(stdout=end, stderr=SAID + counts)
         if work == "stream":
+            if self.meeting is not None:
+                self.meeting.wait(30)
             return Answer(stdout=data, stderr=SAID + counts, code=self.code)
         if work == "fetch":
             left = data[int(rest[0]) :]

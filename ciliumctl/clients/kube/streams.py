@@ -21,7 +21,7 @@ from websocket import ABNF
 
 from ciliumctl.clients.kube.translate import answer_error, translated
 from ciliumctl.clients.kube.transport import Transport
-from ciliumctl.errors import ApiFailed, ClusterError, TimedOut
+from ciliumctl.errors import ApiFailed, ClusterError, TimedOut, Unauthorized
 from ciliumctl.wait import Deadline
 
 # The protocol's channels (k8s.io/apimachinery/pkg/util/remotecommand).
@@ -35,8 +35,18 @@ def open_websocket(
 ) -> websocket.WebSocket:
     """Upgrade a new connection to a websocket. Raises `ClusterError`, with the server's message when it says no.
 
-    `ApiFailed` also stands for a server that speaks none of `protocols`, or no websockets at all.
+    `ApiFailed` also stands for a server that speaks none of `protocols`, or no websockets at all. After a 401 it
+    is tried once more, with a new credential: what runs for hours outlives its token.
     """
+    try:
+        return _opened(transport, path, query, protocols)
+    except Unauthorized:
+        if not transport.renew():
+            raise
+    return _opened(transport, path, query, protocols)
+
+
+def _opened(transport: Transport, path: str, query: list[tuple[str, Any]], protocols: list[str]) -> websocket.WebSocket:
     parts = urlsplit(transport.host)
     url = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path}{path}?{urlencode(query)}"
     headers = [f"{name}: {value}" for name, value in transport.headers().items()]

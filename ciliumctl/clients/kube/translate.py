@@ -46,6 +46,8 @@ _FORBIDDEN = re.compile(
     r'(?: in API group "(?P<group>[^"]*)")?'
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
+#: What begins with the GET of a websocket.
+_BY_WEBSOCKET = re.compile(r"/pods/[^/]+/(?P<what>exec|attach)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,18 +190,39 @@ def _forbidden(target: Target, method: str, path: str, message: str) -> Forbidde
     if match is None:
         return Forbidden(
             f"{target} forbids {method} {path}: {message or 'no reason given'}",
-            hint="ask an administrator of the cluster for the right, or use another context",
+            hint=f"{_right(path) if 'admission' not in message else _RIGHT}, or use another context",
             detail=message,
         )
     resource = f"{match['resource']}.{match['group']}" if match["group"] else match["resource"]
     where = f" in namespace `{match['namespace']}`" if match["namespace"] else " in the whole cluster"
-    scope = f" -n {match['namespace']}" if match["namespace"] else ""
     return Forbidden(
         f"user `{match['user']}` may not {match['verb']} `{resource}`{where}",
-        hint=f"ask an administrator for the right; check with "
-        f"`kubectl auth can-i {match['verb']} {resource}{scope} --as '{match['user']}'`",
+        hint=f"{_right(path)}; check with `{_check(match)}`",
         detail=message,
     )
+
+
+_RIGHT = "ask an administrator of the cluster for the right"
+
+
+def _right(path: str) -> str:
+    """What an administrator is asked for. A websocket begins with GET, for which RBAC has the verb `get`.
+
+    Since Kubernetes 1.35 `create` is asked for besides, and refused without a word of the verb. kubectl gets in with
+    `create` alone: it falls back to SPDY, whose POST is a `create`. https://github.com/kubernetes/kubernetes/pull/134577
+    """
+    found = _BY_WEBSOCKET.search(path)
+    return f"{_RIGHT}s `get` and `create` on `pods/{found['what']}`: a websocket takes both" if found else _RIGHT
+
+
+def _check(match: re.Match[str]) -> str:
+    """The command that asks for it. With `TYPE/NAME` kubectl would take a subresource for a name."""
+    kind, _slash, subresource = match["resource"].partition("/")
+    kind = f"{kind}.{match['group']}" if match["group"] else kind
+    words = ["kubectl auth can-i", match["verb"], kind]
+    words += [f"--subresource={subresource}"] if subresource else []
+    words += [f"-n {match['namespace']}"] if match["namespace"] else []
+    return " ".join([*words, f"--as '{match['user']}'"])
 
 
 def _message(body: bytes) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from shlex import quote
 
+from ciliumctl.agents import AGENT_PROGRAM
 from ciliumctl.clients.kube import SERVICES
 from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.commands import HTTP, http
 from ciliumctl.connectivity.model import Applied, Bed, Pod, Probe, Scenario, Target, World, says
-from ciliumctl.status.facts import AGENT_PROGRAM
 
 _GLOBAL = "global"
 #: Where agents find the other clusters, unless `clustermesh-config` says otherwise.

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from re import escape
 from typing import Any
 
+from ciliumctl.agents import AGENT_PROGRAM
 from ciliumctl.clients.kube import Resource
 from ciliumctl.connectivity import needs
 from ciliumctl.connectivity.bed import HOST_HTTP
 from ciliumctl.connectivity.commands import http
 from ciliumctl.connectivity.model import DENIED, Applied, Bed, Expect, Node, Probe, Scenario, Target, World, says
 from ciliumctl.connectivity.scenarios._cilium import outside_of_namespaces, policy, ports
-from ciliumctl.status.facts import AGENT_PROGRAM
 
 POLICIES = Resource("cilium.io", "v2", "ciliumegressgatewaypolicies", namespaced=False)
 

@@ -10,6 +10,7 @@ from functools import partial
 from ipaddress import ip_address
 
 from ciliumctl import agents, guests
+from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import (
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -32,7 +33,6 @@ from ciliumctl.policies.trying import judging, probing
 from ciliumctl.policies.trying.assertions import Assertion, End
 from ciliumctl.policies.trying.result import Outcome, PolicyTest, Tried, planned
 from ciliumctl.report import Reporter
-from ciliumctl.status.facts import AGENT_CONTAINER
 
 STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
 _WORKLOADS = {"deployment": DEPLOYMENTS, "statefulset": STATEFUL_SETS, "daemonset": DAEMON_SETS}

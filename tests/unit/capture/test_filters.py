@@ -8,7 +8,6 @@ import pytest
 
 from ciliumctl.capture import filters
 from ciliumctl.capture.model import Limits
-from ciliumctl.capture.targets import KINDS
 from ciliumctl.errors import UsageError
 
 
@@ -25,7 +24,7 @@ from ciliumctl.errors import UsageError
 def test_targets_come_first_and_the_rest_is_the_filter(
     words: tuple[str, ...], targets: tuple[str, ...], expression: str
 ) -> None:
-    assert filters.split(words, KINDS) == (targets, expression)
+    assert filters.split(words) == (targets, expression)
 
 
 def test_a_filter_is_one_argument_after_the_options() -> None:

@@ -8,7 +8,7 @@ import pytest
 import urllib3.exceptions
 import websocket
 
-from ciliumctl.clients.kube.translate import Expired, Target, answer_error, connection_error, translated
+from ciliumctl.clients.kube.translate import Busy, Expired, Target, answer_error, connection_error, translated
 from ciliumctl.errors import (
     ApiFailed,
     ClusterError,
@@ -36,7 +36,7 @@ def status(message: str, **more: object) -> bytes:
         (404, NotFound),
         (409, Conflict),
         (422, Invalid),
-        (429, ApiFailed),
+        (429, Busy),
         (500, ApiFailed),
         (503, ApiFailed),
     ],
@@ -56,6 +56,26 @@ def test_a_forbidden_request_names_who_may_not_do_what_where() -> None:
     assert isinstance(error, Forbidden)
     assert error.message == "user `jane` may not list `daemonsets.apps` in namespace `kube-system`"
     assert "kubectl auth can-i list daemonsets.apps -n kube-system --as 'jane'" in error.hint
+
+
+EXEC = "/api/v1/namespaces/shop/pods/web/exec"
+
+
+def test_a_command_in_a_container_takes_two_verbs_and_the_hint_names_both() -> None:
+    text = (
+        'pods "web" is forbidden: User "jane" cannot get resource "pods/exec" in API group "" in the namespace "shop"'
+    )
+    error = answer_error(TARGET, "GET", EXEC, 403, status(text))
+    assert error.message == "user `jane` may not get `pods/exec` in namespace `shop`"
+    assert "the rights `get` and `create` on `pods/exec`" in error.hint
+    assert "kubectl auth can-i get pods --subresource=exec -n shop --as 'jane'" in error.hint
+
+
+def test_kubernetes_1_35_refuses_a_command_without_naming_the_verb() -> None:
+    error = answer_error(TARGET, "GET", EXEC, 403, status('pods "web" is forbidden: '))
+    assert "the rights `get` and `create` on `pods/exec`" in error.hint
+    error = answer_error(TARGET, "GET", EXEC, 403, status('admission webhook "x" denied the request: no exec'))
+    assert "create" not in error.hint
 
 
 def test_a_forbidden_cluster_wide_request_says_so() -> None:

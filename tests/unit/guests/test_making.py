@@ -156,6 +156,18 @@ def test_a_pod_of_its_own_ends_by_itself_and_has_marks(kube: Kube, cluster: Fake
     assert "tolerations" not in made["spec"]
 
 
+def test_one_for_which_nobody_is_named_is_the_kubeconfigs_user_s(
+    cluster: FakeCluster, tmp_path: Path, report: Reporter
+) -> None:
+    shop(cluster)
+    kube = connect(ConnectOptions(kubeconfig=str(cluster.kubeconfig(tmp_path)), as_user="ann"), {})
+    how = guests.How(image=IMAGE)
+    guests.beside(kube, "shop", "web", how, report)
+    guests.alone(kube, "shop", how, report)
+    guests.on_node(kube, "one", how, report, "kube-system")
+    assert [one.owner for one in guests.left_over(kube)] == ["ann", "ann", "ann"]
+
+
 def test_a_pod_of_a_node_sees_it_whole_and_reads_its_files(kube: Kube, cluster: FakeCluster, report: Reporter) -> None:
     guest = guests.on_node(kube, "one", guests.How(image=IMAGE, pull_secret="mirror"), report, "kube-system")
     made = cluster.get("pods", guest.pod, "kube-system")

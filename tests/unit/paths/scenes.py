@@ -66,7 +66,7 @@ def well(**more: Any) -> Scene:
         destination=Place(
             said="pod/shop/db:8080", kind="pod", name="db", namespace="shop", node="two", address="192.0.2.20"
         ),
-        wanted=parse("pod/shop/db:8080", with_port=True),
+        wanted=parse("pod/shop/db:8080", "default", with_port=True),
         port=8080,
         pods={HERE: pod(HERE, "one", "192.0.2.10"), THERE: pod(THERE, "two", "192.0.2.20")},
         nodes={
@@ -100,7 +100,7 @@ def behind(*backends: Backend, **more: Any) -> Scene:
     )
     scene = well(
         destination=Place(said="svc/shop/db", kind="service", name="db", namespace="shop", address="192.0.2.100"),
-        wanted=parse("svc/shop/db", with_port=True),
+        wanted=parse("svc/shop/db", "default", with_port=True),
         port=80,
         service=service,
         backend=next((one for one in backends if one.ready), None),

@@ -39,7 +39,7 @@ _WEB, _DB = pod(HERE, "one", "192.0.2.10"), pod(THERE, "two", "192.0.2.20")
 CASES: dict[str, Scene] = {
     "101": well(pods={HERE: replace(_WEB, trouble="ImagePullBackOff"), THERE: _DB}, probe=STILL),
     "102": well(pods={HERE: _WEB, THERE: replace(_DB, trouble="it has ended")}, probe=STILL),
-    "201": well(wanted=parse("db.shop:80", with_port=True), probe=probed(tried("no name"), name=())),
+    "201": well(wanted=parse("db.shop:80", "default", with_port=True), probe=probed(tried("no name"), name=())),
     "301": behind(backend()),
     "302": behind(),
     "303": behind(backend(ready=False), backend(21, ready=False)),
@@ -173,7 +173,9 @@ def test_parts_that_may_not_be_read_are_skipped_with_the_reason() -> None:
 
 def test_a_name_that_leads_elsewhere_than_to_its_service_is_told() -> None:
     scene = behind(
-        backend(), wanted=parse("db.shop.svc:80", with_port=True), probe=probed(tried("timeout"), name=("192.0.2.222",))
+        backend(),
+        wanted=parse("db.shop.svc:80", "default", with_port=True),
+        probe=probed(tried("timeout"), name=("192.0.2.222",)),
     )
     assert stage(scene, "name").code == "CIL-PATH-201"
     fine = replace(scene, probe=probed(name=("192.0.2.100",)))

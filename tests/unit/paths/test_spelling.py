@@ -16,6 +16,7 @@ from ciliumctl.paths import parse
     ("text", "kind", "namespace", "name", "port", "protocol"),
     [
         ("pod/shop/web:80", "pod", "shop", "web", "80", ""),
+        ("job/shop/load", "workload", "shop", "load", "", ""),
         ("po/web", "pod", "default", "web", "", ""),
         ("deploy/shop/web", "workload", "shop", "web", "", ""),
         ("svc/shop/db:postgres/tcp", "service", "shop", "db", "postgres", "TCP"),
@@ -31,7 +32,7 @@ from ciliumctl.paths import parse
 def test_what_is_written_is_understood(
     text: str, kind: str, namespace: str, name: str, port: str, protocol: str
 ) -> None:
-    end = parse(text, with_port=True)
+    end = parse(text, "default", with_port=True)
     assert (end.kind, end.namespace, end.name, end.port, end.protocol) == (kind, namespace, name, port, protocol)
 
 
@@ -41,16 +42,16 @@ def test_what_is_written_is_understood(
 )
 def test_what_makes_no_sense_is_refused_with_the_forms(text: str) -> None:
     with pytest.raises(UsageError) as refused:
-        parse(text, with_port=True)
+        parse(text, "default", with_port=True)
     assert refused.value.hint
 
 
 def test_a_source_has_no_port() -> None:
     with pytest.raises(UsageError):
-        parse("pod/shop/web:80/tcp")
+        parse("pod/shop/web:80/tcp", "default")
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_an_end_or_a_usage_error(text: str) -> None:
     with suppress(UsageError):
-        assert parse(text, with_port=True).name
+        assert parse(text, "default", with_port=True).name

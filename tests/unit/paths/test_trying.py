@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,8 @@ def run(probe: Probe, path: str) -> str:
 def only(tmp_path: Path, *programs: str) -> str:
     """A PATH with these programs; skipped where this machine lacks one."""
     for name in (*NEEDED, *programs):
-        found = shutil.which(name)
+        # What is found as `python3` may be a script that looks for the real one.
+        found = sys.executable if name == "python3" else shutil.which(name)
         if found is None:
             pytest.skip(f"there is no {name} on this machine: install it")
         (tmp_path / name).symlink_to(os.path.realpath(found))

@@ -3,8 +3,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from ciliumctl.agents import AGENT_PROGRAM
 from ciliumctl.status import deep
-from ciliumctl.status.facts import AGENT_PROGRAM
 
 
 def test_an_agent_that_is_well_says_nothing() -> None:

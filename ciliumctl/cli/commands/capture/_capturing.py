@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,8 @@ def refuse(
         word = expression.split(maxsplit=1)[0] if expression else ""
         said = f"`{word}` is no target" if word else "no target is named"
         raise UsageError(said, hint=f"a target comes first: `ciliumctl capture pod/{word or 'NAME'}`, or `-l LABELS`")
-    if limits.seconds > capture.LONGEST:
-        raise UsageError("a capture lasts 24 h at most", hint="`--duration 24h`")
+    if not 1 <= limits.seconds <= capture.LONGEST:
+        raise UsageError("a capture lasts from 1 s to 24 h", hint="`--duration 24h`")
     timeout = session.settings.timeout
     if timeout and timeout < limits.seconds:
         raise UsageError(
@@ -59,6 +60,14 @@ def stdout(*, merge: bool) -> Stream:
         gone=lambda: any(event & select.POLLERR for _number, event in reading.poll(0)),
         merge=merge,
     )
+
+
+def let_go() -> None:
+    """Leave what could not be written unwritten: Python would try once more at its end, and end with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def render(out: Writer, result: Capture) -> None:

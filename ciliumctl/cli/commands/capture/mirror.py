@@ -2,7 +2,6 @@
 
 SOURCE is a pod, TARGET a pod or a node: `pod/NAME`, `pod/NAMESPACE/NAME`, `node/NAME`. The copies arrive at an
 interface of their own in the target, `mirror-NAME`, where anything may look at them: they go nowhere from there.
-`-n` is the namespace of pods that name none (default: the context's).
 
 A privileged pod on each of the two nodes does it (one pod for two ends on one node): tc (u32, mirred) at the source's
 interface, and VXLAN between the nodes (UDP, port 4790). What the mirror sends never passes the interface that is
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import session_of
-from ciliumctl.cli.options import argument, choice, duration, option
+from ciliumctl.cli.options import PodNamespace, argument, choice, duration, option
 from ciliumctl.cli.output import Writer
 from ciliumctl.errors import UsageError
 
@@ -41,6 +40,7 @@ def command(
     source: Annotated[str, argument(metavar="SOURCE", help="The pod whose traffic is copied")],
     target: Annotated[str, argument(metavar="TARGET", help="The pod or node where the copies arrive")],
     *,
+    namespace: PodNamespace = "",
     direction: Annotated[
         str, choice("both", "ingress", "egress", flags=("--direction",), help="What the pod gets, sends, or both")
     ] = "both",
@@ -66,7 +66,8 @@ def command(
     wanted = mirrors.Wanted(
         source=source,
         target=target,
-        namespace=session.settings.namespace if "namespace" in session.settings.given else session.kube.namespace,
+        namespace=namespace or session.kube.namespace,
+        cilium=session.settings.namespace,
         direction=direction,  # type: ignore[arg-type]  # one of the words above
         interface=interface,
         ttl=ttl,
@@ -74,6 +75,7 @@ def command(
         port=port,
         image=image,
         pull_secret=pull_secret,
+        owner=session.who,
     )
     session.deadline(_SECONDS)
     if dry_run:

@@ -1,6 +1,7 @@
 """List the mirrors that are there.
 
-Of each: what is mirrored to where, the interface on which the copies arrive, and when it ends by itself. One request.
+Of each: what is mirrored to where, the interface on which the copies arrive, when it ends by itself, and whose it is.
+One request.
 
 Examples:
   ciliumctl capture mirrors
@@ -37,7 +38,7 @@ def render(out: Writer, result: MirrorList) -> None:
         out.line("there is no mirror")
         return
     out.table(
-        ("mirror", "source", "target", "interface", "direction", "until", "state"),
+        ("mirror", "source", "target", "interface", "direction", "until", "owner", "state"),
         [
             (
                 one.name,
@@ -46,6 +47,7 @@ def render(out: Writer, result: MirrorList) -> None:
                 one.interface,
                 one.direction or "-",
                 one.expires,
+                one.owner,
                 (one.state, "good" if one.ok else "bad"),
             )
             for one in result.mirrors

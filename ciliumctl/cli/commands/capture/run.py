@@ -1,8 +1,8 @@
 """Capture packets of pods and nodes with tcpdump, into files or a stream.
 
-TARGET is `pod/NAME`, `pod/NAMESPACE/NAME`, `deploy/NAME` (`ds`, `sts`, `rs`, `svc`: all pods that run), `node/NAME`.
-All words after the targets are the filter, in the language of pcap-filter; it is compiled before anything is
-captured, and no shell sees it. `-n` is the namespace of pods that name none (default: the context's).
+TARGET is `pod/NAME`, `pod/NAMESPACE/NAME`, `node/NAME`, or `deploy/NAME` (`ds`, `sts`, `rs`, `job`, `svc`) for all pods
+that run. All words after the targets are the filter, in the language of pcap-filter; it is compiled before anything
+is captured, and no shell sees it.
 
 tcpdump runs in the first place that can be had, and which one that is, what is created for it and with what rights is
 said before: an ephemeral container in the pod, Cilium's agent on the node when it has tcpdump, a pod on the node. All
@@ -31,15 +31,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import session_of
-from ciliumctl.cli.options import argument, choice, duration, option, size
+from ciliumctl.cli.options import PodNamespace, argument, choice, duration, option, size
 
 if TYPE_CHECKING:
     from ciliumctl.capture import Wanted
     from ciliumctl.cli.session import Session
 
 KIND = "Capture"
-# Seconds for what is before and after the packets.
-_AROUND = 300.0
+# Seconds for what is before the packets, a large image for example, and for reading them: as long as files are kept.
+_AROUND = 900.0
 
 
 def command(
@@ -51,9 +51,12 @@ def command(
     write: Annotated[
         str, option("--write", "-w", metavar="FILE|FOLDER|-", help="Where to (default: a new name in this folder)")
     ] = "",
+    namespace: PodNamespace = "",
     selector: Annotated[str, option("--selector", "-l", metavar="LABELS", help="Pods with these labels")] = "",
     merge: Annotated[bool, option("--merge", help="One pcapng of all targets, by time")] = False,
-    duration: Annotated[float, duration("--duration", help="End after this time (default: 60s; 1h as a stream)")] = 0.0,
+    duration: Annotated[
+        float | None, duration("--duration", help="End after this time (default: 60s; 1h as a stream)")
+    ] = None,
     packets: Annotated[int, option("--packets", "-c", min=0, help="End after so many packets of each target")] = 0,
     size: Annotated[int | None, size("--size", help="End after so many bytes of each target (default: 50M)")] = None,
     snaplen: Annotated[int, option("--snaplen", min=0, max=262_144, help="Bytes of each packet (default: all)")] = 0,
@@ -81,10 +84,10 @@ def command(
     session = session_of(ctx)
     session.allow("name", "wide")
     kube = session.kube
-    names, expression = capture.split(words or [], capture.KINDS)
+    names, expression = capture.split(words or [])
     streamed = write == capture.STREAM
     limits = capture.Limits(
-        seconds=duration or (capture.STREAM_SECONDS if streamed else capture.SECONDS),
+        seconds=duration if duration is not None else capture.STREAM_SECONDS if streamed else capture.SECONDS,
         packets=packets,
         size=size or capture.SIZE,
         snaplen=snaplen or capture.SNAPLEN,
@@ -94,12 +97,14 @@ def command(
     wanted = capture.Wanted(
         targets=names,
         selector=selector,
-        namespace=session.settings.namespace if "namespace" in session.settings.given else kube.namespace,
+        namespace=namespace or kube.namespace,
+        cilium=session.settings.namespace,
         filter=expression,
         interface=interface,
         where=where,  # type: ignore[arg-type]  # one of the words above
         image=image,
         pull_secret=pull_secret,
+        owner=session.who,
         limits=limits,
         flows=flows,
     )
@@ -115,7 +120,10 @@ def _run(session: Session, wanted: Wanted, write: str, *, merge: bool, dry_run: 
     targets = capture.resolve(kube, wanted.targets, selector=wanted.selector, namespace=wanted.namespace)
     if write == capture.STREAM and not dry_run:
         to = _capturing.stdout(merge=merge or len(targets) > 1)
-        result, error = capture.stream(kube, wanted, targets, to, report)
+        try:
+            result, error = capture.stream(kube, wanted, targets, to, report)
+        finally:
+            _capturing.let_go()
         # Standard output has the packets; what is said of them goes where people look.
         _capturing.render(session.stderr(), result)
         if error is not None:

@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Find the agent, run the command in it."""
     from ciliumctl import agents, guests
-    from ciliumctl.status.facts import AGENT_CONTAINER
+    from ciliumctl.agents import AGENT_CONTAINER
 
     session = session_of(ctx)
     words = rest_of(ctx)
@@ -59,7 +59,7 @@ def command(
 
 def _remind(session: Session, where: _running.Where) -> None:
     from ciliumctl import templates
-    from ciliumctl.status.facts import AGENT_PROGRAM
+    from ciliumctl.agents import AGENT_PROGRAM
 
     found = session.kube.exec(
         where.namespace, where.pod, ["sh", "-c", f"{AGENT_PROGRAM}; echo $c"], container=where.container

@@ -53,12 +53,11 @@ def command(
             "Debug pods, captures and mirrors of everybody may be in use. End all of them?",
             refusal="those of others may be in use",
         )
-    mine = {session.who, session.kube.user}
     cleaned = guests.clean(
         session.kube,
         session.report,
         namespace=namespace,
-        takes=lambda one: one.over() or all_users or (all and one.owner in mine),
+        takes=lambda one: one.over() or all_users or (all and one.owner == session.who),
     )
     result = guests.told(cleaned)
     if not result.ok:

@@ -78,8 +78,7 @@ def command(
             families="",
             external="",
         )
-        owner = session.holder("debug latency").who.rpartition(" (")[0]
-        how = latency.Measured(owner=owner, nodes=named, most=max_nodes, worst=worst, settings=settings)
+        how = latency.Measured(owner=session.who, nodes=named, most=max_nodes, worst=worst, settings=settings)
         result = latency.measure(session.kube, how, session.report)
     failed = latency.incomplete(result)
     if failed is not None:

@@ -84,8 +84,7 @@ def command(
     words = rest_of(ctx)
     at_terminal = _running.check(session, words)
     session.deadline(None)
-    given = namespace or (session.settings.namespace if "namespace" in session.settings.given else "")
-    place = guests.resolve(session.kube, target, given or session.kube.namespace, selector)
+    place = guests.resolve(session.kube, target, namespace or session.kube.namespace, selector)
     how = guests.How(
         image=image,
         pull_secret=pull_secret,
@@ -93,9 +92,10 @@ def command(
         ttl=ttl,
         target=target_container,
         owner=session.who,
+        keep=keep,
     )
     wish = guests.Wish(
-        target=place, namespace=given or session.settings.namespace, node=node, host_network=host_network
+        target=place, namespace=namespace or session.settings.namespace, node=node, host_network=host_network
     )
     guest = guests.enter(session.kube, wish, how, session.report)
     with nullcontext() if keep else guests.stay(session.kube, guest, session.report):

@@ -83,7 +83,9 @@ def command(
             file="<stdin>" if file == "-" else file,
             assertions=trying.read(_content(file), "<stdin>" if file == "-" else file),
             namespace=session.settings.namespace,
-            how=How(image=image, pull_secret=pull_secret, ttl=ttl, profile="general", purpose="policy"),
+            how=How(
+                image=image, pull_secret=pull_secret, ttl=ttl, profile="general", purpose="policy", owner=session.who
+            ),
             own_tools=tools == "pod",
         )
         result = trying.rehearse(wanted) if dry_run else trying.run(session.kube, wanted, session.report)

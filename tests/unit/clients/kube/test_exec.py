@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -271,6 +272,27 @@ def test_a_refused_upgrade_says_what_the_server_said(status: int, kind: type[Clu
     with Server(serve) as server, pytest.raises(kind) as caught:
         client(server.url).exec("x", "y", ["z"])
     assert caught.value.detail == 'pods "y" not found, or so'
+
+
+def test_a_token_that_has_run_out_is_read_anew(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("old")
+    seen = []
+
+    def serve(peer: Peer) -> None:
+        head = peer.head()
+        assert head is not None
+        seen.append(head.get("Authorization"))
+        if len(seen) == 1:
+            (tmp_path / "token").write_text("new")
+            peer.answer(401, {"kind": "Status", "message": "Unauthorized"})
+            return
+        upgrade(peer, head, V5).send(ended(3))
+        with contextlib.suppress(OSError):
+            peer.exactly(1 << 30)
+
+    with Server(serve) as server:
+        ran = client(server.url, user={"tokenFile": str(tmp_path / "token")}).exec("x", "y", ["z"])
+    assert (ran.code, seen) == (3, ["Bearer old", "Bearer new"])
 
 
 def test_a_refusal_without_a_body_is_still_a_refusal() -> None:
