@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import typer
@@ -18,14 +16,13 @@ from typer._click import Command, Context, HelpFormatter, Parameter
 from typer._click.exceptions import UsageError
 from typer.core import TyperCommand, TyperGroup
 
+from ciliumctl.cli.arguments import USUAL
 from ciliumctl.cli.groups import spread
-from ciliumctl.cli.settings import FORMATS, global_options
+from ciliumctl.cli.settings import global_options
 from ciliumctl.discover import summaries
 
 #: The envelope's kind where a command has no result, or none was reached.
 NO_KIND = "Error"
-#: Where a command that hands words on finds them.
-REST = "ciliumctl.rest"
 #: The order of the help; a command that is in none of them comes last, under "More".
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Install and change": (
@@ -76,8 +73,7 @@ class _TakesGlobals(Command):
 class CommandGroup(_TakesGlobals, TyperGroup):
     """A group whose commands are the files of one folder."""
 
-    #: The command that is meant where none is named.
-    default = ""
+    arguments = USUAL
 
     def __init__(self, package: tuple[str, Path], **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -86,8 +82,9 @@ class CommandGroup(_TakesGlobals, TyperGroup):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Add the command that may be left out, where none is named."""
-        if self.default and args and not {*self._known, *ctx.help_option_names}.intersection(args):
-            args = [self.default, *args]
+        default = self.arguments.default
+        if default and args and not {*self._known, *ctx.help_option_names}.intersection(args):
+            args = [default, *args]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Context) -> list[str]:
@@ -144,47 +141,19 @@ class CommandGroup(_TakesGlobals, TyperGroup):
         return found + [item for item in Command.shell_complete(self, ctx, incomplete) if item not in found]
 
 
-def _as_given(arguments: list[str]) -> list[str]:
-    return arguments
-
-
 class Leaf(_TakesGlobals, TyperCommand):
     """A command: the file of its name."""
 
-    #: Options that may stand without a value, and the value that they have then.
-    bare: Mapping[str, str] = MappingProxyType({})
-    #: The option that a file given to `-o` is meant for.
-    file_option = ""
-    #: What the words after `--` are in the help, of a command that hands them on; they are in `ctx.meta[REST]`.
-    rest = ""
-    #: What a command does to its arguments before they are parsed.
-    rewrite: Callable[[list[str]], list[str]] = staticmethod(_as_given)
+    arguments = USUAL
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Give an option that stands without a value the one that it has then."""
-        if self.rest and "--" in args:
-            end = args.index("--")
-            args, ctx.meta[REST] = args[:end], tuple(args[end + 1 :])
-        args = self.rewrite(args)
-        words = {word for param in self.params for word in getattr(param.type, "words", ())}
-        given = [
-            f"{word}={self.bare[word]}" if word in self.bare and following not in words else word
-            for word, following in zip(args, [*args[1:], ""], strict=False)
-        ]
-        return super().parse_args(ctx, list(self._files_apart(given)))
+        """Parse the words, as the command wants to have them."""
+        values = {word for param in self.params for word in getattr(param.type, "words", ())}
+        return super().parse_args(ctx, self.arguments.settled(ctx, args, values))
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """The arguments, and what may stand after `--`."""
-        return [*super().collect_usage_pieces(ctx), *([f"[-- {self.rest}]"] if self.rest else [])]
-
-    def _files_apart(self, args: list[str]) -> Iterator[str]:
-        """`-o plan.json` names a file where the command writes one; a format stays a format."""
-        before = ""
-        for word, following in zip(args, [*args, ""][1:], strict=True):
-            wants_file = self.file_option and word in {"-o", "--output"} and _is_file_name(following)
-            # After `--` nothing is an option any more.
-            yield self.file_option if wants_file and before != "--" else word
-            before = "--" if "--" in {word, before} else word
+        return [*super().collect_usage_pieces(ctx), *([f"[-- {self.arguments.rest}]"] if self.arguments.rest else [])]
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """List its own options; the global ones by name only."""
@@ -202,10 +171,6 @@ class Leaf(_TakesGlobals, TyperCommand):
     def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write the help as it is."""
         _write_help(self.help or "", formatter)
-
-
-def _is_file_name(word: str) -> bool:
-    return word not in FORMATS and ("/" in word or "." in word) and not word.startswith("-")
 
 
 def _write_help(text: str, formatter: HelpFormatter) -> None:
@@ -229,7 +194,7 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
             rich_markup_mode=None,
             context_settings={"help_option_names": ["-h", "--help"]},
         )
-        group.default = getattr(package_module, "DEFAULT", "")
+        group.arguments = getattr(package_module, "ARGUMENTS", USUAL)
         return group, NO_KIND
     module = importlib.import_module(path)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -237,12 +202,9 @@ def load(package: str, folder: Path, name: str) -> tuple[Command, str]:
         name,
         cls=Leaf,
         help=module.__doc__,
-        context_settings={"help_option_names": ["-h", "--help"], **getattr(module, "CONTEXT", {})},
+        context_settings={"help_option_names": ["-h", "--help"]},
     )(spread(module.command))
     command = typer.main.get_command(single)
     if isinstance(command, Leaf):
-        command.bare = getattr(module, "BARE", command.bare)
-        command.file_option = getattr(module, "FILE_OPTION", "")
-        command.rest = getattr(module, "REST", "")
-        command.rewrite = getattr(module, "rewrite", command.rewrite)
+        command.arguments = getattr(module, "ARGUMENTS", USUAL)
     return command, getattr(module, "KIND", NO_KIND)

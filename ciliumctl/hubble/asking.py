@@ -12,7 +12,7 @@ from ciliumctl.agents import AGENT_CONTAINER, Agent
 from ciliumctl.clients.kube import Exec, Kube
 from ciliumctl.errors import ApiFailed, CiliumctlError, UnknownFilter
 from ciliumctl.hubble.choosing import Chosen, Reach
-from ciliumctl.hubble.flow import Flow, Lost, read
+from ciliumctl.hubble.flow import Away, Flow, Lost, read
 from ciliumctl.parallel import gather
 from ciliumctl.wait import Deadline
 
@@ -33,6 +33,19 @@ class Unanswered:
     node: str
     reason: str
     code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who was asked, and who of them did not answer: a part of each result that is made of flows."""
+
+    nodes: tuple[str, ...] = ()
+    unanswered: tuple[Unanswered, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everybody answered: what the flows say is what was asked for, and no failure."""
+        return not self.unanswered
 
 
 @dataclass(kw_only=True)
@@ -73,15 +86,10 @@ class Listening:
             ClusterError: it could not be started, failed, or broke off. TimedOut: the deadline passed.
         """
         for line in self._lines(deadline):
-            try:
-                found = read(line)
-            except (ValueError, TypeError, AttributeError):
-                raise ApiFailed(
-                    f"hubble on node `{self._agent.node}` printed what is no flow: {line[:100]}", detail=line[:2000]
-                ) from None
+            found = parsed(line, f"hubble on node `{self._agent.node}`")
             if isinstance(found, Lost):
                 self.lost += found.events
-            elif found is not None:
+            elif isinstance(found, Flow):
                 yield found
         if self._exec.exit_code:
             raise self._failure(self._exec.exit_code)
@@ -104,6 +112,14 @@ class Listening:
     def _failure(self, code: int) -> CiliumctlError:
         said = self._said.decode("utf-8", "replace").strip()
         return failure(self._agent.node, code, said)
+
+
+def parsed(line: str, who: str) -> Flow | Lost | Away | None:
+    """What a line says that `who` printed. Raises `ApiFailed` for what hubble would not print."""
+    try:
+        return read(line)
+    except (ValueError, TypeError, AttributeError):
+        raise ApiFailed(f"{who} printed what is no flow: {line[:100]}", detail=line[:2000]) from None
 
 
 def failure(node: str, code: int, said: str) -> CiliumctlError:

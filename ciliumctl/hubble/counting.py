@@ -11,7 +11,7 @@ from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import UsageError
 from ciliumctl.hubble import asking, choosing, observing, reasons
 from ciliumctl.hubble import flow as flows
-from ciliumctl.hubble.asking import Unanswered
+from ciliumctl.hubble.asking import Asked
 from ciliumctl.hubble.flow import Flow, Side
 from ciliumctl.report import Reporter
 
@@ -28,7 +28,8 @@ def _place(side: Side) -> str:
     return side.namespace or side.reserved or "-"
 
 
-def _workload(side: Side) -> str:
+def workload_of(side: Side) -> str:
+    """The workload of a pod, else the pod; of others the identity's name or what they are called."""
     return next((f"{side.namespace}/{name}" for _kind, name in side.workloads), "") or _name(side)
 
 
@@ -56,9 +57,9 @@ BY: Mapping[str, Callable[[Flow], Words]] = {
     "namespace": _both(_place),
     "from-namespace": lambda found: (_place(found.source),),
     "to-namespace": lambda found: (_place(found.destination),),
-    "workload": _both(_workload),
-    "from-workload": lambda found: (_workload(found.source),),
-    "to-workload": lambda found: (_workload(found.destination),),
+    "workload": _both(workload_of),
+    "from-workload": lambda found: (workload_of(found.source),),
+    "to-workload": lambda found: (workload_of(found.destination),),
     "identity": _both(_identity),
     "from-identity": lambda found: (_identity(found.source),),
     "to-identity": lambda found: (_identity(found.destination),),
@@ -82,7 +83,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Top:
+class Top(Asked):
     """Flows counted, most first. `rows` are the first of `different` answers; `flows` is the number of all flows."""
 
     kind: ClassVar[str] = "HubbleTop"
@@ -92,13 +93,6 @@ class Top:
     different: int
     flows: int
     dropped: int
-    nodes: tuple[str, ...]
-    unanswered: tuple[Unanswered, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether everybody answered."""
-        return not self.unanswered
 
 
 @dataclass
@@ -140,10 +134,8 @@ def parse_by(text: str) -> tuple[str, ...]:
     return names
 
 
-def gathered(
-    kube: Kube, question: observing.Question, take: Callable[[Flow], None], report: Reporter
-) -> tuple[tuple[str, ...], tuple[Unanswered, ...]]:
-    """Give `take` the flows that are asked for, one at a time and in no order; the nodes asked, and those silent.
+def gathered(kube: Kube, question: observing.Question, take: Callable[[Flow], None], report: Reporter) -> Asked:
+    """Give `take` the flows that are asked for, one at a time and in no order; returns who was asked.
 
     With a number of last or first flows those are held until all nodes have answered.
 
@@ -155,7 +147,7 @@ def gathered(
         with observing.observed(kube, question, report) as (found, about):
             for one in found:
                 take(one)
-        return about.nodes, about.unanswered
+        return about
     chosen = choosing.choose(kube, question.filters, question.reach)
     choosing.tell(chosen, report)
     with report.step("Asking agents") as step:
@@ -163,19 +155,19 @@ def gathered(
         step.finish(f"{answers.flows} flows, nodes: {len(chosen.agents)}")
     observing.tell(answers, report)
     observing.refuse_silence(answers, len(chosen.agents))
-    return tuple(agent.node for agent in chosen.agents), tuple(answers.unanswered)
+    return Asked(nodes=tuple(agent.node for agent in chosen.agents), unanswered=tuple(answers.unanswered))
 
 
 def top(kube: Kube, question: observing.Question, by: tuple[str, ...], most: int, report: Reporter) -> Top:
     """Count the flows that are asked for. Raises as `gathered` does."""
     counted = Counted(by)
-    nodes, unanswered = gathered(kube, question, counted.add, report)
+    asked = gathered(kube, question, counted.add, report)
     return Top(
         by=by,
         rows=counted.rows(most),
         different=len(counted.flows),
         flows=counted.total,
         dropped=counted.lost,
-        nodes=nodes,
-        unanswered=unanswered,
+        nodes=asked.nodes,
+        unanswered=asked.unanswered,
     )

@@ -20,7 +20,7 @@ from ciliumctl.clients.kube import (
 from ciliumctl.connectivity.selecting import directions
 from ciliumctl.errors import CiliumctlError, NotFound
 from ciliumctl.hubble import observing, reasons, suggesting
-from ciliumctl.hubble.asking import Unanswered
+from ciliumctl.hubble.asking import Asked
 from ciliumctl.hubble.counting import gathered
 from ciliumctl.hubble.flow import DROP, L7, VERDICT, Flow, Side
 from ciliumctl.report import Reporter
@@ -61,7 +61,7 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drops:
+class Drops(Asked):
     """All drops, most first. `flows` counts every one; `problems` those that are neither meant nor harmless."""
 
     kind: ClassVar[str] = "HubbleDrops"
@@ -70,13 +70,6 @@ class Drops:
     flows: int
     problems: int
     different: int
-    nodes: tuple[str, ...]
-    unanswered: tuple[Unanswered, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether everybody answered: that something was dropped is what was asked for."""
-        return not self.unanswered
 
 
 @dataclass
@@ -94,7 +87,10 @@ class _Seen:
 class Gathering:
     """Takes flows and keeps what they say of drops: one flow a pair."""
 
+    most: int = MOST
     pairs: dict[Key, _Seen] = field(default_factory=dict)
+    #: Flows of pairs that are not kept.
+    beyond: int = 0
     #: Rules by the pair that they denied: a verdict says which, the drop beside it does not.
     verdicts: dict[tuple[str, str, int, str], set[str]] = field(default_factory=dict)
     flows: int = 0
@@ -105,7 +101,7 @@ class Gathering:
         if flow.verdict not in {"DROPPED", "ERROR"}:
             return
         if flow.event == VERDICT:
-            if len(self.verdicts) < MOST:
+            if len(self.verdicts) < self.most:
                 self.verdicts.setdefault(_ends(flow), set()).update(flow.rules("denied"))
             return
         if flow.event not in {DROP, L7}:
@@ -115,7 +111,8 @@ class Gathering:
         key = (*_ends(flow), flow.protocol, flow.reason)
         seen = self.pairs.get(key)
         if seen is None:
-            if len(self.pairs) >= MOST:
+            if len(self.pairs) >= self.most:
+                self.beyond += 1
                 return
             seen = self.pairs[key] = _Seen(sample=flow)
         seen.flows += 1
@@ -143,9 +140,14 @@ def gather(kube: Kube, question: observing.Question, report: Reporter) -> Drops:
         NotFound: there is nobody to ask. ClusterError, UnknownFilter: nobody answered, and why.
     """
     gathering = Gathering()
-    nodes, unanswered = gathered(kube, question, gathering.add, report)
+    asked = gathered(kube, question, gathering.add, report)
+    if gathering.beyond:
+        report.warn(
+            f"{gathering.beyond} flows of more than {gathering.most} pairs are counted, and not listed",
+            "name pods or a shorter time",
+        )
     policies = _policies(kube, report) if any(_by_rule(seen) for seen in gathering.pairs.values()) else ()
-    return replace(judge(gathering, policies), nodes=nodes, unanswered=unanswered)
+    return replace(judge(gathering, policies), nodes=asked.nodes, unanswered=asked.unanswered)
 
 
 def _by_rule(seen: _Seen) -> bool:
@@ -182,7 +184,6 @@ def judge(gathering: Gathering, policies: Sequence[Manifest]) -> Drops:
             count for number, count in gathering.by_reason.items() if number and reasons.of(number).nature == "trouble"
         ),
         different=len(drops),
-        nodes=(),
     )
 
 

@@ -48,6 +48,9 @@ WHOLE = {
     "traffic-direction": "traffic_direction",
     "interface": "interface",
     "cel-expression": "cel_expression",
+    "ip-trace-id": "ip_trace_id",
+    "encrypted": "encrypted",
+    "unencrypted": "encrypted",
 }
 _NAMESPACES = ("namespace", "all-namespaces")
 #: Every filter's name.
@@ -63,6 +66,7 @@ _CONFLICTS = (
     ("to-fqdn", "to-ip", "ip", "fqdn", "to-namespace", "namespace", "to-all-namespaces", "all-namespaces"),
     ("to-fqdn", "to-ip", "ip", "fqdn", "to-pod", "pod"),
     ("node-name", "cluster"),
+    ("encrypted", "unencrypted"),
     *((name, f"{side}-{name}") for name in SIDED for side in ("from", "to")),
 )
 _DEFAULT_NAMESPACE = "default"
@@ -80,7 +84,9 @@ class Filter:
     @property
     def words(self) -> tuple[str, ...]:
         """What `hubble observe` is given for it. Name and value are one argument: no value becomes an option."""
-        word = f"--{self.name}" if self.name in BARE else f"--{self.name}={self.value}"
+        # An agent that has an option with a value in its place would take the next word for it.
+        alone = self.name in BARE and self.name not in {"encrypted", "unencrypted"}
+        word = f"--{self.name}" if alone else f"--{self.name}={self.value}"
         return ("--not", word) if self.negated else (word,)
 
     def __str__(self) -> str:
@@ -151,8 +157,8 @@ def _refuse_conflicts(names: Sequence[str]) -> None:
         both = [name for name in dict.fromkeys(names) if name in group]
         if len(both) > 1:
             raise UsageError(
-                f"`--{both[0]}` and `--{both[1]}` cannot be combined: both are about the same end",
-                hint="use `--from-…` and `--to-…` for the two ends, or two commands",
+                f"`--{both[0]}` and `--{both[1]}` cannot be combined: both are about the same",
+                hint="use `--from-…` and `--to-…` for two ends, or two commands",
             )
 
 
@@ -217,6 +223,8 @@ def _value(one: Filter) -> Any:
         return "/"
     if name == "cluster" and one.name not in _CLUSTERS:
         return f"{one.value}/"
-    if name == "identity":
+    if name in {"encrypted", "unencrypted"}:
+        return name == "encrypted"
+    if name in {"identity", "ip-trace-id"}:
         return int(one.value)
     return one.value

@@ -233,11 +233,20 @@ def kind_of(flow: Flow) -> str:
 class Lost:
     """What an agent says that it lost before anybody could read it: a number of events."""
 
+    node: str
     events: int
 
 
-def read(line: str) -> Flow | Lost | None:
-    """The flow in a line; what was lost; `None` for what is neither, such as a note about a node.
+@dataclass(frozen=True, slots=True)
+class Away:
+    """What the relay says of nodes that it gets no flows from."""
+
+    nodes: tuple[str, ...]
+    why: str
+
+
+def read(line: str) -> Flow | Lost | Away | None:
+    """The flow in a line; what was lost; nodes that are away; `None` for what is none of them.
 
     A line may also be a flow alone, as `hubble` before 0.9 wrote it, and as `jq .flow` leaves it.
 
@@ -249,7 +258,11 @@ def read(line: str) -> Flow | Lost | None:
         raise TypeError("not a JSON object")
     lost = part(found, "lost_events")
     if lost:
-        return Lost(int(lost.get("num_events_lost") or 0))
+        return Lost(str(found.get("node_name") or ""), int(lost.get("num_events_lost") or 0))
+    status = part(found, "node_status")
+    if status.get("state_change") in {"NODE_UNAVAILABLE", "NODE_ERROR"}:
+        said = str(status.get("message") or "the relay is not connected to its agent")
+        return Away(tuple(map(str, status.get("node_names") or ())), said)
     raw = found.get("flow", found if "IP" in found or "event_type" in found else None)
     if not isinstance(raw, dict):
         return None

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 
 from ciliumctl.clients.kube import Kube
 from ciliumctl.hubble import observing
-from ciliumctl.hubble.asking import Unanswered
-from ciliumctl.hubble.counting import gathered
-from ciliumctl.hubble.flow import MATCHES, VERDICT, Flow, Side
+from ciliumctl.hubble.asking import Asked
+from ciliumctl.hubble.counting import gathered, workload_of
+from ciliumctl.hubble.flow import MATCHES, VERDICT, Flow
 from ciliumctl.report import Reporter
 
 Outcome = Literal["allowed", "denied", "audited"]
@@ -40,7 +40,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdicts:
+class Verdicts(Asked):
     """What the policies said, the denied first. `rows` are the first of `different`."""
 
     kind: ClassVar[str] = "HubblePolicyVerdicts"
@@ -50,13 +50,6 @@ class Verdicts:
     allowed: int
     denied: int
     audited: int
-    nodes: tuple[str, ...]
-    unanswered: tuple[Unanswered, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether everybody answered."""
-        return not self.unanswered
 
 
 @dataclass
@@ -76,22 +69,15 @@ class Gathering:
         said = flow.rules("denied") if outcome == "denied" else flow.rules("allowed")
         # An audited flow would be denied: who would is said as for one that is.
         rules = said or flow.rules("denied")
-        ends = (_whom(flow.source), _whom(flow.destination))
+        # Workloads rather than single pods: a rule is about all of them.
+        ends = (workload_of(flow.source), workload_of(flow.destination))
         self.counts[(*ends, flow.server_port, flow.protocol, flow.direction.lower(), outcome, match, rules)] += 1
-
-
-def _whom(side: Side) -> str:
-    """A workload rather than one of its pods: a rule is about all of them."""
-    if side.pod:
-        name = next((name for _kind, name in side.workloads), side.pod)
-        return f"{side.namespace}/{name}"
-    return side.reserved or side.host
 
 
 def gather(kube: Kube, question: observing.Question, most: int, report: Reporter) -> Verdicts:
     """Ask what the policies said. Raises as `counting.gathered` does."""
     gathering = Gathering()
-    nodes, unanswered = gathered(kube, question, gathering.add, report)
+    asked = gathered(kube, question, gathering.add, report)
     order = {"denied": 0, "audited": 1, "allowed": 2}
     ordered = sorted(gathering.counts.items(), key=lambda item: (order[item[0][5]], -item[1], item[0]))
     rows = [
@@ -114,6 +100,6 @@ def gather(kube: Kube, question: observing.Question, most: int, report: Reporter
         allowed=gathering.outcomes["allowed"],
         denied=gathering.outcomes["denied"],
         audited=gathering.outcomes["audited"],
-        nodes=nodes,
-        unanswered=unanswered,
+        nodes=asked.nodes,
+        unanswered=asked.unanswered,
     )

@@ -219,6 +219,8 @@ _TESTS: Mapping[str, Test] = {
     "http_url": _url,
     "http_header": _header,
     "trace_id": lambda flow, value: part(flow.raw, "trace_context", "parent").get("trace_id") == value,
+    "ip_trace_id": lambda flow, value: int(part(flow.raw, "ip_trace_id").get("trace_id") or 0) == value,
+    "encrypted": lambda flow, value: bool(part(flow.raw, "IP").get("encrypted")) is value,
     "source_ip_xlated": _snat,
     "ip_version": _version,
     "traffic_direction": lambda flow, value: flow.direction.lower() == value,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import BadFile, CiliumctlError, NotFound, Partial, UsageError
 from ciliumctl.hubble import asking, choosing, matching, times
-from ciliumctl.hubble.asking import Unanswered
+from ciliumctl.hubble.asking import Asked, Unanswered
 from ciliumctl.hubble.filters import Filters
 from ciliumctl.hubble.flow import Flow, read
 from ciliumctl.hubble.ordering import Collected
@@ -66,11 +66,15 @@ class Window:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The arguments for `hubble observe`. N of each agent are enough for N of all."""
+        """The arguments for `hubble observe`. N of each agent are enough for N of all.
+
+        With a time an agent's own `--last` would be another one: the first N since then, or, of the newest N, those up
+        to then (`newRingReader` in Cilium's pkg/hubble/observer). So it is asked for all of that time.
+        """
         found = [f"--{name}={value}" for name, value in (("since", self.since), ("until", self.until)) if value]
         if self.first:
             found.append(f"--first={self.first}")
-        elif self.newest:
+        elif self.newest and not (self.since or self.until):
             found.append(f"--last={self.newest}")
         elif self.all:
             found.append("--all")
@@ -78,7 +82,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flows:
+class Flows(Asked):
     """Flows in the order of their time, as Hubble wrote them, and who was asked for them.
 
     `lost` counts, by node, the events that the agent had lost before it was asked.
@@ -87,14 +91,7 @@ class Flows:
     kind: ClassVar[str] = "HubbleFlows"
 
     flows: tuple[Mapping[str, Any], ...]
-    nodes: tuple[str, ...]
-    unanswered: tuple[Unanswered, ...] = ()
     lost: Mapping[str, int] | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether everybody answered."""
-        return not self.unanswered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +194,11 @@ def tell(answers: asking.Answers, report: Reporter) -> None:
             report.warn(f"node `{one.node}`: {one.reason}")
     if len(answers.unanswered) > _TOLD:
         report.warn(f"and {len(answers.unanswered) - _TOLD} more nodes; `-o json` names them all")
+    tell_lost(answers, report)
+
+
+def tell_lost(answers: asking.Answers, report: Reporter) -> None:
+    """Warn of what agents had lost."""
     if answers.lost:
         lost = ", ".join(f"{node} {count}" for node, count in sorted(answers.lost.items())[:_TOLD])
         report.warn(

@@ -13,7 +13,7 @@ from ciliumctl.clients.helm import Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import Refused
 from ciliumctl.hubble import metering
-from ciliumctl.values.paths import get, merge
+from ciliumctl.values.paths import get, merge, put
 
 #: The parts that can be switched, with the value that does it.
 PARTS: dict[str, tuple[str, ...]] = {
@@ -60,13 +60,14 @@ def switch(kube: Kube, how: change.How, wanted: Mapping[str, bool], metrics: met
     goal = _with_needs(now, wanted)
     wishes: dict[tuple[str, ...], Any] = {PARTS[part]: on for part, on in goal.items() if on != now[part]}
     if metrics is not None:
+        metering.check_version(metrics.on, found.app_version)
         wishes |= metering.changes(values, metrics)
     if not wishes:
         how.report.note("Hubble is as asked for: unchanged")
         return _result("unchanged", found.revision, goal, metering.on_now(values))
     changes: dict[str, Any] = {}
     for path, value in wishes.items():
-        changes = merge(changes, _nested(path, value=value))
+        put(changes, path, value)
     with tempfile.TemporaryDirectory() as scratch:
         chart = change.stored_chart(found, Path(scratch))
         with how.report.step("Rendering the change"):
@@ -89,13 +90,6 @@ def _with_needs(now: Mapping[str, bool], wanted: Mapping[str, bool]) -> dict[str
     if goal["ui"] and not goal["relay"]:
         raise Refused("the UI needs the relay", hint="switch both off, or none")
     return goal
-
-
-def _nested(path: tuple[str, ...], *, value: Any) -> dict[str, Any]:
-    nested: dict[str, Any] = {path[-1]: value}
-    for key in reversed(path[:-1]):
-        nested = {key: nested}
-    return nested
 
 
 def _result(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from ciliumctl.errors import UsageError
 
@@ -23,6 +24,7 @@ FORMATS = (
 _SECOND = 1_000_000_000
 _ZONE = r"(?:Z|[+-]\d\d:\d\d)"
 _POINT = re.compile(rf"\d{{4}}-\d\d-\d\d(?:T\d\d(?::\d\d(?::\d\d(?:\.\d{{1,9}})?)?)?{_ZONE})?")
+_MAIL = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND}
 _DIGITS = {"RFC3339": 0, "RFC3339Milli": 3, "RFC3339Micro": 6, "RFC3339Nano": 9}
@@ -48,7 +50,7 @@ def checked(option: str, text: str) -> str:
     """What `--since` and `--until` give on to Hubble; a number alone is seconds. Raises `UsageError`."""
     if text.isdecimal():
         return f"{text}s"
-    if _SPAN.fullmatch(text) or re.fullmatch(f"(?:{_SPAN.pattern})+", text) or _POINT.fullmatch(text):
+    if re.fullmatch(f"(?:{_SPAN.pattern})+", text) or _POINT.fullmatch(text) or _MAIL.fullmatch(text):
         return text
     raise UsageError(
         f"`{option} {text}` is no time", hint="write how long ago, such as 90s or 1h30m, or 2026-01-31T12:00:00Z"
@@ -64,6 +66,8 @@ def bound(text: str, now: int | None = None) -> int:
         clock = re.match(r"[\d:.]+", rest)[0]  # type: ignore[index]  # the pattern says so
         zone = rest[len(clock) :]
         return moment(f"{date}T{clock}{':00' * (2 - clock.count(':'))}{zone}")
+    if _MAIL.fullmatch(text):
+        return round(parsedate_to_datetime(text).timestamp()) * _SECOND
     span = sum(round(float(number) * _UNITS[unit]) for number, unit in _SPAN.findall(text))
     return (time.time_ns() if now is None else now) - span
 

@@ -19,7 +19,7 @@ FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "NS")
 PROTOCOLS = ("icmp", "icmpv4", "icmpv6", "sctp", "tcp", "udp", "vrrp", "igmp", "dns", "http", "kafka")
 #: Those that stand without a value.
 BARE = {"ipv4": "v4", "ipv6": "v6"} | dict.fromkeys(
-    ("all-namespaces", "from-all-namespaces", "to-all-namespaces"), "true"
+    ("all-namespaces", "from-all-namespaces", "to-all-namespaces", "encrypted", "unencrypted"), "true"
 )
 
 
@@ -57,6 +57,12 @@ def _one_of(words: Collection[str], change: Callable[[str], str] = str) -> Calla
 def _port(one: Filter) -> str:
     if not one.value.isdecimal() or not 0 < int(one.value) < 65536:
         raise _bad(one, "not a port", "write a number from 1 to 65535")
+    return one.value
+
+
+def _number(one: Filter) -> str:
+    if not one.value.isdecimal() or not int(one.value):
+        raise _bad(one, "not a number above 0")
     return one.value
 
 
@@ -156,6 +162,7 @@ _CHECKS: Mapping[str, Callable[[Filter], str]] = {
     "port": _port,
     "ip": _address,
     "snat-ip": _address,
+    "ip-trace-id": _number,
     "identity": _identity,
     "tcp-flags": _flags,
     "type": _event,
@@ -166,8 +173,6 @@ _CHECKS: Mapping[str, Callable[[Filter], str]] = {
     "pod": _name_of_object,
     "service": _name_of_object,
     "ip-version": _version,
-    "protocol": _one_of(
-        ("icmp", "icmpv4", "icmpv6", "sctp", "tcp", "udp", "vrrp", "igmp", "dns", "http", "kafka"), str.lower
-    ),
+    "protocol": _one_of(PROTOCOLS, str.lower),
     "traffic-direction": _one_of(("ingress", "egress"), str.lower),
 }

@@ -8,6 +8,7 @@ import typer  # noqa: TID251 - the reference is read from the live command line
 from typer._click import Command, Context, Parameter  # noqa: TID251
 
 from ciliumctl.cli import app
+from ciliumctl.cli.loading import Leaf
 from ciliumctl.cli.settings import ENV_PREFIX, Choice, global_options
 from docs.generating.text import NOTICE, help_text, prose, table
 
@@ -56,7 +57,7 @@ def _parameters(words: tuple[str, ...], command: Command) -> str:
     if hasattr(command, "list_commands"):
         return ""
     named = " ".join(_metavar(param) for param in arguments)
-    handed_on = getattr(command, "rest", "")
+    handed_on = command.arguments.rest if isinstance(command, Leaf) else ""
     rest = f" [-- {handed_on}]" if handed_on else ""
     text = f"```text\nciliumctl {' '.join(words)} {f'{named} ' if named else ''}[OPTIONS]{rest}\n```\n\n"
     if arguments:

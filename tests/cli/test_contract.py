@@ -15,6 +15,7 @@ from typer._click import Command as Click  # noqa: TID251 - the tree is walked a
 
 from ciliumctl import errors
 from ciliumctl.cli import app, config_files
+from ciliumctl.cli.arguments import USUAL
 from ciliumctl.cli.loading import NO_KIND
 from docs.generating import results
 from docs.generating.commands import commands
@@ -152,7 +153,7 @@ def test_without_a_cluster_every_command_ends_with_5_and_its_own_kind(
     env = quiet_environ(tmp_path, KUBECONFIG=str(tmp_path / "none"))
     argv = [*words, *arguments_of(LEAVES[words]), "-o", "json", "--helm", str(stub_helm.path)]
     # What hands a command on wants one.
-    ran = run(*argv, *(["--", "x"] if getattr(LEAVES[words], "rest", "") else []), env=env)
+    ran = run(*argv, *(["--", "x"] if getattr(LEAVES[words], "arguments", USUAL).rest else []), env=env)
     assert ran.code == 5, ran.err
     envelope = json.loads(ran.out)
     assert envelope["kind"] not in {NO_KIND, ""}

@@ -193,6 +193,7 @@ def test_time_that_runs_out_says_what_was_waited_for(shop: FakeCluster, command:
     [
         (5, ("deploy", "-n", "nowhere"), "there is no namespace `nowhere`"),
         (2, ("deploy", "--image", "x", "--registry", "y"), "names its registry itself"),
+        (2, ("deploy", "--port", "81"), "says where another image listens"),
         (2, ("deploy", "--type", "ExternalName"), "ExternalName"),
         (5, ("url", "-n", "shop"), "make it: `ciliumctl demo deploy -n shop`"),
         (5, ("test", "-n", "shop"), "make it: `ciliumctl demo deploy -n shop`"),

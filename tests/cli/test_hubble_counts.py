@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from ciliumctl import yaml_files
+from ciliumctl.hubble import dropping
+from ciliumctl.hubble.flow import Flow, read
 from tests.conftest import Command
 from tests.world import flows
 from tests.world.cluster import NETWORK_POLICIES, POLICIES, FakeCluster, Fault
@@ -179,3 +181,14 @@ def test_a_silent_node_makes_the_counts_partial(cluster: FakeCluster, command: C
     assert (ran.code, ran.json["error"]["code"]) == (7, "partial")
     assert ran.json["data"]["nodes"] == ["one", "two"]
     assert ran.json["data"]["unanswered"][0]["node"] == "two"
+
+
+def test_flows_of_a_scan_are_counted_and_not_kept() -> None:
+    gathering = dropping.Gathering(most=3)
+    for port in (1, 2, 3, 4, 5, 1):
+        found = read(flows.lines(flows.dropped(1, port=port)))
+        assert isinstance(found, Flow)
+        gathering.add(found)
+    judged = dropping.judge(gathering, ())
+    assert (judged.flows, judged.different, gathering.beyond) == (6, 3, 2)
+    assert judged.drops[0].flows == 2

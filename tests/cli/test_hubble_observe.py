@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from tests.conftest import Command
 from tests.world import flows, objects
 from tests.world.cluster import FakeCluster, Fault
 from tests.world.execs import Answer, Call
+from tests.world.forwards import endpoints, service
+from tests.world.spdy import Conversation
 
 REPLY = flows.flow(
     1.5,
@@ -78,6 +82,26 @@ def test_the_last_n_are_those_of_all_nodes_together(cluster: FakeCluster, comman
     assert [json.loads(line)["flow"]["time"] for line in ran.out.splitlines()] == [flows.when(1)]
 
 
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        (("--since", "1h", "--last", "2"), ("--since=1h",)),
+        (("--until", "1h", "--last", "2"), ("--until=1h",)),
+        (("--since", "1h", "--first", "2"), ("--since=1h", "--first=2")),
+    ],
+)
+def test_the_last_n_of_a_time_are_its_newest_whatever_an_agent_takes_that_for(
+    cluster: FakeCluster, command: Command, window: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    # With `--since` an agent's `--last` is the first N since then; with `--until` it counts from now.
+    seen(cluster)
+    ran = command("hubble", "observe", *window, "-o", "jsonpb")
+    assert ran.code == 0, ran.err
+    times = (1, 2) if "--first" in window else (3, 4)
+    assert [json.loads(line)["flow"]["time"] for line in ran.out.splitlines()] == [flows.when(at) for at in times]
+    assert {call.command[4:] for call in cluster.calls} == {words}
+
+
 def test_jsonpb_is_hubble_s_own_line_and_json_an_envelope_around_its_objects(
     cluster: FakeCluster, command: Command
 ) -> None:
@@ -119,6 +143,19 @@ def test_filters_reach_the_agents_as_arguments_with_their_namespaces(cluster: Fa
     assert asked(cluster)["cilium-one"][4:] == (
         *("--since=90s", "--pod=shop/web", "--identity=2", "--to-port=5432", "--verdict=DROPPED"),
         *("--not", "--protocol=dns"),
+    )
+
+
+def test_a_filter_without_a_value_never_takes_the_next_word_for_one(cluster: FakeCluster, command: Command) -> None:
+    seen(cluster)
+    ran = command(
+        *("hubble", "observe", "--since", "Fri, 02 Jan 2026 03:00:00 +0000", "--encrypted", "--not", "--unencrypted"),
+        *("--ip-trace-id", "7", "-4"),
+    )
+    assert ran.code == 0, ran.err
+    assert asked(cluster)["cilium-one"][4:] == (
+        *("--since=Fri, 02 Jan 2026 03:00:00 +0000", "--ipv4", "--ip-trace-id=7", "--encrypted=true"),
+        *("--not", "--unencrypted=true"),
     )
 
 
@@ -254,6 +291,8 @@ def test_an_escape_sequence_in_a_flow_is_spelled_out(cluster: FakeCluster, comma
         (("--pod", "a", "--from-pod", "b"), "cannot be combined"),
         (("-n", "shop", "--pod", "other/web"), "is in namespace `other`"),
         (("--last", "1", "--first", "1"), "cannot be combined"),
+        (("--encrypted", "--unencrypted"), "cannot be combined"),
+        (("--ip-trace-id", "0"), "not a number above 0"),
         (("--not",), "nothing follows `--not`"),
         (("--not", "--not", "--pod", "a"), "stands twice"),
         (("-f", "-o", "table"), "has to wait for the last flow"),
@@ -374,20 +413,139 @@ def test_following_very_many_nodes_wants_to_be_asked_for(cluster: FakeCluster, c
     assert cluster.calls == []
 
 
-RELAY = """#!/bin/sh
-echo "$@" >> "$(dirname "$0")/asked"
-cat "$(dirname "$0")/flows"
+# Not gRPC: it sends the relay its arguments, and hands on what comes back, one object with its stream a line.
+HUBBLE = """#!{python}
+import json, socket, sys
+server = next(word for word in sys.argv if word.startswith("--server=")).partition("=")[2]
+host, _colon, port = server.rpartition(":")
+with socket.create_connection((host, int(port))) as relay:
+    relay.sendall(json.dumps(sys.argv[1:]).encode() + b"\\n")
+    for line in relay.makefile():
+        said = json.loads(line)
+        if "exit" in said:
+            sys.exit(said["exit"])
+        stream = sys.stderr if "err" in said else sys.stdout
+        print(said.get("err", said.get("out")), file=stream, flush=True)
 """
+
+
+class Relay:
+    """A relay behind its service, and the program that speaks to it."""
+
+    def __init__(self, cluster: FakeCluster, folder: Path) -> None:
+        self.asked: list[list[str]] = []
+        self.says: list[dict[str, Any]] = []
+        self.stays = threading.Event()
+        self.stays.set()
+        cluster.add(service("hubble-relay"), endpoints("hubble-relay", ("relay-1", True)))
+        cluster.forwarded["relay-1"] = self._talk
+        self.path = hubble_in(folder)
+
+    def _talk(self, conversation: Conversation) -> None:
+        question = b""
+        while not question.endswith(b"\n"):
+            question += conversation.data.read() or b"\n"
+        self.asked.append(json.loads(question))
+        for one in self.says:
+            conversation.data.send(json.dumps(one).encode() + b"\n")
+        self.stays.wait(30)
+
+
+def hubble_in(folder: Path) -> str:
+    """A `PATH` with the program on it."""
+    program = folder / "bin" / "hubble"
+    program.parent.mkdir()
+    program.write_text(HUBBLE.format(python=sys.executable))
+    program.chmod(0o755)
+    return f"{program.parent}:/usr/bin:/bin"
+
+
+def out(*found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"out": line} for line in flows.lines(*found).splitlines()]
 
 
 def test_the_relay_needs_the_hubble_program_and_a_relay(command: Command, tmp_path: Path) -> None:
     ran = command("hubble", "observe", "--via", "relay")
     assert ran.code == 8
     assert "`ciliumctl tools install hubble`" in ran.err
-    program = tmp_path / "bin" / "hubble"
-    program.parent.mkdir()
-    program.write_text(RELAY)
-    program.chmod(0o755)
-    ran = command("hubble", "observe", "--via", "relay", PATH=f"{program.parent}:/usr/bin:/bin")
+    ran = command("hubble", "observe", "--via", "relay", PATH=hubble_in(tmp_path))
     assert ran.code == 5
     assert "`ciliumctl hubble enable`" in ran.err
+
+
+def test_the_relay_is_asked_through_a_forwarded_port_and_its_flows_come_in_order(
+    cluster: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    relay = Relay(cluster, tmp_path)
+    relay.says = out(flows.flow(3), flows.flow(1), flows.flow(2, node="two"))
+    arguments = ("hubble", "observe", "--via", "relay", "--last", "2", "-n", "shop", "--not", "--pod", "web")
+    ran = command(*arguments, "-o", "jsonpb", PATH=relay.path)
+    assert ran.code == 0, ran.err
+    assert [json.loads(line)["flow"]["time"] for line in ran.out.splitlines()] == [flows.when(2), flows.when(3)]
+    ((program, *words),) = relay.asked
+    assert (program, words[:2]) == ("observe", ["-o", "jsonpb"])
+    assert words[2].startswith("--server=127.0.0.1:")
+    assert words[3:] == ["--last=2", "--namespace=shop", "--not", "--pod=default/web"]
+    ran = command(*arguments, "-o", "json", PATH=relay.path)
+    assert [one["time"] for one in ran.json["data"]["flows"]] == [flows.when(2), flows.when(3)]
+    assert "shop/web-1:40000" in command("hubble", "observe", "--via", "relay", PATH=relay.path).out
+    assert cluster.calls == [], "no agent was asked"
+
+
+def test_nodes_that_the_relay_has_no_flows_of_make_the_answer_partial(
+    cluster: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    relay = Relay(cluster, tmp_path)
+    status = {"state_change": "NODE_ERROR", "node_names": ["two", "three"], "message": "connection refused"}
+    gone = {"state_change": "NODE_CONNECTED", "node_names": ["one"]}
+    lost = {"lost_events": {"source": "HUBBLE_RING_BUFFER", "num_events_lost": "7"}, "node_name": "one"}
+    relay.says = [{"err": json.dumps({"node_status": one, "node_name": "relay"})} for one in (status, gone)]
+    relay.says += [{"out": json.dumps(lost)}, *out(flows.flow(1))]
+    ran = command("hubble", "observe", "--via", "relay", "-o", "json", PATH=relay.path)
+    assert ran.code == 7
+    assert [one["node"] for one in ran.json["data"]["unanswered"]] == ["two", "three"]
+    assert (len(ran.json["data"]["flows"]), ran.json["data"]["lost"]) == (1, {"one": 7})
+    assert "the relay has no flows of two, three: connection refused" in ran.err
+    assert ran.json["error"]["message"] == "the relay has no flows of two, three"
+    ran = command("hubble", "observe", "--via", "relay", PATH=relay.path)
+    assert (ran.code, len(ran.out.splitlines())) == (7, 1)
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "words"),
+    [
+        (
+            [{"err": "failed to connect: tls: first record"}, {"exit": 1}],
+            6,
+            "hubble ended with 1 behind the relay: fail",
+        ),
+        ([{"err": "Error: unknown flag: --uuid"}, {"exit": 1}], 2, "does not know `--uuid`"),
+        ([{"out": "Hello"}], 5, "hubble behind the relay printed what is no flow: Hello"),
+    ],
+)
+def test_what_goes_wrong_behind_the_relay_is_told(
+    cluster: FakeCluster, command: Command, tmp_path: Path, says: list[dict[str, Any]], code: int, words: str
+) -> None:
+    relay = Relay(cluster, tmp_path)
+    relay.says = says
+    ran = command("hubble", "observe", "--via", "relay", "--uuid", "x", PATH=relay.path)
+    assert (ran.code, ran.out) == (code, ""), ran.err
+    assert words in ran.err
+
+
+def test_the_relay_s_flows_are_followed_until_the_time_is_up(
+    cluster: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    relay = Relay(cluster, tmp_path)
+    relay.says = out(flows.flow(2), flows.flow(1))
+    relay.stays.clear()
+    ran = command("hubble", "observe", "--via", "relay", "-f", "--timeout", "1s", "-o", "jsonpb", PATH=relay.path)
+    relay.stays.set()
+    assert ran.code == 0, ran.err
+    assert len(ran.out.splitlines()) == 2
+    assert "--follow" in relay.asked[0]
+    # Who hears only a little of it in time is told, and gets what there was not at all: it would be in no order.
+    relay.stays.clear()
+    ran = command("hubble", "observe", "--via", "relay", "--timeout", "1s", PATH=relay.path)
+    relay.stays.set()
+    assert (ran.code, ran.out) == (4, "")

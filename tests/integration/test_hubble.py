@@ -5,15 +5,22 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ciliumctl.clients.kube import DEPLOYMENTS, PODS, name_of
+from ciliumctl import charts, yaml_files
+from ciliumctl.clients.helm import Helm, HelmOptions, Inputs
+from ciliumctl.clients.kube import CONFIG_MAPS, DEPLOYMENTS, PODS, name_of
+from ciliumctl.hubble import metering
+from ciliumctl.values.paths import put
 from tests.integration.conftest import Cluster, MakeCluster, chart, eventually
 from tests.world import stand_in
 
 CHART = "1.15.6"
 UI = "k8s-app=hubble-ui"
+METRICS = "dns:query;ignoreAAAA,drop,httpV2:exemplars=true;labelsContext=source_ip,source_app"
+EACH = ["dns:query;ignoreAAAA", "drop", "httpV2:exemplars=true;labelsContext=source_ip,source_app"]
 
 
 def installed(cluster: Cluster, *more: str) -> Cluster:
@@ -58,9 +65,30 @@ def test_hubble_is_switched_on_part_by_part_and_never_off_by_the_way(lab: Cluste
     assert [found["revision"] for found in lab.releases()] == ["3"]
     ran = lab.run("hubble", "status")
     assert ran.code == 0, ran.out
+    ran = lab.run("hubble", "enable", "--metrics", METRICS, "-o", "json")
+    assert (ran.code, ran.json["data"]["metrics"], ran.json["data"]["ui"]) == (0, EACH, True), ran.err
+    config = lab.kube.get(CONFIG_MAPS, "cilium-config", "kube-system")["data"]
+    assert config["hubble-metrics"].split() == EACH
     ran = lab.run("hubble", "disable", "-o", "json")
     assert (ran.code, ran.json["data"]["relay"], ran.json["data"]["ui"]) == (0, False, False)
     eventually(lambda: lab.kube.find(DEPLOYMENTS, "hubble-ui", "kube-system") is None)
+
+
+@pytest.mark.parametrize("version", ["1.15.6", "1.20.0"])
+def test_charts_hand_metrics_with_their_options_to_the_agents(programs: dict[str, Path], version: str) -> None:
+    wanted = metering.Metrics(on=metering.parse(METRICS), open_metrics=True)
+    values: dict[str, Any] = {}
+    for path, value in metering.changes(charts.read(chart(version)).values, wanted).items():
+        put(values, path, value)
+    helm = Helm(HelmOptions(executable=str(programs["helm"])))
+    text = helm.render(
+        "cilium", str(chart(version)), Inputs(generated=values), namespace="kube-system", kube_version="1.30.0"
+    )
+    found = [one for one in yaml_files.parse_all(text) if one and one["kind"] in {"ConfigMap", "Service"}]
+    data = next(one["data"] for one in found if one["metadata"]["name"] == "cilium-config")
+    assert data["hubble-metrics"].split() == EACH
+    assert (data["hubble-metrics-server"], data["enable-hubble-open-metrics"]) == (":9965", "true")
+    assert any(one["kind"] == "Service" and one["metadata"]["name"] == "hubble-metrics" for one in found)
 
 
 def test_the_values_of_the_installation_stay_when_hubble_is_switched(lab: Cluster) -> None:

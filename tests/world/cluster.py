@@ -9,6 +9,7 @@ import contextlib
 import copy
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ciliumctl import yaml_files
-from tests.world import execs
+from tests.world import execs, forwards
+from tests.world.spdy import App
 
 Object = dict[str, Any]
 
@@ -84,6 +86,25 @@ class Seen:
     body: Any
 
 
+class _Listener(ThreadingHTTPServer):
+    """Knows its connections, so that they can be cut."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.connections: set[Any] = set()
+        super().__init__(address, handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self.connections.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+
 class FakeCluster:
     """The server and what it holds."""
 
@@ -97,6 +118,8 @@ class FakeCluster:
         #: What answers commands in pods; those that were run are in `calls`.
         self.program: execs.Program = lambda _call: execs.Answer(status=404)
         self.calls: list[execs.Call] = []
+        #: What takes the connections that are forwarded into a pod, by its name; the others are not there.
+        self.forwarded: dict[str, App] = {}
         #: What pods serve at a port, by (pod, port): a text, or what makes one; the others refuse the connection.
         self.served: dict[tuple[str, int], str | Callable[[], str]] = {}
 
@@ -113,16 +136,29 @@ class FakeCluster:
         self._objects: dict[tuple[str, str], dict[tuple[str, str], Object]] = {}
         self._lock = threading.RLock()
         self._uid = 0
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        server.daemon_threads = True
-        self._server = server
-        self.url = f"http://127.0.0.1:{server.server_address[1]}"
+        self._server = self._serve(0)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def _serve(self, port: int) -> _Listener:
+        server = _Listener(("127.0.0.1", port), _handler(self))
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return server
 
     def close(self) -> None:
         """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The server is restarted: its connections are cut, and its port refuses others until it is back."""
+        port = self._server.server_address[1]
+        self.close()
+        for connection in list(self._server.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        yield
+        self._server = self._serve(port)
 
     def kubeconfig(self, folder: Path, *, context: str = "prod", user: Mapping[str, Any] | None = None) -> Path:
         """Write a kubeconfig for the server."""
@@ -500,6 +536,14 @@ _COLUMNS: dict[str, tuple[list[str], Callable[[Object], list[Any]]]] = {
 }
 
 
+def _forwarded(cluster: FakeCluster, handler: BaseHTTPRequestHandler) -> bool:
+    """Forward a port into a pod where something takes the connections."""
+    app = cluster.forwarded.get(forwards.pod_of(handler.path))
+    if app is not None:
+        forwards.serve(handler, app)
+    return app is not None
+
+
 def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -514,7 +558,7 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             body = json.loads(raw) if raw else None
             seen = Seen(self.command, parts.path, dict(parse_qsl(parts.query)), dict(self.headers), body)
             cluster.seen.append(seen)
-            if execs.is_exec(self.path) and self._executed():
+            if (execs.is_exec(self.path) and self._executed()) or _forwarded(cluster, self):
                 return
             try:
                 status, answer, headers = cluster.answer(seen)

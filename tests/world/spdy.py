@@ -165,6 +165,9 @@ class Session:
             self._open(one)
         elif one.kind == PING:
             self.pings.put(one.number)
+            if one.number % 2:
+                # The client's own: the other side answers it.
+                self.send(one)
         elif one.kind == RST_STREAM:
             self.resets.append(one.number)
             self._streams[one.number].arrived.put(None)
@@ -230,7 +233,7 @@ class Pods:
             peer.answer(self.refusal, {"kind": "Status", "message": "no websockets here"})
             return
         if head.method == "GET":
-            wire = _Tunnel(upgrade(peer, head, "" if self.refusal else TUNNEL))
+            wire = Tunnel(upgrade(peer, head, "" if self.refusal else TUNNEL))
         else:
             _switch(peer, head)
             wire = peer
@@ -239,14 +242,18 @@ class Pods:
         session.run()
 
 
-class _Tunnel:
+class Tunnel:
+    """Frames in the messages of a websocket."""
+
     def __init__(self, socket: Websocket) -> None:
         self._socket = socket
 
     def send(self, data: bytes) -> None:
+        """Send a message."""
         self._socket.send(data)
 
     def receive(self) -> bytes:
+        """The next message, empty at the end."""
         return self._socket.receive()
 
 

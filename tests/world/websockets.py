@@ -41,7 +41,7 @@ class Head:
 class Peer:
     """One connection, seen from the server."""
 
-    def __init__(self, sock: socket.socket, server: Server) -> None:
+    def __init__(self, sock: socket.socket, server: Server | None = None) -> None:
         self.sock = sock
         self.server = server
         self._buffer = bytearray()
@@ -78,7 +78,8 @@ class Peer:
         method, target, _version = first.split(" ")
         headers = [(name, value.strip()) for name, _colon, value in (line.partition(":") for line in lines)]
         head = Head(method=method, target=target, headers=headers)
-        self.server.heads.append(head)
+        if self.server is not None:
+            self.server.heads.append(head)
         return head
 
     def request(self) -> tuple[Head, bytes] | None:

@@ -24,6 +24,7 @@ import typer
 
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
+from ciliumctl.cli.arguments import Arguments
 from ciliumctl.cli.commands import _checking, _exporting, _installing
 from ciliumctl.cli.commands.status import show as show_status
 from ciliumctl.cli.options import ChartOptions, ValuesOptions, choice, duration, option
@@ -37,7 +38,7 @@ KIND = "Installation"
 
 
 # As kubectl and Helm have it: `--dry-run` alone asks no server.
-BARE = {"--dry-run": "client"}
+ARGUMENTS = Arguments(bare={"--dry-run": "client"})
 
 
 def command(

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import session_of
+from ciliumctl.cli.arguments import Arguments
 from ciliumctl.cli.commands import _installing, _planning
 from ciliumctl.cli.options import ChartOptions, ResetValues, ValuesOptions, option
 from ciliumctl.errors import Refused
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
 
 KIND = "Plan"
-FILE_OPTION = "--out"
+ARGUMENTS = Arguments(file_option="--out")
 
 
 def command(

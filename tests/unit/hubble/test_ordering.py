@@ -15,6 +15,7 @@ from ciliumctl.hubble.ordering import Collected
 from ciliumctl.report import Reporter
 from tests.world import flows
 from tests.world.cluster import FakeCluster
+from tests.world.execs import Answer
 
 
 def put(collected: Collected, times: list[int]) -> None:
@@ -75,6 +76,31 @@ def test_two_hundred_agents_cost_an_exec_each_and_one_request_to_find_them(
     assert shown == [f"n{node:03}" for node in range(100, 200)]
     assert len(about.nodes) == len(cluster.calls) == 200
     assert kube.requests == 201
+
+
+def test_a_thousand_agents_with_many_flows_are_asked_in_the_memory_of_what_is_shown(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
+    """A thousand times 20 kB go through; what is held is what is shown, and what 32 connections are just reading."""
+    text = flows.lines(*(flows.flow(number) for number in range(25)))
+    flows.agents(cluster, dict.fromkeys((f"n{node:03}" for node in range(1000)), Answer(stdout=text.encode())))
+    kube = connect(ConnectOptions(kubeconfig=str(cluster.kubeconfig(tmp_path))), {})
+    question = observing.Question(
+        filters=filters.Filters(),
+        window=observing.Window(last=100).checked(),
+        reach=choosing.Reach(namespace="kube-system"),
+    )
+    tracemalloc.start()
+    try:
+        with observing.observed(kube, question, Reporter(lambda _event: None)) as (found, about):
+            times = [flow.raw["time"] for flow in found]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (times, len(about.nodes), about.unanswered) == ([flows.when(24)] * 100, 1000, ())
+    assert kube.requests == 1001
+    assert len(text) * 1000 > 20_000_000
+    assert peak < 10_000_000, f"{peak} bytes"
 
 
 @pytest.mark.parametrize(("newest", "most"), [(100, 400_000), (0, 4_000_000)])

@@ -9,6 +9,7 @@ from ciliumctl.clients.kube import SECRETS, ConnectOptions, Kube, PodPort, conne
 from ciliumctl.errors import NotFound
 from tests.world import objects
 from tests.world.cluster import FakeCluster
+from tests.world.forwards import endpoints, service
 
 WHERE = status.Where(namespace="kube-system", release="cilium", storage=SECRETS)
 
@@ -16,29 +17,6 @@ WHERE = status.Where(namespace="kube-system", release="cilium", storage=SECRETS)
 @pytest.fixture
 def kube(cluster: FakeCluster, tmp_path: Path) -> Kube:
     return connect(ConnectOptions(kubeconfig=str(cluster.kubeconfig(tmp_path))), {})
-
-
-def service(name: str, port: int) -> objects.Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": "kube-system"},
-        "spec": {"ports": [{"name": "http", "port": port}]},
-    }
-
-
-def endpoints(name: str, *pods: tuple[str, bool]) -> objects.Object:
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": f"{name}-x",
-            "namespace": "kube-system",
-            "labels": {"kubernetes.io/service-name": name},
-        },
-        "ports": [{"name": "http", "port": 8081}],
-        "endpoints": [{"conditions": {"ready": ready}, "targetRef": {"name": pod}} for pod, ready in pods],
-    }
 
 
 def test_a_forward_goes_to_a_ready_pod_and_the_pod_s_own_port(cluster: FakeCluster, kube: Kube) -> None:

@@ -24,7 +24,9 @@ def test_a_comma_ends_an_entry_where_a_metric_follows(texts: list[str], entries:
     assert naming.hubble_metrics(texts) == entries
 
 
-@pytest.mark.parametrize(("text", "hint"), [("drops", "did you mean `drop`?"), ("x", "choose among"), ("", "none")])
+@pytest.mark.parametrize(
+    ("text", "hint"), [("drops", "did you mean `drop`?"), ("x", "Some of dns, drop"), ("", "none")]
+)
 def test_a_metric_that_hubble_does_not_have_is_told(text: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         naming.hubble_metrics([text])

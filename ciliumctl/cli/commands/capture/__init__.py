@@ -9,4 +9,6 @@ Examples:
   ciliumctl capture pod/web -w - | wireshark -k -i -
 """
 
-DEFAULT = "run"
+from ciliumctl.cli.arguments import Arguments
+
+ARGUMENTS = Arguments(default="run")

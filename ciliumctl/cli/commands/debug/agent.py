@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import session_of
+from ciliumctl.cli.arguments import Arguments, rest_of
 from ciliumctl.cli.commands.debug import _running
-from ciliumctl.cli.loading import REST as REST_OF
 from ciliumctl.cli.options import argument
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
 
 KIND = "DebugRun"
-REST = "COMMAND..."
+ARGUMENTS = Arguments(rest="COMMAND...")
 
 
 def command(
@@ -38,7 +38,7 @@ def command(
     from ciliumctl.agents import AGENT_CONTAINER
 
     session = session_of(ctx)
-    words: tuple[str, ...] = ctx.meta.get(REST_OF, ())
+    words = rest_of(ctx)
     at_terminal = _running.check(session, words)
     session.deadline(None)
     node = guests.node_of(session.kube, target, session.kube.namespace)

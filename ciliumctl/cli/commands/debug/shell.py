@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from ciliumctl.cli import session_of
+from ciliumctl.cli.arguments import Arguments, rest_of
 from ciliumctl.cli.commands.debug import _running
-from ciliumctl.cli.loading import REST as REST_OF
 from ciliumctl.cli.options import argument, choice, duration, option
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ciliumctl.guests import Guest, Profile
 
 KIND = "DebugRun"
-REST = "COMMAND..."
+ARGUMENTS = Arguments(rest="COMMAND...")
 _PROFILES = ("netadmin", "general", "baseline", "restricted", "sysadmin")
 
 
@@ -81,7 +81,7 @@ def command(
     from ciliumctl import guests
 
     session = session_of(ctx)
-    words: tuple[str, ...] = ctx.meta.get(REST_OF, ())
+    words = rest_of(ctx)
     at_terminal = _running.check(session, words)
     session.deadline(None)
     place = guests.resolve(session.kube, target, namespace or session.kube.namespace, selector)

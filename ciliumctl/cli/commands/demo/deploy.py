@@ -67,6 +67,10 @@ def command(
     session.allow()
     if image and registry:
         raise UsageError("`--image` names its registry itself", hint="leave out `--registry`")
+    if port and not image:
+        raise UsageError(
+            "`--port` says where another image listens, and nobody would answer there", hint="name it: `--image REF`"
+        )
     session.deadline(wait_duration)
     wanted = demo.Wanted(
         namespace=namespace,

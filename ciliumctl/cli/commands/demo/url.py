@@ -64,11 +64,13 @@ def command(
     forwarder = _forwarding.forward(
         session, lambda: demo.target(session.kube, namespace), address=address, port=port, what="the demo application"
     )
-    host = "localhost" if forwarder.address in {"127.0.0.1", "::1"} else forwarder.address
-    where = f"http://{host}:{forwarder.port}"
-    session.write(demo.DemoUrl(url=where, type="forward", answers=True, said=""), render)
-    session.report.note("forwarding; Ctrl-C ends it")
-    _forwarding.until_interrupted(forwarder)
+    where = demo.DemoUrl(url=_forwarding.page(forwarder), type="forward", answers=True, said="")
+
+    def say() -> None:
+        session.write(where, render)
+        session.report.note("forwarding; Ctrl-C ends it")
+
+    _forwarding.until_interrupted(forwarder, say)
 
 
 def render(out: Writer, result: DemoUrl) -> None:

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, NoReturn, Protocol
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from ciliumctl.cli.groups import OptionGroup
 from ciliumctl.cli.options import option
-from ciliumctl.cli.output import Render, Result, Writer
+from ciliumctl.cli.output import Render, Writer
 
 if TYPE_CHECKING:
     from ciliumctl.cli.commands.hubble._filtering import FilterOptions, ReachOptions
     from ciliumctl.cli.session import Session
-    from ciliumctl.hubble.asking import Unanswered
+    from ciliumctl.hubble.counting import Top
+    from ciliumctl.hubble.dropping import Drops
     from ciliumctl.hubble.filters import Filter
+    from ciliumctl.hubble.judging import Verdicts
     from ciliumctl.hubble.observing import Question
 
 #: How long ago flows are counted from, when nobody says.
 SINCE = "5m"
 _SECONDS = 120.0
-
-
-class Answered(Result, Protocol):
-    """A result that knows who was asked."""
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """Who was asked."""
-
-    @property
-    def unanswered(self) -> tuple[Unanswered, ...]:
-        """Who did not answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +45,7 @@ def question(
     return Question(filters=filters.filters().added(*more), window=asked.checked(), reach=reach.reach(session))
 
 
-def run(session: Session, ask: Callable[[], Answered], render: Render) -> NoReturn:
+def run(session: Session, ask: Callable[[], Top | Drops | Verdicts], render: Render) -> NoReturn:
     """Ask and end: with 7 when some node did not answer."""
     from ciliumctl.hubble import observing
 

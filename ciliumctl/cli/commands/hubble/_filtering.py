@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any
 
+from ciliumctl.cli.arguments import Arguments
 from ciliumctl.cli.groups import OptionGroup
 from ciliumctl.cli.options import option
 from ciliumctl.errors import UsageError
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from ciliumctl.hubble.filters import Filters
 
 #: Options that stand without a value, and the one that they have then.
-BARE = {"--ipv4": "v4", "-4": "v4", "--ipv6": "v6", "-6": "v6"} | dict.fromkeys(
-    ("--all-namespaces", "-A", "--from-all-namespaces", "--to-all-namespaces"), "true"
+_BARE = {"--ipv4": "v4", "-4": "v4", "--ipv6": "v6", "-6": "v6"} | dict.fromkeys(
+    ("--all-namespaces", "-A", "--from-all-namespaces", "--to-all-namespaces", "--encrypted", "--unencrypted"), "true"
 )
 _SHORT = {"-n": "namespace", "-l": "label", "-t": "type", "-4": "ipv4", "-6": "ipv6", "-A": "all-namespaces"}
 # Before the value of a filter that `--not` stands before: no argument of a program can have it in it.
@@ -113,6 +114,11 @@ class FilterOptions(OptionGroup):
     ip_version: Annotated[_Many, _filter("--ip-version", value="v4|v6|none", what="Only this version of IP")] = None
     uuid: Annotated[_Many, _filter("--uuid", value="ID", what="The one flow with this ID")] = None
     trace_id: Annotated[_Many, _filter("--trace-id", value="ID", what="Belongs to this trace")] = None
+    ip_trace_id: Annotated[
+        _Many, _filter("--ip-trace-id", value="NUMBER", what="Its packet has this number in an IP option")
+    ] = None
+    encrypted: Annotated[_Many, _filter("--encrypted", value="", what="Only what was encrypted")] = None
+    unencrypted: Annotated[_Many, _filter("--unencrypted", value="", what="Only what was not")] = None
     cel_expression: Annotated[
         _Many, _filter("--cel-expression", value="TEXT", what="The agent's CEL says so, such as `_flow.l4 != null`")
     ] = None
@@ -161,16 +167,16 @@ class ReachOptions(OptionGroup):
         )
 
 
-def rewrite(arguments: list[str]) -> list[str]:
+def marked(arguments: list[str]) -> list[str]:
     """Mark the filter that follows each `--not`, which is about the next filter, whatever stands between.
 
     Raises:
         UsageError: there is none, or `--not` stands twice.
     """
-    return list(_rewritten(arguments))
+    return list(_marked(arguments))
 
 
-def _rewritten(arguments: Sequence[str]) -> Iterator[str]:
+def _marked(arguments: Sequence[str]) -> Iterator[str]:
     pending = False
     words = iter(arguments)
     for word in words:
@@ -183,12 +189,14 @@ def _rewritten(arguments: Sequence[str]) -> Iterator[str]:
         if not pending or name not in _OPTIONS:
             yield word
             # What belongs to another option is none of its own.
-            if name in _OPTIONS and name not in BARE and not equals:
+            if name in _OPTIONS and name not in _BARE and not equals:
                 yield from _next(words)
             continue
         pending = False
-        if equals or name in BARE:
-            yield f"{name}={_NOT}{value if equals else BARE[name]}" if name.startswith("--") else f"{name}{_NOT}{value}"
+        if equals or name in _BARE:
+            yield (
+                f"{name}={_NOT}{value if equals else _BARE[name]}" if name.startswith("--") else f"{name}{_NOT}{value}"
+            )
         else:
             yield name
             yield from (f"{_NOT}{found}" for found in _next(words))
@@ -211,3 +219,4 @@ def _parts(word: str) -> tuple[str, str, str]:
 
 _OPTIONS = {f"--{field.name.replace('_', '-')}" for field in fields(FilterOptions)} | set(_SHORT)
 _OPTIONS -= {"--allowlist", "--denylist"}
+ARGUMENTS = Arguments(rewrite=marked, bare=_BARE)

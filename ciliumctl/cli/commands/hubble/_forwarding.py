@@ -1,7 +1,8 @@
-"""What the two forwards have in common."""
+"""What the commands that forward a port have in common."""
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
@@ -57,18 +58,35 @@ def forward(session: Session, target: Callable[[], PodPort], *, address: str, po
     return forwarder
 
 
-def announce(session: Session, forwarder: Forwarder, where: str) -> None:
-    """Print where it listens, at once: a script waits for this line."""
-    if session.settings.output in {"json", "yaml"}:
-        session.write(Listening(address=forwarder.address, port=forwarder.port, url=where), lambda _out, _result: None)
-    else:
-        emit(f"{where}\n")
-    session.report.note("forwarding; Ctrl-C ends it")
+def page(forwarder: Forwarder) -> str:
+    """The address of a page that is forwarded."""
+    host = "localhost" if forwarder.address in {"127.0.0.1", "::1"} else forwarder.address
+    return f"http://{host}:{forwarder.port}"
 
 
-def until_interrupted(forwarder: Forwarder) -> NoReturn:
-    """Serve until Ctrl-C or SIGTERM, which is the normal end."""
+def serve(session: Session, forwarder: Forwarder, where: str, *, browser: bool = False) -> NoReturn:
+    """Say where it listens, at once: a script waits for this line. Then serve, as `until_interrupted` does.
+
+    With `browser` the page is opened where somebody looks at a terminal.
+    """
+
+    def say() -> None:
+        if session.settings.output in {"json", "yaml"}:
+            found = Listening(address=forwarder.address, port=forwarder.port, url=where)
+            session.write(found, lambda _out, _result: None)
+        else:
+            emit(f"{where}\n")
+        session.report.note("forwarding; Ctrl-C ends it")
+        if browser and session.interactive:
+            webbrowser.open(where)
+
+    until_interrupted(forwarder, say)
+
+
+def until_interrupted(forwarder: Forwarder, say: Callable[[], None]) -> NoReturn:
+    """Say where it listens and serve until Ctrl-C or SIGTERM, the normal end from the first word on."""
     try:
+        say()
         forwarder.wait()
     except (KeyboardInterrupt, Terminated):
         raise typer.Exit(0) from None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -13,12 +13,13 @@ import typer
 
 from ciliumctl.cli.commands.hubble import _flows
 from ciliumctl.cli.output import Render
-from ciliumctl.errors import BadFile, Partial, Terminated, UsageError
+from ciliumctl.errors import BadFile, CiliumctlError, Partial, Terminated, UsageError
 
 if TYPE_CHECKING:
     from ciliumctl.cli.commands.hubble._flows import Form
     from ciliumctl.cli.session import Session
-    from ciliumctl.hubble.observing import Question
+    from ciliumctl.hubble.flow import Flow
+    from ciliumctl.hubble.observing import Flows, Question
 
 _SECONDS = 120.0
 _ENVELOPES = frozenset({"json", "yaml"})
@@ -38,9 +39,7 @@ def run(
     if input_file:
         _from_file(session, question, form, input_file)
     if via == "relay":
-        from ciliumctl.cli.commands.hubble import _relaying
-
-        _relaying.run(session, question, form)
+        _ask_relay(session, question, form)
     if question.window.follow:
         _follow(session, question, form)
     _once(session, question, form)
@@ -61,20 +60,50 @@ def _once(session: Session, question: Question, form: Form) -> NoReturn:
     from ciliumctl.hubble import observing
 
     session.deadline(_SECONDS)
-    with observing.observed(session.kube, question, session.report) as (flows, about):
+    found = observing.observed(session.kube, question, session.report)
+    _show(session, form, found, lambda about: observing.partial_error(about.unanswered, len(about.nodes)))
+
+
+def _show(
+    session: Session,
+    form: Form,
+    observed: AbstractContextManager[tuple[Iterator[Flow], Flows]],
+    error: Callable[[Flows], CiliumctlError | None],
+) -> NoReturn:
+    """Write what was found, and end: with `error`, when that says that nodes are missing."""
+    with observed as (flows, about):
+        result = about
         if form.output in _ENVELOPES:
             result = replace(about, flows=tuple(flow.raw for flow in flows))
-        else:
-            result = about
-            if not _flows.write(session, flows, form) and result.ok:
-                session.report.note("no flow fits")
-    failed = observing.partial_error(result.unanswered, len(result.nodes))
+        elif not _flows.write(session, flows, form) and result.ok:
+            session.report.note("no flow fits")
+    failed = error(result)
     if form.output in _ENVELOPES:
         if failed is not None:
             session.fail(failed, result, _flows.nothing)
         session.finish(result, _flows.nothing)
     if failed is not None:
         raise failed
+    raise typer.Exit(0)
+
+
+def _ask_relay(session: Session, question: Question, form: Form) -> NoReturn:
+    """Through the hubble program of this machine; in follow mode until Ctrl-C."""
+    from ciliumctl.hubble import relaying
+    from ciliumctl.hubble.asking import Answers
+
+    if question.reach.all_nodes or question.reach.most:
+        raise UsageError("the relay asks every node: `--all-nodes` and `--max-nodes` are for `--via agents`")
+    program = relaying.program(session.cache / "bin", session.environ)
+    session.deadline(0 if question.window.follow else _SECONDS)
+    if not question.window.follow:
+        observed = relaying.observed(session.kube, question, program, session.report)
+        _show(session, form, observed, relaying.incomplete)
+    with (
+        suppress(KeyboardInterrupt, Terminated),
+        relaying.flows(session.kube, question, program, session.report, Answers()) as flows,
+    ):
+        _flows.write(session, flows, form)
     raise typer.Exit(0)
 
 

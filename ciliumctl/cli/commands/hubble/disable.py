@@ -39,8 +39,7 @@ def command(
         wanted["hubble"] = False
     change = None
     if metrics:
-        off = ("all",) if metrics == "all" else tuple(metering.name_of(one) for one in metering.parse(metrics))
-        change = metering.Metrics(off=off)
+        change = metering.Metrics(off=("all",) if metrics == "all" else metering.named(metrics))
         if not (ui or all):
             wanted = {}
     _switching.switch(session_of(ctx), wanted, "hubble disable", wait=wait, metrics=change)

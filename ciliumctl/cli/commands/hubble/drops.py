@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ciliumctl.hubble.reasons import Reason, Reasons
 
 KIND = "HubbleDrops"
-BARE, rewrite = _filtering.BARE, _filtering.rewrite
+ARGUMENTS = _filtering.ARGUMENTS
 _SHOWN = 50
 _STYLES = {"policy": "warn", "harmless": "dim", "passing": "dim", "trouble": "bad"}
 _SAID = {"policy": "meant so", "harmless": "no problem", "passing": "while something starts", "trouble": "a problem"}

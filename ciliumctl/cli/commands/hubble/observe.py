@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ciliumctl.hubble.observing import ObservePlan
 
 KIND = "HubbleFlows"
-BARE, rewrite = _filtering.BARE, _filtering.rewrite
+ARGUMENTS = _filtering.ARGUMENTS
 _TIMES = ("StampMilli", "YearMonthDay", "YearMonthDayHour", "YearMonthDayHourMinute", "RFC3339", "RFC3339Milli")
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ciliumctl.hubble.judging import Verdicts
 
 KIND = "HubblePolicyVerdicts"
-BARE, rewrite = _filtering.BARE, _filtering.rewrite
+ARGUMENTS = _filtering.ARGUMENTS
 _STYLES = {"allowed": "good", "denied": "bad", "audited": "warn"}
 _VERDICTS = {"allowed": ("FORWARDED", "REDIRECTED"), "denied": ("DROPPED",), "audited": ("AUDIT",)}
 

@@ -38,5 +38,4 @@ def command(
     forwarder = _forwarding.forward(
         session, lambda: hubble.relay_target(session.kube, namespace), address=address, port=local, what="the relay"
     )
-    _forwarding.announce(session, forwarder, f"{forwarder.address}:{forwarder.port}")
-    _forwarding.until_interrupted(forwarder)
+    _forwarding.serve(session, forwarder, f"{forwarder.address}:{forwarder.port}")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ciliumctl.hubble.counting import Top
 
 KIND = "HubbleTop"
-BARE, rewrite = _filtering.BARE, _filtering.rewrite
+ARGUMENTS = _filtering.ARGUMENTS
 
 
 def command(

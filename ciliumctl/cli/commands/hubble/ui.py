@@ -9,7 +9,6 @@ Examples:
 
 from __future__ import annotations
 
-import webbrowser
 from typing import Annotated
 
 import typer
@@ -42,9 +41,4 @@ def command(
     forwarder = _forwarding.forward(
         session, lambda: hubble.ui_target(session.kube, namespace), address=address, port=local, what="the Hubble UI"
     )
-    host = "localhost" if forwarder.address in {"127.0.0.1", "::1"} else forwarder.address
-    url = f"http://{host}:{forwarder.port}"
-    _forwarding.announce(session, forwarder, url)
-    if open_browser and session.interactive:
-        webbrowser.open(url)
-    _forwarding.until_interrupted(forwarder)
+    _forwarding.serve(session, forwarder, _forwarding.page(forwarder), browser=open_browser)

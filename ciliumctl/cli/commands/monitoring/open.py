@@ -9,7 +9,6 @@ Examples:
 
 from __future__ import annotations
 
-import webbrowser
 from typing import Annotated
 
 import typer
@@ -55,9 +54,4 @@ def command(
             raise NotFound(error.message, hint="start it: `ciliumctl monitoring deploy`") from error
 
     forwarder = _forwarding.forward(session, target, address=address, port=local, what=name)
-    host = "localhost" if forwarder.address in {"127.0.0.1", "::1"} else forwarder.address
-    url = f"http://{host}:{forwarder.port}"
-    _forwarding.announce(session, forwarder, url)
-    if open_browser and session.interactive:
-        webbrowser.open(url)
-    _forwarding.until_interrupted(forwarder)
+    _forwarding.serve(session, forwarder, _forwarding.page(forwarder), browser=open_browser)

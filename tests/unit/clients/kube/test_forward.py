@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import queue
+import select
 import socket
 import threading
 import zlib
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from ciliumctl.clients.kube.forward import Forwarder, PodPort
 from ciliumctl.clients.kube.spdy import Session
+from ciliumctl.clients.kube.transport import Transport
 from ciliumctl.clients.kube.wire import PING_INTERVAL
 from ciliumctl.errors import Forbidden, NotFound, Unreachable, UsageError
 from ciliumctl.parallel import gather_all
@@ -28,6 +30,8 @@ from tests.world.spdy import Conversation, Pods
 from tests.world.websockets import Peer, Server
 
 MEGABYTE = 1024 * 1024
+#: Silences of a connection in an hour without a byte.
+HOUR = round(3600 / PING_INTERVAL)
 REFUSED = (
     "an error occurred forwarding 8080 -> 80: failed to connect to localhost:80 inside namespace: "
     "dial tcp4 127.0.0.1:80: connect: connection refused"
@@ -556,7 +560,7 @@ def test_a_silent_connection_is_asked_once_and_then_given_up() -> None:
 
 
 def test_an_hour_without_a_byte_keeps_the_session_and_its_streams_as_long_as_the_other_side_answers() -> None:
-    hour, over = round(3600 / PING_INTERVAL), threading.Event()
+    over = threading.Event()
 
     class Idle(Line):
         """Each look at it is a time-out of the socket, after which the other side answers what it was asked."""
@@ -566,7 +570,7 @@ def test_an_hour_without_a_byte_keeps_the_session_and_its_streams_as_long_as_the
         def receive(self) -> bytes:
             with contextlib.suppress(queue.Empty):
                 return self.pieces.get_nowait()
-            if self.silences == hour:
+            if self.silences == HOUR:
                 over.set()
                 return super().receive()
             self.silences += 1
@@ -586,9 +590,58 @@ def test_an_hour_without_a_byte_keeps_the_session_and_its_streams_as_long_as_the
     line.pieces.put(spdy.Frame(kind=0, number=stream.number, payload=b"an hour later").packed())
     assert stream.read(timeout=20) == b"an hour later"
     pings = [one for one in spdy.frames(iter([bytes(line.out), b""]).__next__) if one.kind == spdy.PING]
-    assert len(pings) == hour
+    assert len(pings) == HOUR
     assert not session.closed.is_set()
     session.close()
+
+
+class Idle(socket.socket):
+    """A socket for which time passes quickly: nothing there is 20 seconds of silence, unless an answer is owed."""
+
+    silences = 0
+    owed = False
+
+    def recv(self, *args: Any) -> bytes:
+        """What is there; a time-out at once when nothing is, and the connection is up."""
+        hurried = self.gettimeout() == PING_INTERVAL and self.silences < HOUR and not self.owed
+        if hurried and not select.select([self], [], [], 0)[0]:
+            self.silences += 1
+            self.owed = True
+            raise TimeoutError
+        self.owed = False
+        return super().recv(*args)
+
+
+class Hurried(Transport):
+    """A connection to the API server over such sockets."""
+
+    def open_socket(self) -> Idle:
+        """A new one."""
+        plain = super().open_socket()
+        assert isinstance(plain, socket.socket)
+        seconds = plain.gettimeout()
+        self.idle = Idle(fileno=plain.detach())
+        self.idle.settimeout(seconds)
+        return self.idle
+
+
+@pytest.mark.parametrize("refusal", [0, 403])
+def test_a_connection_is_carried_on_after_an_hour_in_which_nobody_said_a_word(refusal: int) -> None:
+    with Pods({"web": echo}, refusal=refusal) as pods:
+        there = Hurried(transport(pods.server.url).context, environ={}, request_timeout=10.0)
+        with (
+            Forwarder(there, lambda: at("web"), address="127.0.0.1", port=0, say=Heard().said.put) as forwarder,
+            dial(forwarder) as connection,
+        ):
+            connection.sendall(b"before")
+            assert connection.recv(6) == b"before"
+            (session,) = pods.sessions
+            for _ in range(HOUR):
+                session.pings.get(timeout=20)
+            connection.sendall(b"after")
+            assert connection.recv(5) == b"after"
+            assert there.idle.silences == HOUR
+            assert pods.sessions == [session]
 
 
 def test_a_server_that_ends_idle_sessions_is_connected_to_again_and_again() -> None:
