@@ -68,6 +68,10 @@ PodNamespace = Annotated[
     str,
     option("--namespace", "-n", metavar="NAME", help="Namespace of what names none (default: the context's)"),
 ]
+#: For containers of ours, whose image another registry may have.
+ImagePullSecret = Annotated[
+    str, option("--image-pull-secret", metavar="NAME", help="Secret, of the pod's namespace, to pull the image with")
+]
 #: Values for a purpose.
 Presets = Annotated[
     list[str] | None,

@@ -124,7 +124,7 @@ def test_a_second_time_changes_nothing_and_other_options_change_it(shop: FakeClu
 
 
 def test_another_image_may_need_root_and_listens_on_80(shop: FakeCluster, command: Command) -> None:
-    arguments = ("--image", "nginx:1.29", "--arg", "nginx", "--arg", "-g", "--pull-secret", "key")
+    arguments = ("--image", "nginx:1.29", "--arg", "nginx", "--arg", "-g", "--image-pull-secret", "key")
     assert command("demo", "deploy", "-n", "shop", *arguments).code == 0
     deployment = shop.get("deployments", "nginx", "shop")
     assert deployment

@@ -106,6 +106,8 @@ def shape(line: str) -> re.Pattern[str]:
     for word in line.split():
         if word == ANY:
             pattern += r"(?:\s.*)?" if pattern else r"(?:.*\s)?"
+        elif _NAME.fullmatch(word):
+            pattern += r"\s+[a-z0-9]+(?:-[a-z0-9]+)+"
         elif re.search(r"\d", word):
             pattern += r"\s+\S+"
         else:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import session_of
-from ciliumctl.cli.options import PodNamespace, argument, choice, duration, option
+from ciliumctl.cli.options import ImagePullSecret, PodNamespace, argument, choice, duration, option
 from ciliumctl.cli.output import Writer
 from ciliumctl.errors import UsageError
 
@@ -55,9 +55,7 @@ def command(
         int, option("--port", metavar="PORT", min=1, max=65535, help="VXLAN's UDP port (default: 4790)")
     ] = 4790,
     image: Annotated[str, option("--image", metavar="REF", help="Image with sh, ip and tc (default: netshoot)")] = "",
-    pull_secret: Annotated[
-        str, option("--pull-secret", metavar="NAME", help="Secret that the image is pulled with")
-    ] = "",
+    image_pull_secret: ImagePullSecret = "",
     dry_run: Annotated[bool, option("--dry-run", help="Say what would be made, and make nothing")] = False,
 ) -> None:
     """Look, say, mirror."""
@@ -78,7 +76,7 @@ def command(
         vni=vni,
         port=port,
         image=image,
-        pull_secret=pull_secret,
+        pull_secret=image_pull_secret,
         owner=session.who,
     )
     session.deadline(_SECONDS)

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import session_of
-from ciliumctl.cli.options import PodNamespace, argument, choice, duration, option, size
+from ciliumctl.cli.options import ImagePullSecret, PodNamespace, argument, choice, duration, option, size
 
 if TYPE_CHECKING:
     from ciliumctl.capture import Wanted
@@ -71,9 +71,7 @@ def command(
         str, choice("auto", "pod", "agent", "node", flags=("--where",), help="Where tcpdump runs")
     ] = "auto",
     image: Annotated[str, option("--image", metavar="REF", help="Image with sh and tcpdump (default: netshoot)")] = "",
-    pull_secret: Annotated[
-        str, option("--pull-secret", metavar="NAME", help="Secret that the image is pulled with")
-    ] = "",
+    image_pull_secret: ImagePullSecret = "",
     flows: Annotated[
         bool | None, option("--flows/--no-flows", help="Put Hubble's flows beside it (default: where Hubble answers)")
     ] = None,
@@ -107,7 +105,7 @@ def command(
         interface=interface,
         where=where,  # type: ignore[arg-type]  # one of the words above
         image=image,
-        pull_secret=pull_secret,
+        pull_secret=image_pull_secret,
         owner=session.who,
         limits=limits,
         flows=flows,

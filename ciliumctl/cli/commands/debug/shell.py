@@ -57,8 +57,9 @@ def command(
     image: Annotated[
         str, option("--image", metavar="REF", help="Image with the tools, `sh` among them (default: netshoot, pinned)")
     ] = "",
-    pull_secret: Annotated[
-        str, option("--pull-secret", metavar="NAME", help="Pull secret of the namespace, for the image of a new pod")
+    image_pull_secret: Annotated[
+        str,
+        option("--image-pull-secret", metavar="NAME", help="Pull secret of the namespace, for the image of a new pod"),
     ] = "",
     profile: Annotated[
         str,
@@ -87,7 +88,7 @@ def command(
     place = guests.resolve(session.kube, target, namespace or session.kube.namespace, selector)
     how = guests.How(
         image=image,
-        pull_secret=pull_secret,
+        pull_secret=image_pull_secret,
         profile=cast("Profile", profile),
         ttl=ttl,
         target=target_container,

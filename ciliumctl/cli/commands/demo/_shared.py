@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: Not Cilium's namespace: an application is not wanted there.
 Namespace = Annotated[
-    str, option("--namespace", "-n", metavar="NAME", help="The application's own namespace (default: default)")
+    str, option("--namespace", "-n", metavar="NAME", help="The application's own namespace (default: the context's)")
 ]
 
 

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 KIND = "DemoDeleted"
 
 
-def command(ctx: typer.Context, *, namespace: _shared.Namespace = "default") -> None:
+def command(ctx: typer.Context, *, namespace: _shared.Namespace = "") -> None:
     """Remove it."""
     from ciliumctl import demo
 
     session = session_of(ctx)
     session.allow()
     session.deadline(120.0)
-    session.finish(demo.delete(session.kube, namespace, session.report), render)
+    session.finish(demo.delete(session.kube, namespace or session.kube.namespace, session.report), render)
 
 
 def render(out: Writer, result: DemoDeleted) -> None:

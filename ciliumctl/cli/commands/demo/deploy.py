@@ -22,7 +22,7 @@ import typer
 from ciliumctl import defaults
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands.demo._shared import Namespace
-from ciliumctl.cli.options import choice, duration, option
+from ciliumctl.cli.options import ImagePullSecret, choice, duration, option
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ KIND = "DemoDeployed"
 def command(
     ctx: typer.Context,
     *,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     replicas: Annotated[int, option("--replicas", "-r", metavar="N", min=0, max=1000, help="Pods (default: 2)")] = 2,
     type: Annotated[
         str,
@@ -51,9 +51,7 @@ def command(
     registry: Annotated[
         str, option("--registry", metavar="PREFIX", help="Pull the image from here instead of docker.io")
     ] = "",
-    pull_secret: Annotated[
-        str, option("--pull-secret", metavar="NAME", help="Secret of that namespace to pull the image with")
-    ] = "",
+    image_pull_secret: ImagePullSecret = "",
     wait: Annotated[bool, option("--wait/--no-wait", help="Wait until all pods are ready (default: yes)")] = True,
     wait_duration: Annotated[
         float, duration("--wait-duration", help="Longest wait (default: 5m); the same as --timeout")
@@ -72,18 +70,19 @@ def command(
             "`--port` says where another image listens, and nobody would answer there", hint="name it: `--image REF`"
         )
     session.deadline(wait_duration)
+    place = namespace or session.kube.namespace
     wanted = demo.Wanted(
-        namespace=namespace,
+        namespace=place,
         replicas=replicas,
         type=type,
         image=image,
         registry=registry,
         port=port,
         arguments=tuple(arg or ()),
-        pull_secret=pull_secret,
+        pull_secret=image_pull_secret,
     )
     result = demo.deploy(session.kube, wanted, session.report, wait=wait)
-    session.finish(result, render, then=f"demo test -n {namespace}")
+    session.finish(result, render, then=f"demo test -n {place}")
 
 
 def render(out: Writer, result: DemoDeployed) -> None:

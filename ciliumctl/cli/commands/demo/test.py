@@ -28,14 +28,15 @@ KIND = "DemoTest"
 _SIGNS = {"passed": ("✔", "good"), "failed": ("✗", "bad"), "skipped": ("-", "dim")}
 
 
-def command(ctx: typer.Context, *, namespace: _shared.Namespace = "default") -> None:
+def command(ctx: typer.Context, *, namespace: _shared.Namespace = "") -> None:
     """Try every way."""
     from ciliumctl import demo
 
     session = session_of(ctx)
     session.allow()
     session.deadline(120.0)
-    result = demo.run(session.kube, _shared.direct(session), namespace, session.report)
+    place = namespace or session.kube.namespace
+    result = demo.run(session.kube, _shared.direct(session), place, session.report)
     session.finish(result, render)
 
 

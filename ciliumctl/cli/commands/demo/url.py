@@ -35,7 +35,7 @@ def command(
         int, argument(metavar="[PORT]", min=0, max=65535, help="Local port of --forward (default: a free one)")
     ] = 0,
     *,
-    namespace: _shared.Namespace = "default",
+    namespace: _shared.Namespace = "",
     forward: Annotated[bool, option("--forward", help="Forward a local port, until Ctrl-C")] = False,
     address: Address = "127.0.0.1",
 ) -> None:
@@ -50,19 +50,20 @@ def command(
         raise UsageError(
             f"the application's port is not chosen here: {port}", hint=f"`ciliumctl demo url --forward {port}`"
         )
+    place = namespace or session.kube.namespace
     if not forward:
         session.deadline(30.0)
-        result = demo.url(session.kube, _shared.direct(session), namespace)
+        result = demo.url(session.kube, _shared.direct(session), place)
         if not result.answers:
             session.report.warn(
                 f"it does not answer from here: {result.said}",
-                f"`ciliumctl demo url -n {namespace} --forward` goes through the API server; "
-                f"`ciliumctl demo test -n {namespace}` tries all ways",
+                f"`ciliumctl demo url -n {place} --forward` goes through the API server; "
+                f"`ciliumctl demo test -n {place}` tries all ways",
                 grave=True,
             )
         session.finish(result, render)
     forwarder = _forwarding.forward(
-        session, lambda: demo.target(session.kube, namespace), address=address, port=port, what="the demo application"
+        session, lambda: demo.target(session.kube, place), address=address, port=port, what="the demo application"
     )
     where = demo.DemoUrl(url=_forwarding.page(forwarder), type="forward", answers=True, said="")
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import session_of
-from ciliumctl.cli.options import duration, option
+from ciliumctl.cli.options import ImagePullSecret, duration, option
 from ciliumctl.cli.output import Writer
 from ciliumctl.errors import UsageError
 
@@ -41,9 +41,7 @@ def command(
     registry: Annotated[
         str, option("--registry", metavar="PREFIX", help="Where the images are, in place of their own registry")
     ] = "",
-    image_pull_secret: Annotated[
-        str, option("--image-pull-secret", metavar="NAME", help="Secret in the stack's namespace to fetch images with")
-    ] = "",
+    image_pull_secret: ImagePullSecret = "",
     target_namespace: Annotated[
         str, option("--target-namespace", metavar="NAME", help="Where it runs (default: ciliumctl-monitoring)")
     ] = "",

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import reporting, session_of
-from ciliumctl.cli.options import argument, choice, duration, option
+from ciliumctl.cli.options import ImagePullSecret, argument, choice, duration, option
 from ciliumctl.cli.output import Cell, Writer, envelope
 from ciliumctl.errors import BadFile, CiliumctlError
 
@@ -60,7 +60,7 @@ def command(
         choice("guest", "pod", flags=("--tools",), help="Whose tools (default: guest, a container beside)"),
     ] = "guest",
     image: Annotated[str, option("--image", metavar="REF", help="Image of the container with tools")] = "",
-    pull_secret: Annotated[str, option("--pull-secret", metavar="NAME", help="Secret to pull it with")] = "",
+    image_pull_secret: ImagePullSecret = "",
     ttl: Annotated[
         float, duration("--ttl", help="When that container ends by itself at the latest (default: 30m)")
     ] = 1800.0,
@@ -84,7 +84,12 @@ def command(
             assertions=trying.read(_content(file), "<stdin>" if file == "-" else file),
             namespace=session.settings.namespace,
             how=How(
-                image=image, pull_secret=pull_secret, ttl=ttl, profile="general", purpose="policy", owner=session.who
+                image=image,
+                pull_secret=image_pull_secret,
+                ttl=ttl,
+                profile="general",
+                purpose="policy",
+                owner=session.who,
             ),
             own_tools=tools == "pod",
         )
