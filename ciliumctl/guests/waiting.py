@@ -140,7 +140,7 @@ def _event(kube: Kube, guest: Guest, trouble: Trouble) -> str:
 
 def _hint(image: str, trouble: Trouble) -> str:
     if trouble.reason in _IMAGE:
-        return f"the node could not get `{image}`: `--image REF` names another one, `--image-pull-secret NAME` how to get it"
+        return f"the node did not get `{image}`: `--image REF` names another, `--image-pull-secret NAME` how to get it"
     if "non-root" in trouble.message or "runAsNonRoot" in trouble.message:
         return "the image has a user that this profile does not let in: `--image REF` names another one"
     if trouble.reason == "Unschedulable":
