@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ciliumctl.change import How, Target
 from ciliumctl.clients.helm import Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import CiliumctlError, Partial, Refused
-from ciliumctl.migration import breaking, old, pods, retiring, starting, state
+from ciliumctl.migration import admitting, breaking, old, pods, retiring, starting, state
 from ciliumctl.migration.model import Finished, NodeRetired, State
 from ciliumctl.nodefacts.reading import paths_of
 from ciliumctl.nodework.model import members
@@ -61,7 +61,24 @@ def prepare(kube: Kube, found: Release, how: How, wish: Wish, scratch: Path) -> 
     Raises:
         Refused: a node, or a pod, is not Cilium's yet; somebody else manages the old CNI.
     """
+    under_way, nodes = _admitted(kube, found)
+    doomed = retiring.look(kube, under_way.old)
+    with how.report.step("Rendering the change"):
+        target = change.aim(
+            found, change.stored_chart(found, scratch), Inputs(generated=ended(found.config, wish)), how.helm
+        )
+    image = nodework.image_of(kube, how.where.namespace, wanted=wish.node_image)
+    return Ending(state=under_way, target=target, doomed=doomed, nodes=nodes, image=image)
+
+
+def _admitted(kube: Kube, found: Release) -> tuple[State, tuple[str, ...]]:
+    """The record and the nodes of a migration that may end. Two requests, and one for every 500 nodes and pods.
+
+    Raises:
+        Refused: a node, or a pod, is not Cilium's yet.
+    """
     under_way = state.needed(kube)
+    admitting.check_record(under_way, values_of(found))
     nodes = state.nodes(kube)
     open_ = [one.name for one in nodes if one.phase != "migrated"]
     if open_:
@@ -70,13 +87,7 @@ def prepare(kube: Kube, found: Release, how: How, wish: Wish, scratch: Path) -> 
             hint="`ciliumctl migrate node --all` moves them; `ciliumctl migrate status` shows where each stands",
         )
     _refuse_pods(kube, under_way)
-    doomed = retiring.look(kube, under_way.old)
-    with how.report.step("Rendering the change"):
-        target = change.aim(
-            found, change.stored_chart(found, scratch), Inputs(generated=ended(found.config, wish)), how.helm
-        )
-    image = nodework.image_of(kube, how.where.namespace, wanted=wish.node_image)
-    return Ending(state=under_way, target=target, doomed=doomed, nodes=tuple(one.name for one in nodes), image=image)
+    return under_way, tuple(one.name for one in nodes)
 
 
 def nothing_left(kube: Kube, found: Release) -> Finished | None:
@@ -126,13 +137,17 @@ def dry_run(kube: Kube, ending: Ending) -> Finished:
 def finish(kube: Kube, ending: Ending, how: How) -> Finished:
     """Do it: values, CiliumNodeConfig, the old CNI's objects, the nodes, the marks. Run again, it goes on.
 
+    Whether it may end is asked again under the lock, before the values and before anything is retired: what `prepare`
+    saw is older than the user's answer.
+
     Raises:
-        CiliumctlError: rights are missing, or the release could not be changed; nothing was retired. Partial is for the
-            caller to make.
+        Refused: somebody was at work meanwhile. CiliumctlError: rights are missing, or the release could not be
+            changed; nothing was retired. Partial is for the caller to make.
     """
     retiring.check_rights(kube, ending.doomed, how.where.namespace)
     how.report.resume = "`ciliumctl migrate finish` goes on where it was stopped; no pod loses its network meanwhile"
-    changed = change.perform(kube, ending.target, how)
+    found = ending.target.before
+    changed = change.perform(kube, ending.target, replace(how, first=lambda: _still(kube, ending, found)))
     late = change.late(changed, how.deadline)
     if late is not None:
         raise late
@@ -143,6 +158,7 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
         )
     entry = journal.entry(how.holder, "migrate finish", ending.target.before.name)
     with lock.held(kube, how.holder, how.report) as mine, journal.keeping(kube, how.where.namespace, entry, how.report):
+        ending = replace(ending, nodes=_still(kube, ending, found))
         with how.report.step("Removing the CiliumNodeConfig"):
             starting.end_config(kube, how.where.namespace)
         mine.check()
@@ -167,6 +183,17 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
         healthy=changed.status.ok if changed.status is not None else None,
         summary="" if well else "run `ciliumctl migrate finish` again",
     )
+
+
+def _still(kube: Kube, ending: Ending, found: Release) -> tuple[str, ...]:
+    """Ask again whether it may end; returns the nodes as they are now. Raises `Refused`."""
+    under_way, nodes = _admitted(kube, found)
+    if under_way != ending.state:
+        raise Refused(
+            f"another migration was begun meanwhile, by {under_way.who} at {under_way.began}",
+            hint="`ciliumctl migrate status` shows where it stands",
+        )
+    return nodes
 
 
 def _clean(kube: Kube, ending: Ending, how: How) -> tuple[NodeRetired, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -130,6 +132,18 @@ def test_a_user_who_may_not_look_is_told_which_right_is_missing(cluster: FakeClu
 # start
 
 
+def lease() -> Object:
+    """The lock of somebody who is at work."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    times = {"leaseDurationSeconds": 60, "acquireTime": now, "renewTime": now}
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "ciliumctl", "namespace": "kube-system"},
+        "spec": {"holderIdentity": "jane@far-away", **times},
+    }
+
+
 @pytest.fixture
 def values() -> dict[str, Any]:
     """What Helm makes of the migration's values."""
@@ -192,6 +206,26 @@ def test_a_value_that_wins_over_the_migrations_is_refused(start: Any, values: di
     )
     assert ran.code == 2
     assert "`policyEnforcementMode` must be never during a migration" in ran.err
+
+
+def recorded(cluster: FakeCluster) -> list[str]:
+    """The ranges of the record."""
+    found = cluster.get("configmaps", NAME, "kube-system")
+    ranges: list[str] = json.loads(found["data"]["state"])["new"]["ranges"] if found is not None else []
+    return ranges
+
+
+def test_the_record_is_written_under_the_lock_alone(start: Any, cluster: FakeCluster, values: dict[str, Any]) -> None:
+    cluster.add(migration.record(ranges=("10.99.0.0/16",)), lease())
+    ran = start("--yes", "--skip-preflight", "all", values=values)
+    assert (ran.code, "jane@far-away has been running" in ran.err) == (3, True), ran.err
+    assert recorded(cluster) == ["10.99.0.0/16"]
+
+
+def test_the_record_is_written_before_the_release(start: Any, cluster: FakeCluster, values: dict[str, Any]) -> None:
+    cluster.add(migration.record(ranges=("10.99.0.0/16",)))
+    start("--yes", "--skip-preflight", "all", values=values)
+    assert recorded(cluster) == ["10.245.0.0/16"]
 
 
 # status
@@ -310,6 +344,39 @@ def test_another_node_is_not_begun_while_one_is_half_way(cluster: FakeCluster, c
     ran = command("migrate", "node", "two", "--yes", "--no-test")
     assert ran.code == 3
     assert "`ciliumctl migrate undo one` goes back" in ran.err
+
+
+def once_locked(cluster: FakeCluster, change: Callable[[], None], *, time: int = 1) -> None:
+    """What somebody else did meanwhile: `change` the cluster when the lock is taken, for the first or a later time."""
+    taken: list[Object] = []
+
+    def created(item: Object) -> None:
+        taken.extend([item] if item["kind"] == "Lease" else [])
+        if item["kind"] == "Lease" and len(taken) == time:
+            change()
+
+    cluster.on_create = created
+
+
+def test_what_somebody_did_while_the_user_was_asked_counts(cluster: FakeCluster, command: Command) -> None:
+    migration.begun(cluster)
+    once_locked(cluster, lambda: cluster.add(migration.node("two", 3, annotations={state.PHASE: "moving"})))
+    ran = command("migrate", "node", "one", "--yes", "--no-test")
+    assert (ran.code, "node `two` is half-way" in ran.err) == (3, True), ran.err
+    assert marks(cluster, "one") == ("", False, False)
+
+
+def test_a_record_that_is_not_about_the_release_stops_the_turn(cluster: FakeCluster, command: Command) -> None:
+    migration.begun(cluster)
+    pool = {"ipam": {"operator": {"clusterPoolIPv4PodCIDRList": ["10.245.0.0/16"]}}}
+    cluster.add(objects.release(config=pool))
+    once_locked(cluster, lambda: cluster.add(migration.record(ranges=("10.99.0.0/16",))))
+    ran = command("migrate", "node", "one", "--yes", "--no-test")
+    assert (ran.code, "Cilium has 10.99.0.0/16, and the release has 10.245.0.0/16" in ran.err) == (3, True), ran.err
+    assert marks(cluster, "one") == ("", False, False)
+    assert command("migrate", "node", "one", "--yes", "--no-test").code == 3
+    cluster.add(migration.record())
+    assert command("migrate", "node", "one", "--yes", "--no-test").code == 0
 
 
 @pytest.mark.parametrize(
@@ -542,6 +609,17 @@ def test_a_node_that_is_not_done_keeps_the_end_from_coming(finish: Any, cluster:
     ran = finish("--confirm", "prod")
     assert ran.code == 3
     assert "1 of 3 nodes are not migrated: two" in ran.err
+
+
+@pytest.mark.parametrize("time", [1, 2], ids=["before the values", "before the retiring"])
+def test_a_node_that_went_back_meanwhile_keeps_the_end_from_coming(
+    finish: Any, cluster: FakeCluster, time: int
+) -> None:
+    once_locked(cluster, lambda: cluster.add(migration.node("two", 3)), time=time)
+    ran = finish("--confirm", "prod")
+    assert (ran.code, "1 of 3 nodes are not migrated: two" in ran.err) == (3, True), ran.err
+    assert cluster.get("daemonsets", "kube-flannel-ds", "kube-flannel") is not None
+    assert cluster.get("ciliumnodeconfigs", "cilium-default", "kube-system") is not None
 
 
 def test_a_flannel_that_helm_installed_is_helms_to_remove(finish: Any, cluster: FakeCluster) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ciliumctl.migration import state
@@ -108,11 +108,10 @@ def begun(cluster: FakeCluster) -> None:
     cluster.program = lambda call: _listing(cluster, call)
 
 
-def record() -> Object:
+def record(ranges: tuple[str, ...] = NEW.ranges) -> Object:
     """What a migration that has begun keeps of itself."""
-    return objects.config_map(
-        state.NAME, {"state": json.dumps(asdict(state.begun(FLANNEL, NEW, (4,), "somebody@here")))}
-    )
+    began = state.begun(FLANNEL, replace(NEW, ranges=ranges), (4,), "somebody@here")
+    return objects.config_map(state.NAME, {"state": json.dumps(asdict(began))})
 
 
 def labelled(cluster: FakeCluster, node_name: str) -> bool:
