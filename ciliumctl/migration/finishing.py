@@ -207,7 +207,8 @@ def _clean(kube: Kube, ending: Ending, how: How) -> tuple[NodeRetired, ...]:
         environ={
             "CNI_CONF": paths_of(ending.target.values)["CNI_CONF"],
             "CHAINS": node["chains"],
-            **{key.upper(): " ".join(node[key]) for key in ("files", "links", "tables", "folders")},
+            "RANGES": " ".join(ending.state.old.ranges),
+            **{key.upper(): " ".join(node[key]) for key in ("files", "links", "emptied", "tables", "folders")},
         },
         writes=True,
         seconds=_SECONDS,

@@ -1,6 +1,6 @@
 # Remove what the CNI that was there before Cilium left on a node, and look again at the end. Can be run again.
-# Wants besides: CNI_CONF as Cilium was told it; FILES, LINKS, TABLES (family/name), CHAINS (a prefix) and FOLDERS of the
-# other CNI, each a list with spaces between.
+# Wants besides: CNI_CONF as Cilium was told it; FILES, LINKS, EMPTIED (devices that the kernel keeps), TABLES
+# (family/name), CHAINS (a prefix), FOLDERS and RANGES (of its pods) of the other CNI, each a list with spaces between.
 CNI_CONF=$(real "$CNI_CONF")
 REMOVED=/tmp/ciliumctl-retired
 : >"$REMOVED" || REMOVED=/dev/null
@@ -31,6 +31,25 @@ files() {
   set +f
 }
 links() { for link in $LINKS; do [ -e "/sys/class/net/$link" ] && echo "$link"; done; }
+# Devices with addresses: deleting one of these succeeds, and keeps it.
+addressed() {
+  for link in $EMPTIED; do
+    [ -e "/sys/class/net/$link" ] && tool ip addr show dev "$link" | grep -q ' inet' && echo "$link"
+  done
+}
+# Routes to its pods: with the next node as their gateway, or black holes. Family, then the route.
+routes() {
+  for range in $RANGES; do
+    case $range in *:*) family=-6 ;; *) family=-4 ;; esac
+    tool ip $family route show table main root "$range" | sed "s/^/$family /"
+  done
+}
+remove_routes() {
+  for range in $RANGES; do
+    case $range in *:*) family=-6 ;; *) family=-4 ;; esac
+    tool ip $family route flush table main root "$range"
+  done
+}
 # nftables' own tables.
 tables() {
   have nft || [ -x "$HOST/usr/sbin/nft" ] || return 0
@@ -39,6 +58,7 @@ tables() {
 variants() {
   for family in iptables ip6tables; do
     tool $family-nft-save >/dev/null && echo "$family-nft" || { tool $family-save >/dev/null && echo "$family"; }
+    [ -s "/proc/net/${family%tables}_tables_names" ] && tool $family-legacy-save >/dev/null && echo "$family-legacy"
   done
 }
 chains() {
@@ -75,6 +95,16 @@ folders() {
 
 files | while read -r file; do rm -f "$file" && removed "${file#"$HOST"}"; done
 for link in $(links); do tool ip link delete "$link" && removed "link $link"; done
+for link in $(addressed); do
+  tool ip addr flush dev "$link" && tool ip link set dev "$link" down && removed "addresses of $link"
+done
+# What led through its links went with them.
+before=$(routes)
+remove_routes
+after=$(routes)
+echo "$before" | while read -r family route; do
+  [ -n "$route" ] && ! echo "$after" | grep -qxF -e "$family $route" && removed "route $route"
+done
 for table in $(tables); do tool nft delete table "${table%/*}" "${table#*/}" && removed "nft table $table"; done
 before=$(chains)
 remove_chains
@@ -87,6 +117,8 @@ for folder in $(folders); do rm -rf "${HOST:?}$folder" && removed "$folder"; don
 left() {
   files | sed "s|^$HOST||"
   links | sed 's/^/link /'
+  addressed | sed 's/^/addresses of /'
+  routes | sed 's/^-[46] /route /'
   tables | sed 's/^/nft table /'
   chains | awk '{ print $1 " chain " $2 "/" $3 }'
   folders
