@@ -18,7 +18,10 @@ _ENDED = {"Succeeded", "Failed"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """What a migration must know of a pod. `controller` is the kind of what makes it anew; empty for nothing."""
+    """What a migration must know of a pod. `controller` and `maker` are the kind and the name of what makes it anew.
+
+    Both are empty for nothing.
+    """
 
     namespace: str
     name: str
@@ -28,6 +31,7 @@ class Pod:
     networked: bool
     mirror: bool
     ended: bool
+    maker: str = ""
     addresses: tuple[str, ...] = ()
     empty_dirs: tuple[str, ...] = ()
     host_ports: tuple[int, ...] = ()
@@ -76,12 +80,14 @@ def _pod(item: Manifest) -> Pod:
     volumes: list[Manifest] = dig(item, "spec", "volumes", default=[])
     containers: list[Manifest] = dig(item, "spec", "containers", default=[])
     addresses: list[Manifest] = dig(item, "status", "podIPs", default=[])
+    controller, maker = _controller(item)
     return Pod(
         namespace=namespace_of(item),
         name=name_of(item),
         uid=dig(item, "metadata", "uid", default=""),
         node=dig(item, "spec", "nodeName", default=""),
-        controller=_controller(item),
+        controller=controller,
+        maker=maker,
         networked=not dig(item, "spec", "hostNetwork", default=False),
         mirror=_MIRROR in annotations_of(item),
         ended=dig(item, "status", "phase", default="") in _ENDED,
@@ -101,9 +107,9 @@ def _ports(container: Manifest) -> list[Manifest]:
     return dig(container, "ports", default=[])
 
 
-def _controller(item: Manifest) -> str:
+def _controller(item: Manifest) -> tuple[str, str]:
     owners: list[Manifest] = dig(item, "metadata", "ownerReferences", default=[])
-    return next((str(one.get("kind")) for one in owners if one.get("controller")), "")
+    return next(((str(one.get("kind")), str(one.get("name"))) for one in owners if one.get("controller")), ("", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,7 +141,7 @@ def _turn(work: Work, one: Node, direction: Direction) -> Moved:
         )
     with report.step(f"Making anew what is left on `{one.name}`") as step:
         right = work.state.new.ranges if forth else work.state.old.ranges
-        restarted = draining.restart(kube, one.name, right, step)
+        restarted = draining.restart(kube, one.name, right, work.allowed, step)
     with report.step(f"Uncordoning `{one.name}`"):
         state.give_back(kube, one.name, "migrated" if forth else "waiting")
     return Moved(

@@ -338,6 +338,32 @@ def test_a_pod_that_would_be_lost_is_only_moved_when_that_was_said(
     assert command("migrate", "node", "one", "--yes", "--no-test", flag).code == 0
 
 
+def test_a_pod_that_came_in_spite_of_the_cordon_is_evicted_and_one_without_an_address_not_waited_for(
+    cluster: FakeCluster, command: Command
+) -> None:
+    migration.begun(cluster)
+    stuck = migration.pod("stuck", "one", "", owner="DaemonSet")
+    stuck["metadata"]["ownerReferences"][0]["name"] = "broken"
+    stuck["status"] |= {"podIPs": [], "phase": "Pending"}
+    cluster.add(stuck)
+    then = cluster.on_delete
+
+    def deleted(item: Object) -> None:
+        then(item)
+        if item["metadata"]["name"] == "web":
+            cluster.add(migration.pod("late", "one", "10.244.2.8"))
+
+    cluster.on_delete = deleted
+    ran = command("migrate", "node", "one", "--yes", "--no-test", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert ran.json["data"]["nodes"][0]["restarted"] == 2
+    assert cluster.get("pods", "late", "default") is None
+    assert cluster.get("pods", "stuck", "default") is not None
+    asked = [seen.path for seen in cluster.seen if "/pods/late" in seen.path]
+    assert asked
+    assert all(path.endswith("/eviction") for path in asked)
+
+
 def test_another_node_is_not_begun_while_one_is_half_way(cluster: FakeCluster, command: Command) -> None:
     migration.begun(cluster)
     cluster.add(migration.node("one", 2, annotations={state.PHASE: "moving"}))
