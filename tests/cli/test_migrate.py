@@ -658,6 +658,42 @@ def test_a_flannel_that_helm_installed_is_helms_to_remove(finish: Any, cluster: 
     assert "`helm uninstall -n kube-flannel flannel`" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("marks_", "way"),
+    [
+        (
+            {"annotations": {"argocd.argoproj.io/tracking-id": "net:apps/DaemonSet:kube-flannel/kube-flannel-ds"}},
+            "`argocd app delete net`",
+        ),
+        (
+            {"labels": {f"kustomize.toolkit.fluxcd.io/{key}": "net" for key in ("name", "namespace")}},
+            "take it out of git: the Kustomization prunes it",
+        ),
+    ],
+    ids=["argo", "flux"],
+)
+def test_a_flannel_that_gitops_would_make_anew_is_not_deleted(
+    finish: Any, cluster: FakeCluster, marks_: Object, way: str
+) -> None:
+    found = cluster.get("daemonsets", "kube-flannel-ds", "kube-flannel")
+    assert found is not None
+    cluster.add({**found, "metadata": {**found["metadata"], **marks_}})
+    ran = finish("--confirm", "prod")
+    assert (ran.code, way in ran.err, "which would make it anew" in ran.err) == (3, True, True), ran.err
+    assert not changes(cluster)
+
+
+def test_a_role_that_only_has_the_same_name_stays(finish: Any, cluster: FakeCluster) -> None:
+    cluster.add(migration.binding("monitoring"))
+    nodes_answer(cluster, dict.fromkeys(("one", "two", "master"), CLEAN))
+    ran = finish("--confirm", "prod")
+    assert ran.code == 0, ran.err
+    assert "ClusterRole `flannel`: nothing says that it is Flannel's" in ran.out
+    assert cluster.get("clusterroles", "flannel") is not None
+    assert cluster.get("clusterrolebindings", "flannel") is not None
+    assert cluster.get("daemonsets", "kube-flannel-ds", "kube-flannel") is None
+
+
 def test_what_a_removed_cilium_left_of_a_migration_does_not_bind_the_next_one(
     cluster: FakeCluster, command: Command
 ) -> None:
