@@ -208,6 +208,7 @@ def _clean(kube: Kube, ending: Ending, how: How) -> tuple[NodeRetired, ...]:
             "CNI_CONF": paths_of(ending.target.values)["CNI_CONF"],
             "CHAINS": node["chains"],
             "RANGES": " ".join(ending.state.old.ranges),
+            "NODES": " ".join(address for one in state.nodes(kube) for address in one.addresses),
             **{key.upper(): " ".join(node[key]) for key in ("files", "links", "emptied", "tables", "folders")},
         },
         writes=True,

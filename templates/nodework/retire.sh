@@ -1,6 +1,7 @@
 # Remove what the CNI that was there before Cilium left on a node, and look again at the end. Can be run again.
 # Wants besides: CNI_CONF as Cilium was told it; FILES, LINKS, EMPTIED (devices that the kernel keeps), TABLES
-# (family/name), CHAINS (a prefix), FOLDERS and RANGES (of its pods) of the other CNI, each a list with spaces between.
+# (family/name), CHAINS (a prefix), FOLDERS and RANGES (of its pods) of the other CNI, NODES the addresses of all nodes;
+# each a list with spaces between.
 CNI_CONF=$(real "$CNI_CONF")
 REMOVED=/tmp/ciliumctl-retired
 : >"$REMOVED" || REMOVED=/dev/null
@@ -37,17 +38,14 @@ addressed() {
     [ -e "/sys/class/net/$link" ] && tool ip addr show dev "$link" | grep -q ' inet' && echo "$link"
   done
 }
-# Routes to its pods: with the next node as their gateway, or black holes. Family, then the route.
+# Routes to its pods: over another node (Flannel's host-gw, Calico), or Calico's black holes (of Felix, 80, or BIRD). A
+# range may be wider than what the CNI has, so the nodes' own routes and other people's are in it, too.
 routes() {
   for range in $RANGES; do
     case $range in *:*) family=-6 ;; *) family=-4 ;; esac
-    tool ip $family route show table main root "$range" | sed "s/^/$family /"
-  done
-}
-remove_routes() {
-  for range in $RANGES; do
-    case $range in *:*) family=-6 ;; *) family=-4 ;; esac
-    tool ip $family route flush table main root "$range"
+    tool ip $family route show table main root "$range" | awk -v family=$family -v nodes=" $NODES " '
+      $1 == "blackhole" && / proto (bird|80)( |$)/ { print family, $1, $2 }
+      $1 != "default" && $2 == "via" && index(nodes, " " $3 " ") { print family, $1, $2, $3, $4, $5 }'
   done
 }
 # nftables' own tables.
@@ -99,12 +97,7 @@ for link in $(addressed); do
   tool ip addr flush dev "$link" && tool ip link set dev "$link" down && removed "addresses of $link"
 done
 # What led through its links went with them.
-before=$(routes)
-remove_routes
-after=$(routes)
-echo "$before" | while read -r family route; do
-  [ -n "$route" ] && ! echo "$after" | grep -qxF -e "$family $route" && removed "route $route"
-done
+routes | while read -r family route; do tool ip "$family" route del $route && removed "route $route"; done
 for table in $(tables); do tool nft delete table "${table%/*}" "${table#*/}" && removed "nft table $table"; done
 before=$(chains)
 remove_chains

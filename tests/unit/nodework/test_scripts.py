@@ -176,7 +176,7 @@ def test_only_tables_that_cilium_s_rules_alone_lead_to_are_emptied(
 # Between two CNIs
 
 FLANNEL = {"OLD": "*flannel.conflist", "FILES": "*flannel.conflist", "FOLDERS": "/run/flannel /etc", "CHAINS": ""}
-NOTHING = {"LINKS": "", "EMPTIED": "", "TABLES": "", "RANGES": ""}
+NOTHING = {"LINKS": "", "EMPTIED": "", "TABLES": "", "RANGES": "", "NODES": ""}
 
 
 def cni_folder(host: Path, *names: str) -> Path:
@@ -223,7 +223,14 @@ def test_what_the_old_cni_left_is_removed_and_nobody_elses(shell: tuple[str, ...
     assert said["removed"].splitlines() == ["/etc/cni/net.d/10-flannel.conflist.cilium_bak", "/run/flannel"]
 
 
-def test_routes_to_the_old_pods_and_the_addresses_of_a_device_that_stays_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("wide", "own"),
+    [("10.244.0.0/16", []), ("10.244.0.0/15", ["route 10.245.1.0/24 via 192.0.2.1 dev eth0"])],
+    ids=["its range", "wider"],
+)
+def test_routes_to_the_old_pods_and_the_addresses_of_a_device_that_stays_go(
+    wide: str, own: list[str], tmp_path: Path
+) -> None:
     if subprocess.run(["unshare", "-rnm", "ip", "link"], capture_output=True, check=False).returncode:
         pytest.skip("a network namespace of one's own needs `unshare -rnm`, and iproute2")
     cni_folder(tmp_path, "05-cilium.conflist")
@@ -233,19 +240,27 @@ def test_routes_to_the_old_pods_and_the_addresses_of_a_device_that_stays_go(tmp_
         ip link add eth0 type bridge && ip addr add 192.0.2.2/24 dev eth0 && ip link set eth0 up
         ip link add tun9 type bridge && ip addr add 10.244.2.1/32 dev tun9 && ip link set tun9 up
         ip route add 10.244.1.0/24 via 192.0.2.1 onlink dev eth0
-        ip route add blackhole 10.244.9.0/26
-        ip route add blackhole fd00:10:244:1::/64
+        ip route add blackhole 10.244.9.0/26 proto bird
+        ip route add blackhole 10.244.9.64/26 proto 80
+        ip route add blackhole fd00:10:244:1::/64 proto 80
         ip route add 10.0.0.0/8 via 192.0.2.1
         ip route add 10.245.1.0/24 via 192.0.2.1
+        ip route add 10.244.40.0/24 via 192.0.2.9
+        ip route add 10.244.41.0/24 dev eth0
+        ip route add blackhole 10.244.42.0/24
+        ip route add default via 192.0.2.1
     """
-    told = {**FLANNEL, **NOTHING, "EMPTIED": "tun9 tun8", "RANGES": "10.244.0.0/16 fd00:10:244::/56"}
+    there = {"EMPTIED": "tun9 tun8", "RANGES": f"{wide} fd00:10:244::/56", "NODES": "192.0.2.2 192.0.2.1"}
+    told = {**FLANNEL, **NOTHING, **there}
     said = members(answer_in(run(("unshare", "-rnm", "sh"), "retire", tmp_path, before=network, **told), "retire"))
     assert said["left"] == ""
-    assert [line.split(" via ")[0].rstrip() for line in said["removed"].splitlines()] == [
+    assert sorted(said["removed"].splitlines()) == [
         "addresses of tun9",
-        "route 10.244.1.0/24",
+        "route 10.244.1.0/24 via 192.0.2.1 dev eth0",
+        *own,
         "route blackhole 10.244.9.0/26",
-        "route blackhole fd00:10:244:1::/64 dev lo metric 1024 pref medium",
+        "route blackhole 10.244.9.64/26",
+        "route blackhole fd00:10:244:1::/64",
     ]
 
 
