@@ -6,7 +6,7 @@ The release is changed through the same way as by `config set`; what is retired 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from ciliumctl import change, cni, journal, lock, nodework
 from ciliumctl.change import How, Target
+from ciliumctl.change.batches import natural
 from ciliumctl.clients.helm import Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import CiliumctlError, Partial, Refused
@@ -75,18 +76,18 @@ def _admitted(kube: Kube, found: Release) -> tuple[State, tuple[str, ...]]:
     """The record and the nodes of a migration that may end. Two requests, and one for every 500 nodes and pods.
 
     Raises:
-        Refused: a node, or a pod, is not Cilium's yet.
+        Refused: a node, or a pod, is not Cilium's yet, or a node that takes no part needs the old CNI.
     """
     under_way = state.needed(kube)
     admitting.check_record(under_way, values_of(found))
-    nodes = state.nodes(kube)
+    nodes, outside = state.split(kube)
     open_ = [one.name for one in nodes if one.phase != "migrated"]
     if open_:
         raise Refused(
             f"{len(open_)} of {len(nodes)} nodes are not migrated: {', '.join(open_[:8])}",
             hint="`ciliumctl migrate node --all` moves them; `ciliumctl migrate status` shows where each stands",
         )
-    _refuse_pods(kube, under_way)
+    _refuse_pods(kube, under_way, outside)
     return under_way, tuple(one.name for one in nodes)
 
 
@@ -101,9 +102,18 @@ def nothing_left(kube: Kube, found: Release) -> Finished | None:
     return Finished(outcome="unchanged", context=kube.context, namespace=found.namespace, old="")
 
 
-def _refuse_pods(kube: Kube, under_way: State) -> None:
-    """Refuse while pods have addresses of the old network: they would lose it."""
-    late = [str(pod) for pod in pods.read(kube) if not pod.stays and pod.within(under_way.old.ranges)]
+def _refuse_pods(kube: Kube, under_way: State, outside: Sequence[str]) -> None:
+    """Refuse while nodes outside need the old network, or pods have addresses of it: they would lose it."""
+    needing = [pod for pod in pods.read(kube) if pods.runs_old(pod, under_way.old)]
+    named = sorted({pod.node for pod in needing} & set(outside), key=natural)
+    if named:
+        raise Refused(
+            f"{len(named)} nodes that take no part run {under_way.old.name}, and would lose their network: "
+            f"{', '.join(named[:8])}",
+            hint=pods.OUTSIDE_HINT,
+            detail="\n".join(named),
+        )
+    late = [str(pod) for pod in needing if not pod.stays and pod.within(under_way.old.ranges)]
     if late:
         raise Refused(
             f"{len(late)} pods still have an address of {under_way.old.name}: {', '.join(late[:8])}",
@@ -147,7 +157,11 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
     retiring.check_rights(kube, ending.doomed, how.where.namespace)
     how.report.resume = "`ciliumctl migrate finish` goes on where it was stopped; no pod loses its network meanwhile"
     found = ending.target.before
-    changed = change.perform(kube, ending.target, replace(how, first=lambda: _still(kube, ending, found)))
+
+    def first() -> None:
+        _still(kube, ending, found)
+
+    changed = change.perform(kube, ending.target, replace(how, first=first))
     late = change.late(changed, how.deadline)
     if late is not None:
         raise late

@@ -9,11 +9,17 @@ from dataclasses import dataclass, field
 from ciliumctl.clients.kube import PODS, Kube, Manifest, Resource, annotations_of, dig, labels_of, name_of, namespace_of
 from ciliumctl.connectivity.selecting import matches
 from ciliumctl.errors import NotFound
+from ciliumctl.migration.model import OldNetwork
 
 BUDGETS = Resource("policy", "v1", "poddisruptionbudgets")
 #: Marks pods that a kubelet made of a file of its own: they cannot be moved.
 _MIRROR = "kubernetes.io/config.mirror"
 _ENDED = {"Succeeded", "Failed"}
+#: What is to be done with nodes that take no part, before the old CNI goes.
+OUTSIDE_HINT = (
+    "`kubectl label node NODE cilium.io/no-schedule-` lets a Linux node take part, and `ciliumctl migrate node NODE` "
+    "moves it; one that cannot run Cilium must leave the cluster first, with `kubectl drain` and `kubectl delete node`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +116,12 @@ def _ports(container: Manifest) -> list[Manifest]:
 def _controller(item: Manifest) -> tuple[str, str]:
     owners: list[Manifest] = dig(item, "metadata", "ownerReferences", default=[])
     return next(((str(one.get("kind")), str(one.get("name"))) for one in owners if one.get("controller")), ("", ""))
+
+
+def runs_old(pod: Pod, there: OldNetwork) -> bool:
+    """Whether a pod is one of the old CNI's own, or has an address of it: its node needs it."""
+    own = pod.controller == "DaemonSet" and f"{pod.namespace}/{pod.maker}" in there.daemon_sets
+    return not pod.ended and (own or (pod.networked and pod.within(there.ranges)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

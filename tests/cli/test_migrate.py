@@ -44,6 +44,7 @@ def test_the_plan_names_both_networks_the_nodes_in_order_and_the_steps(cluster: 
     rows = [line.split()[0] for line in ran.out.splitlines() if " waiting " in line]
     assert rows == ["one", "two", "master"]
     assert "4. `ciliumctl migrate finish`" in ran.out
+    assert "tried by ciliumctl's own tests on real nodes, to a stand-in for Cilium" in ran.out
     assert not [seen for seen in cluster.seen if seen.method != "GET"]
 
 
@@ -71,6 +72,13 @@ def test_the_plan_says_what_breaks(cluster: FakeCluster, command: Command) -> No
     assert "1 NetworkPolicies are not enforced on moved nodes" in ran.out
     assert "1 pods have host ports, which do not answer on moved nodes: default/edge (8080)" in ran.out
     assert "no kube-proxy is seen" in ran.out
+
+
+def test_the_plan_warns_of_a_back_end_that_was_never_tried(cluster: FakeCluster, command: Command) -> None:
+    migration.before(cluster, "wireguard")
+    ran = command("migrate", "plan")
+    assert "a migration from Flannel with back-end wireguard was never tried on real nodes" in ran.out
+    assert "stand-in" not in ran.out
 
 
 @pytest.mark.parametrize(
@@ -578,6 +586,14 @@ def test_the_end_retires_the_old_cni_and_takes_every_mark_away(finish: Any, clus
     one = cluster.get("nodes", "one")
     assert one is not None
     assert (one["metadata"]["labels"], one["metadata"]["annotations"]) == ({}, {})
+    scripts = [
+        seen.body["spec"]["template"]["spec"]["initContainers"][0]
+        for seen in cluster.seen
+        if seen.method == "POST" and seen.path.endswith("/daemonsets")
+    ]
+    env = {one["name"]: one.get("value", "") for one in scripts[-1]["env"]}
+    assert (env["RANGES"], env["EMPTIED"]) == ("10.244.0.0/16", "")
+    assert sorted(env["NODES"].split()) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
 
 
 def test_a_right_that_the_end_needs_is_missed_before_anything_is_changed(finish: Any, cluster: FakeCluster) -> None:
@@ -628,6 +644,28 @@ def test_a_pod_with_an_old_address_keeps_the_end_from_coming(finish: Any, cluste
     ran = finish("--confirm", "prod")
     assert ran.code == 3
     assert "1 pods still have an address of Flannel: default/late" in ran.err
+
+
+def test_a_node_that_takes_no_part_and_runs_the_old_cni_is_named_and_keeps_the_end_from_coming(
+    finish: Any, cluster: FakeCluster, command: Command
+) -> None:
+    cluster.add(migration.node("apart", 4, labels={"cilium.io/no-schedule": "true"}))
+    assert finish("--dry-run").code == 0
+    own = objects.pod("kube-flannel-ds-x", place="kube-flannel", on="apart")
+    own["metadata"]["ownerReferences"] = [{"kind": "DaemonSet", "name": "kube-flannel-ds", "controller": True}]
+    cluster.add(own)
+    ran = finish("--confirm", "prod")
+    assert (ran.code, "1 nodes that take no part run Flannel" in ran.err) == (3, True), ran.err
+    assert ": apart" in ran.err
+    assert cluster.get("daemonsets", "kube-flannel-ds", "kube-flannel") is not None
+    assert "1 nodes take no part and run Flannel" in command("migrate", "plan").out
+
+
+def test_a_windows_node_whose_pods_have_old_addresses_counts_too(finish: Any, cluster: FakeCluster) -> None:
+    cluster.add(migration.node("win", 4, labels={"kubernetes.io/os": "windows"}))
+    cluster.add(migration.pod("site", "win", "10.244.4.9"))
+    ran = finish("--confirm", "prod")
+    assert (ran.code, "take no part run Flannel, and would lose their network: win" in ran.err) == (3, True), ran.err
 
 
 def test_a_node_that_is_not_done_keeps_the_end_from_coming(finish: Any, cluster: FakeCluster) -> None:
