@@ -76,7 +76,10 @@ _TAKEN_BACK = "everything was taken back; mend the cause and install again, with
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
-    """How to install: whether to wait, whether to take everything back on failure, whom to ask."""
+    """How to install: whether to wait, whether to take everything back on failure, whom to ask.
+
+    `first` is done under the lock, with the release as it was planned, before anything is changed.
+    """
 
     holder: lock.Holder
     consent: Callable[[str], None]
@@ -85,6 +88,7 @@ class How:
     wait: bool = False
     atomic: bool = False
     gate: Gate | None = None
+    first: Callable[[], None] | None = None
 
 
 def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
@@ -115,6 +119,8 @@ def install(plan: Plan, kube: Kube, means: Means, how: How) -> Installed:
         )
     with lock.held(kube, how.holder, means.report):
         _check_still_so(plan, kube, how)
+        if how.first is not None:
+            how.first()
         return _install(plan, kube, means, how)
 
 

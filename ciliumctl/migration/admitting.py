@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ciliumctl.clients.kube import DAEMON_SETS, NODES, PODS, Access, Kube
 from ciliumctl.connectivity import deploy
 from ciliumctl.errors import Forbidden, Refused
-from ciliumctl.migration.model import Direction, Phase
-from ciliumctl.migration.state import Node
+from ciliumctl.lock import NAMESPACE
+from ciliumctl.migration.model import Direction, Phase, State
+from ciliumctl.migration.state import NAME, Node
+from ciliumctl.values.paths import get
 
 #: Where a node is after its turn.
 GOALS: Mapping[Direction, Phase] = {"node": "migrated", "undo": "waiting"}
@@ -37,6 +40,22 @@ def check(known: Sequence[Node], chosen: Sequence[Node], direction: Direction) -
         raise Refused(
             f"node `{others[0].name}` is half-way, and no other is begun before it is done",
             hint=ways_on(others[0].name, others[0].phase),
+        )
+
+
+def check_record(under_way: State, values: Mapping[str, Any]) -> None:
+    """Refuse a record that is not about the release: by its ranges nobody could tell which pods are Cilium's.
+
+    Raises:
+        Refused: with both ranges.
+    """
+    lists = [get(values, ("ipam", "operator", f"clusterPoolIPv{family}PodCIDRList")) for family in under_way.families]
+    pool = sorted(str(one) for listed in lists for one in (listed if isinstance(listed, list) else []))
+    if pool and pool != sorted(under_way.new.ranges):
+        raise Refused(
+            f"the migration's record says that Cilium has {', '.join(under_way.new.ranges)}, and the release has "
+            f"{', '.join(pool)}: ConfigMap `{NAMESPACE}/{NAME}`",
+            hint=f"`kubectl edit configmap -n {NAMESPACE} {NAME}` puts the release's range there; no node was touched",
         )
 
 

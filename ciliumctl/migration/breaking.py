@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ciliumctl.change.batches import natural
 from ciliumctl.clients.kube import DAEMON_SETS, Kube, name_of
 from ciliumctl.errors import NotFound
 from ciliumctl.migration import old
 from ciliumctl.migration.model import Finding, OldNetwork
-from ciliumctl.migration.pods import Pod
+from ciliumctl.migration.pods import OUTSIDE_HINT, Pod, runs_old
 from ciliumctl.values import presets
 from ciliumctl.values.paths import get, join, leaves
 
@@ -81,7 +82,8 @@ def warnings(kube: Kube, there: OldNetwork, pods: Sequence[Pod], *, policies: in
     if not there.proved:
         yield Finding(
             severity="warning",
-            text=f"a migration from {there.name} was never tried on real nodes by ciliumctl's own tests",
+            text=f"a migration from {there.name} with back-end {there.backend} was never tried on real nodes by "
+            "ciliumctl's own tests",
             hint="try it on a copy of the cluster first",
         )
     if not _kube_proxy(kube):
@@ -89,6 +91,18 @@ def warnings(kube: Kube, there: OldNetwork, pods: Sequence[Pod], *, policies: in
             severity="warning",
             text="no kube-proxy is seen: should the old CNI serve the services, they break on moved nodes",
             hint="k3s and RKE2 have theirs inside of themselves; elsewhere find out who serves them first",
+        )
+
+
+def outside(there: OldNetwork, pods: Sequence[Pod]) -> Iterator[Finding]:
+    """Nodes that take no part and run the old CNI, which keep it from being retired. `pods` are theirs."""
+    named = sorted({pod.node for pod in pods if runs_old(pod, there)}, key=natural)
+    if named:
+        yield Finding(
+            severity="warning",
+            text=f"{len(named)} nodes take no part and run {there.name}, and `ciliumctl migrate finish` is refused",
+            hint=OUTSIDE_HINT,
+            objects=tuple(named),
         )
 
 

@@ -50,6 +50,12 @@ def drain(kube: Kube, node: str, allowed: Allowed, step: Step) -> int:
         Refused: a pod would be lost, or its data, and nobody allowed it. TimedOut: with each pod that is still there.
     """
     leaving = [pod for pod in pods.read(kube, node) if pod.moves]
+    _evict_all(kube, node, leaving, allowed, step)
+    step.finish(f"{len(leaving)} pods moved")
+    return len(leaving)
+
+
+def _evict_all(kube: Kube, node: str, leaving: Sequence[Pod], allowed: Allowed, step: Step) -> None:
     _refuse(node, leaving, allowed)
     why: dict[str, str] = {}
     asked: set[str] = set()
@@ -69,7 +75,7 @@ def drain(kube: Kube, node: str, allowed: Allowed, step: Step) -> int:
         return here
 
     left = poll(
-        _patiently(look, leaving, step),
+        _patiently(look, list(leaving), step),
         lambda here: not here,
         deadline=kube.deadline.within(allowed.seconds),
         interval=_INTERVAL,
@@ -82,8 +88,6 @@ def drain(kube: Kube, node: str, allowed: Allowed, step: Step) -> int:
             "command again: it goes on; `--drain-timeout` gives more time",
             detail="\n".join(lines),
         )
-    step.finish(f"{len(leaving)} pods moved")
-    return len(leaving)
 
 
 def _evict(kube: Kube, pod: Pod, allowed: Allowed) -> str:
@@ -113,21 +117,30 @@ def _patiently(probe: Callable[[], list[Pod]], last: list[Pod], step: Step) -> C
     return ask
 
 
-def restart(kube: Kube, node: str, right: Sequence[str], step: Step) -> int:
-    """Make anew what is still on a node without an address in `right`, and wait until nothing is; returns how many.
+def restart(kube: Kube, node: str, right: Sequence[str], allowed: Allowed, step: Step) -> int:
+    """Make anew what is still on a node with an address outside of `right`, and wait for it; returns how many.
 
-    What is left after a drain belongs to DaemonSets: deleting a pod is all there is to it.
+    What is left after a drain belongs to DaemonSets: deleting a pod is all there is to it. What came meanwhile in spite
+    of the cordon, as it tolerates that, is evicted like all others. A pod that never had an address is not waited for:
+    whatever keeps it was there before, or is no matter of the network.
 
     Raises:
-        TimedOut: with each pod that is not there anew.
+        Refused, TimedOut: with each pod that may not be moved, or is not there anew.
     """
     wrong = [pod for pod in pods.read(kube, node) if not pod.stays and pod.addresses and not pod.within(right)]
-    for answer in gather([partial(kube.delete, PODS, pod.name, pod.namespace, uid=pod.uid) for pod in wrong]):
+    _evict_all(kube, node, [pod for pod in wrong if pod.moves], allowed, step)
+    placed = [pod for pod in wrong if pod.in_place]
+    makers = {(pod.namespace, pod.maker) for pod in placed}
+    for answer in gather([partial(kube.delete, PODS, pod.name, pod.namespace, uid=pod.uid) for pod in placed]):
         if isinstance(answer, ClusterError) and "precondition" not in answer.detail.lower():
             raise answer
 
     def look() -> list[Pod]:
-        here = [pod for pod in pods.read(kube, node) if not pod.stays]
+        here = [
+            pod
+            for pod in pods.read(kube, node)
+            if not pod.stays and (pod.addresses or (pod.in_place and (pod.namespace, pod.maker) in makers))
+        ]
         late = [pod for pod in here if not pod.within(right)]
         step(
             f"{len(here) - len(late)} of {len(here)} pods are in their new network", [f"pod {pod}" for pod in late[:5]]

@@ -6,18 +6,19 @@ The release is changed through the same way as by `config set`; what is retired 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ciliumctl import change, cni, journal, lock, nodework
 from ciliumctl.change import How, Target
+from ciliumctl.change.batches import natural
 from ciliumctl.clients.helm import Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import CiliumctlError, Partial, Refused
-from ciliumctl.migration import breaking, old, pods, retiring, starting, state
+from ciliumctl.migration import admitting, breaking, old, pods, retiring, starting, state
 from ciliumctl.migration.model import Finished, NodeRetired, State
 from ciliumctl.nodefacts.reading import paths_of
 from ciliumctl.nodework.model import members
@@ -61,22 +62,33 @@ def prepare(kube: Kube, found: Release, how: How, wish: Wish, scratch: Path) -> 
     Raises:
         Refused: a node, or a pod, is not Cilium's yet; somebody else manages the old CNI.
     """
-    under_way = state.needed(kube)
-    nodes = state.nodes(kube)
-    open_ = [one.name for one in nodes if one.phase != "migrated"]
-    if open_:
-        raise Refused(
-            f"{len(open_)} of {len(nodes)} nodes are not migrated: {', '.join(open_[:8])}",
-            hint="`ciliumctl migrate node --all` moves them; `ciliumctl migrate status` shows where each stands",
-        )
-    _refuse_pods(kube, under_way)
+    under_way, nodes = _admitted(kube, found)
     doomed = retiring.look(kube, under_way.old)
     with how.report.step("Rendering the change"):
         target = change.aim(
             found, change.stored_chart(found, scratch), Inputs(generated=ended(found.config, wish)), how.helm
         )
     image = nodework.image_of(kube, how.where.namespace, wanted=wish.node_image)
-    return Ending(state=under_way, target=target, doomed=doomed, nodes=tuple(one.name for one in nodes), image=image)
+    return Ending(state=under_way, target=target, doomed=doomed, nodes=nodes, image=image)
+
+
+def _admitted(kube: Kube, found: Release) -> tuple[State, tuple[str, ...]]:
+    """The record and the nodes of a migration that may end. Two requests, and one for every 500 nodes and pods.
+
+    Raises:
+        Refused: a node, or a pod, is not Cilium's yet, or a node that takes no part needs the old CNI.
+    """
+    under_way = state.needed(kube)
+    admitting.check_record(under_way, values_of(found))
+    nodes, outside = state.split(kube)
+    open_ = [one.name for one in nodes if one.phase != "migrated"]
+    if open_:
+        raise Refused(
+            f"{len(open_)} of {len(nodes)} nodes are not migrated: {', '.join(open_[:8])}",
+            hint="`ciliumctl migrate node --all` moves them; `ciliumctl migrate status` shows where each stands",
+        )
+    _refuse_pods(kube, under_way, outside)
+    return under_way, tuple(one.name for one in nodes)
 
 
 def nothing_left(kube: Kube, found: Release) -> Finished | None:
@@ -90,9 +102,18 @@ def nothing_left(kube: Kube, found: Release) -> Finished | None:
     return Finished(outcome="unchanged", context=kube.context, namespace=found.namespace, old="")
 
 
-def _refuse_pods(kube: Kube, under_way: State) -> None:
-    """Refuse while pods have addresses of the old network: they would lose it."""
-    late = [str(pod) for pod in pods.read(kube) if not pod.stays and pod.within(under_way.old.ranges)]
+def _refuse_pods(kube: Kube, under_way: State, outside: Sequence[str]) -> None:
+    """Refuse while nodes outside need the old network, or pods have addresses of it: they would lose it."""
+    needing = [pod for pod in pods.read(kube) if pods.runs_old(pod, under_way.old)]
+    named = sorted({pod.node for pod in needing} & set(outside), key=natural)
+    if named:
+        raise Refused(
+            f"{len(named)} nodes that take no part run {under_way.old.name}, and would lose their network: "
+            f"{', '.join(named[:8])}",
+            hint=pods.OUTSIDE_HINT,
+            detail="\n".join(named),
+        )
+    late = [str(pod) for pod in needing if not pod.stays and pod.within(under_way.old.ranges)]
     if late:
         raise Refused(
             f"{len(late)} pods still have an address of {under_way.old.name}: {', '.join(late[:8])}",
@@ -126,13 +147,21 @@ def dry_run(kube: Kube, ending: Ending) -> Finished:
 def finish(kube: Kube, ending: Ending, how: How) -> Finished:
     """Do it: values, CiliumNodeConfig, the old CNI's objects, the nodes, the marks. Run again, it goes on.
 
+    Whether it may end is asked again under the lock, before the values and before anything is retired: what `prepare`
+    saw is older than the user's answer.
+
     Raises:
-        CiliumctlError: rights are missing, or the release could not be changed; nothing was retired. Partial is for the
-            caller to make.
+        Refused: somebody was at work meanwhile. CiliumctlError: rights are missing, or the release could not be
+            changed; nothing was retired. Partial is for the caller to make.
     """
     retiring.check_rights(kube, ending.doomed, how.where.namespace)
     how.report.resume = "`ciliumctl migrate finish` goes on where it was stopped; no pod loses its network meanwhile"
-    changed = change.perform(kube, ending.target, how)
+    found = ending.target.before
+
+    def first() -> None:
+        _still(kube, ending, found)
+
+    changed = change.perform(kube, ending.target, replace(how, first=first))
     late = change.late(changed, how.deadline)
     if late is not None:
         raise late
@@ -143,6 +172,7 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
         )
     entry = journal.entry(how.holder, "migrate finish", ending.target.before.name)
     with lock.held(kube, how.holder, how.report) as mine, journal.keeping(kube, how.where.namespace, entry, how.report):
+        ending = replace(ending, nodes=_still(kube, ending, found))
         with how.report.step("Removing the CiliumNodeConfig"):
             starting.end_config(kube, how.where.namespace)
         mine.check()
@@ -169,6 +199,17 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
     )
 
 
+def _still(kube: Kube, ending: Ending, found: Release) -> tuple[str, ...]:
+    """Ask again whether it may end; returns the nodes as they are now. Raises `Refused`."""
+    under_way, nodes = _admitted(kube, found)
+    if under_way != ending.state:
+        raise Refused(
+            f"another migration was begun meanwhile, by {under_way.who} at {under_way.began}",
+            hint="`ciliumctl migrate status` shows where it stands",
+        )
+    return nodes
+
+
 def _clean(kube: Kube, ending: Ending, how: How) -> tuple[NodeRetired, ...]:
     node: Mapping[str, Any] = old.entry_of(ending.state.old.origin)["node"]
     work = nodework.Work(
@@ -180,7 +221,9 @@ def _clean(kube: Kube, ending: Ending, how: How) -> tuple[NodeRetired, ...]:
         environ={
             "CNI_CONF": paths_of(ending.target.values)["CNI_CONF"],
             "CHAINS": node["chains"],
-            **{key.upper(): " ".join(node[key]) for key in ("files", "links", "tables", "folders")},
+            "RANGES": " ".join(ending.state.old.ranges),
+            "NODES": " ".join(address for one in state.nodes(kube) for address in one.addresses),
+            **{key.upper(): " ".join(node[key]) for key in ("files", "links", "emptied", "tables", "folders")},
         },
         writes=True,
         seconds=_SECONDS,

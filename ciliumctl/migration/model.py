@@ -20,7 +20,7 @@ class OldNetwork:
     """The CNI that is in charge. `port` is the UDP port of its tunnel, 0 for none; `mtu` 0 where it follows the link.
 
     `daemon_sets` are its DaemonSets as `namespace/name`; none where it runs inside of another program, as in k3s.
-    `proved` says where a migration from it was tried on real nodes; empty where it was not.
+    `proved` says how a migration from this back-end was tried; empty where it was not.
     """
 
     origin: str

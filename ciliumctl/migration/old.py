@@ -129,7 +129,7 @@ def _network(kube: Kube, origin: str, entry: Mapping[str, Any], sets: Sequence[M
         port=read.port or entry["ports"].get(backend, 0),
         mtu=read.mtu,
         daemon_sets=tuple(f"{namespace_of(item)}/{name_of(item)}" for item in sets),
-        proved=entry["proved"] or "",
+        proved=entry["proved"].get(backend, ""),
     )
 
 

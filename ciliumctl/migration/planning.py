@@ -45,6 +45,8 @@ class _Seen:
     owner: owners.Owner | None
     nodes: tuple[Node, ...]
     pods: tuple[Pod, ...]
+    #: The pods of the nodes that take no part.
+    outside: tuple[Pod, ...]
     budgets: tuple[Budget, ...]
     policies: int
 
@@ -61,6 +63,7 @@ def plan(kube: Kube, asked: Asked) -> MigrationPlan:
     there, new = networks(kube, asked, seen.under_way, seen.nodes)
     findings = (
         *_refusals(asked, seen),
+        *breaking.outside(there, seen.outside),
         *breaking.warnings(kube, there, seen.pods, policies=seen.policies),
     )
     return MigrationPlan(
@@ -108,13 +111,13 @@ def _other(flag: str, wanted: str, there: str) -> Refused:
 
 def _look(kube: Kube, asked: Asked) -> _Seen:
     where = asked.where
-    found, owner, nodes = together(
+    found, owner, (nodes, others) = together(
         partial(release.current, kube, where.release, where.namespace, where.storage),
         partial(owners.of_cilium, kube, namespace=where.namespace, release_name=where.release),
-        partial(state.nodes, kube),
+        partial(state.split, kube),
     )
     listed, budgets, policies = together(
-        lambda: tuple(pod for pod in pods.read(kube) if not pod.stays),
+        lambda: tuple(pod for pod in pods.read(kube) if not pod.stays or pod.node in others),
         partial(pods.exhausted, kube),
         partial(_policies, kube),
     )
@@ -127,7 +130,8 @@ def _look(kube: Kube, asked: Asked) -> _Seen:
         found=found,
         owner=owner,
         nodes=nodes,
-        pods=listed,
+        pods=tuple(pod for pod in listed if not pod.stays),
+        outside=tuple(pod for pod in listed if pod.node in others),
         budgets=budgets,
         policies=policies,
     )

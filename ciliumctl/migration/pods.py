@@ -9,16 +9,25 @@ from dataclasses import dataclass, field
 from ciliumctl.clients.kube import PODS, Kube, Manifest, Resource, annotations_of, dig, labels_of, name_of, namespace_of
 from ciliumctl.connectivity.selecting import matches
 from ciliumctl.errors import NotFound
+from ciliumctl.migration.model import OldNetwork
 
 BUDGETS = Resource("policy", "v1", "poddisruptionbudgets")
 #: Marks pods that a kubelet made of a file of its own: they cannot be moved.
 _MIRROR = "kubernetes.io/config.mirror"
 _ENDED = {"Succeeded", "Failed"}
+#: What is to be done with nodes that take no part, before the old CNI goes.
+OUTSIDE_HINT = (
+    "`kubectl label node NODE cilium.io/no-schedule-` lets a Linux node take part, and `ciliumctl migrate node NODE` "
+    "moves it; one that cannot run Cilium must leave the cluster first, with `kubectl drain` and `kubectl delete node`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """What a migration must know of a pod. `controller` is the kind of what makes it anew; empty for nothing."""
+    """What a migration must know of a pod. `controller` and `maker` are the kind and the name of what makes it anew.
+
+    Both are empty for nothing.
+    """
 
     namespace: str
     name: str
@@ -28,6 +37,7 @@ class Pod:
     networked: bool
     mirror: bool
     ended: bool
+    maker: str = ""
     addresses: tuple[str, ...] = ()
     empty_dirs: tuple[str, ...] = ()
     host_ports: tuple[int, ...] = ()
@@ -76,12 +86,14 @@ def _pod(item: Manifest) -> Pod:
     volumes: list[Manifest] = dig(item, "spec", "volumes", default=[])
     containers: list[Manifest] = dig(item, "spec", "containers", default=[])
     addresses: list[Manifest] = dig(item, "status", "podIPs", default=[])
+    controller, maker = _controller(item)
     return Pod(
         namespace=namespace_of(item),
         name=name_of(item),
         uid=dig(item, "metadata", "uid", default=""),
         node=dig(item, "spec", "nodeName", default=""),
-        controller=_controller(item),
+        controller=controller,
+        maker=maker,
         networked=not dig(item, "spec", "hostNetwork", default=False),
         mirror=_MIRROR in annotations_of(item),
         ended=dig(item, "status", "phase", default="") in _ENDED,
@@ -101,9 +113,15 @@ def _ports(container: Manifest) -> list[Manifest]:
     return dig(container, "ports", default=[])
 
 
-def _controller(item: Manifest) -> str:
+def _controller(item: Manifest) -> tuple[str, str]:
     owners: list[Manifest] = dig(item, "metadata", "ownerReferences", default=[])
-    return next((str(one.get("kind")) for one in owners if one.get("controller")), "")
+    return next(((str(one.get("kind")), str(one.get("name"))) for one in owners if one.get("controller")), ("", ""))
+
+
+def runs_old(pod: Pod, there: OldNetwork) -> bool:
+    """Whether a pod is one of the old CNI's own, or has an address of it: its node needs it."""
+    own = pod.controller == "DaemonSet" and f"{pod.namespace}/{pod.maker}" in there.daemon_sets
+    return not pod.ended and (own or (pod.networked and pod.within(there.ranges)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

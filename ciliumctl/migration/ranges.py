@@ -110,7 +110,8 @@ def choose(old: OldNetwork, taken: Taken, nodes: int, wish: Wish) -> NewNetwork:
     if not wanted:
         wanted = [_free(taken, nodes)]
         why.append(
-            f"pods: {wanted[0]} is the first range that overlaps with nothing here and has room for {nodes} nodes"
+            f"pods: {wanted[0]} is the first range with room for {nodes} nodes that overlaps with nothing that the API "
+            "server knows of (pods, services, nodes); whether a network that is routed to has it, check yourself"
         )
     else:
         _check(wanted, taken, nodes)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ciliumctl import cni
+from ciliumctl import cni, owners
 from ciliumctl.clients.kube import (
     DAEMON_SETS,
     NAMESPACES,
@@ -16,6 +16,7 @@ from ciliumctl.clients.kube import (
     Manifest,
     Resource,
     annotations_of,
+    dig,
     labels_of,
     name_of,
     namespace_of,
@@ -23,6 +24,9 @@ from ciliumctl.clients.kube import (
 from ciliumctl.errors import ClusterError, Forbidden, Refused
 from ciliumctl.migration import old
 from ciliumctl.migration.model import OldNetwork
+from ciliumctl.owners.argo import of_argo
+from ciliumctl.owners.flux import of_flux
+from ciliumctl.owners.releases import of_operator
 from ciliumctl.removal import foreign
 from ciliumctl.wait import poll
 
@@ -65,19 +69,13 @@ def look(kube: Kube, there: OldNetwork) -> Doomed:
     """What is there of the old CNI. Three requests, and one for each object of its manifest.
 
     Raises:
-        Refused: Helm, or an operator, would make it anew.
+        Refused: Helm, GitOps or an operator would make it anew.
     """
     entry = old.entry_of(there.origin)
     _refuse_operator(kube, entry)
     sets = cni.look(kube).daemon_sets[there.name]
     for item in sets:
-        release = annotations_of(item).get(_HELM, "")
-        if release:
-            place = annotations_of(item).get("meta.helm.sh/release-namespace", namespace_of(item))
-            raise Refused(
-                f"{there.name} is Helm release `{release}` in namespace `{place}`",
-                hint=f"`helm uninstall -n {place} {release}`, then `ciliumctl migrate finish` again",
-            )
+        _refuse_owner(kube, there, item)
     places = list(
         dict.fromkeys([*(namespace_of(item) for item in sets), *(text.partition("/")[0] for text in there.daemon_sets)])
     )
@@ -85,11 +83,31 @@ def look(kube: Kube, there: OldNetwork) -> Doomed:
         Object(resource=DAEMON_SETS, kind="DaemonSet", namespace=namespace_of(item), name=name_of(item))
         for item in sets
     ]
-    objects += _besides(kube, entry, places)
+    besides, strangers = _besides(kube, entry, places)
+    objects += besides
     own = str(entry.get("namespace", ""))
-    kept = () if there.daemon_sets else (f"{there.name} itself: {entry['by_hand']}",)
+    kept = tuple(f"{one}: nothing says that it is {there.name}'s" for one in strangers)
+    if not there.daemon_sets:
+        kept = (f"{there.name} itself: {entry['by_hand']}", *kept)
     exists = bool(own) and kube.find(NAMESPACES, own) is not None
     return Doomed(objects=tuple(objects), namespace=own if exists else "", kept=kept)
+
+
+def _refuse_owner(kube: Kube, there: OldNetwork, item: Manifest) -> None:
+    """Refuse a DaemonSet that somebody else would make anew at once; first who made the Helm release that it is of."""
+    owner: owners.Owner | None = of_argo(kube, item) or of_flux(kube, item) or of_operator(item)
+    if owner is not None:
+        raise Refused(
+            f"{there.name} belongs to {owner.tool} ({'; '.join(owner.evidence)}), which would make it anew",
+            hint=f"{owner.hint_for('uninstall')}; then `ciliumctl migrate finish` again",
+        )
+    release = annotations_of(item).get(_HELM, "")
+    if release:
+        place = annotations_of(item).get("meta.helm.sh/release-namespace", namespace_of(item))
+        raise Refused(
+            f"{there.name} is Helm release `{release}` in namespace `{place}`",
+            hint=f"`helm uninstall -n {place} {release}`, then `ciliumctl migrate finish` again",
+        )
 
 
 def _refuse_operator(kube: Kube, entry: Mapping[str, Any]) -> None:
@@ -101,15 +119,39 @@ def _refuse_operator(kube: Kube, entry: Mapping[str, Any]) -> None:
         )
 
 
-def _besides(kube: Kube, entry: Mapping[str, Any], places: Sequence[str]) -> Iterator[Object]:
+def _besides(
+    kube: Kube, entry: Mapping[str, Any], places: Sequence[str]
+) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
+    """What the manifest made besides, and objects of the whole cluster that only have the same names.
+
+    Of the latter kind the CNI's are the bindings of its own accounts alone, and the roles that those give them.
+    """
+    found = list(_named(kube, entry, places))
+    accounts = {(place, one["name"]) for one in entry["objects"] if one["kind"] == "ServiceAccount" for place in places}
+    bindings = [item for one, item in found if one.kind == "ClusterRoleBinding" and _binds_only(item, accounts)]
+    names = {("ClusterRoleBinding", name_of(item)) for item in bindings}
+    names |= {("ClusterRole", str(dig(item, "roleRef", "name", default=""))) for item in bindings}
+    mine = tuple(one for one, _item in found if one.resource.namespaced or (one.kind, one.name) in names)
+    return mine, tuple(one for one, _item in found if one not in mine)
+
+
+def _named(kube: Kube, entry: Mapping[str, Any], places: Sequence[str]) -> Iterator[tuple[Object, Manifest]]:
     kinds = kube.kinds()
     for one in entry["objects"]:
         resource = kinds.get((one["apiVersion"], one["kind"]))
         if resource is None:
             continue
         for place in places if resource.namespaced else [""]:
-            if kube.find(resource, one["name"], place) is not None:
-                yield Object(resource=resource, kind=one["kind"], namespace=place, name=one["name"])
+            item = kube.find(resource, one["name"], place)
+            if item is not None:
+                yield Object(resource=resource, kind=one["kind"], namespace=place, name=one["name"]), item
+
+
+def _binds_only(binding: Manifest, accounts: Collection[tuple[str, str]]) -> bool:
+    subjects: list[Manifest] = dig(binding, "subjects", default=[])
+    return bool(subjects) and all(
+        one.get("kind") == "ServiceAccount" and (one.get("namespace"), one.get("name")) in accounts for one in subjects
+    )
 
 
 def check_rights(kube: Kube, doomed: Doomed, namespace: str) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ciliumctl import installation, status
+from ciliumctl import installation, lock, status
 from ciliumctl.clients.helm import SetFlag
 from ciliumctl.clients.kube import Kube, Manifest, Resource
 from ciliumctl.errors import NotFound, Refused, TimedOut, UsageError
@@ -95,12 +96,11 @@ def start(kube: Kube, begin: Start, means: Means, how: How) -> Started:
         CiliumctlError: a step failed; the same command goes on.
     """
     plan, prepared = begin.plan, begin.prepared
-    if not plan.begun:
-        # Before the release: a run that is killed then finds the networks that it had chosen.
-        families = ranges.families(plan.new.ranges)
-        state.write(kube, state.begun(plan.old, plan.new, families, how.holder.who))
+    # Before the release: a run that is killed then finds the networks that it had chosen. Under the lock: of two that
+    # begin at once, the second must not replace what the first one wrote.
+    first = None if plan.begun else partial(_keep, kube, plan, how.holder.who)
     means.report.resume = "`ciliumctl migrate start` goes on; `ciliumctl uninstall` ends it before any node was moved"
-    done = installation.install(prepared, kube, means, replace(how, wait=True))
+    done = installation.install(prepared, kube, means, replace(how, wait=True, first=first))
     late = installation.late(done, how.deadline)
     if late is not None:
         raise late
@@ -109,9 +109,22 @@ def start(kube: Kube, begin: Start, means: Means, how: How) -> Started:
             f"Cilium beside {plan.old.name} is not healthy: {status.summary(done.status)}",
             hint="`ciliumctl status` says more; mend it, then run `ciliumctl migrate start` again",
         )
+    if not plan.begun and done.outcome == "unchanged":
+        _keep_again(kube, begin, means, how)
     with means.report.step("Making the CiliumNodeConfig that takes over labelled nodes"):
         _config(kube, prepared)
     return _started(kube, begin, "unchanged" if done.outcome == "unchanged" else "started")
+
+
+def _keep(kube: Kube, plan: MigrationPlan, who: str) -> None:
+    state.write(kube, state.begun(plan.old, plan.new, ranges.families(plan.new.ranges), who))
+
+
+def _keep_again(kube: Kube, begin: Start, means: Means, how: How) -> None:
+    """The record of a release that is beside already, and whose record is lost: nothing was installed under a lock."""
+    with lock.held(kube, how.holder, means.report):
+        if state.read(kube) is None:
+            _keep(kube, begin.plan, how.holder.who)
 
 
 def dry_run(kube: Kube, begin: Start) -> Started:

@@ -114,9 +114,23 @@ def begun(old: OldNetwork, new: NewNetwork, families: tuple[int, ...], who: str)
 
 def nodes(kube: Kube) -> tuple[Node, ...]:
     """The nodes that take part, in the order of their turns: control planes last. One request for 500 nodes."""
-    found = [node for node in kube.objects(NODES) if _takes_part(node)]
-    by_name = {name_of(node): node for node in found}
-    return tuple(_node(by_name[name]) for name in ordered(found, "workers-first"))
+    return split(kube)[0]
+
+
+def split(kube: Kube) -> tuple[tuple[Node, ...], tuple[str, ...]]:
+    """The nodes that take part, as `nodes`, and the names of the others: no Linux nodes, or without Cilium by a label.
+
+    One request for 500 nodes.
+    """
+    by_name: dict[str, Manifest] = {}
+    outside: list[str] = []
+    for node in kube.objects(NODES):
+        if _takes_part(node):
+            by_name[name_of(node)] = node
+        else:
+            outside.append(name_of(node))
+    inside = tuple(_node(by_name[name]) for name in ordered(list(by_name.values()), "workers-first"))
+    return inside, tuple(sorted(outside, key=natural))
 
 
 def node(kube: Kube, name: str) -> Node:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import PODS, Kube
 from ciliumctl.errors import ApiFailed, CiliumctlError, OutsideError, TimedOut, Unreachable
 from ciliumctl.migration import draining, gate, old, state
-from ciliumctl.migration.admitting import GOALS, HALF_WAY, check_rights
+from ciliumctl.migration.admitting import GOALS, HALF_WAY, check, check_record, check_rights
 from ciliumctl.migration.gate import Gate
 from ciliumctl.migration.model import Direction, GateRun, Moved, NodesMoved, State
 from ciliumctl.migration.pods import Allowed
@@ -56,7 +56,10 @@ class Work:
 def turn_all(work: Work, known: Sequence[Node], chosen: Sequence[Node], direction: Direction) -> NodesMoved:
     """Take the nodes' turns, one after the other, under the lock; the first that stops ends it.
 
+    `known` and `chosen` are as they were when the user was asked: under the lock they are read and admitted anew.
+
     Raises:
+        Refused: somebody was at work meanwhile, and they may not have their turns any more.
         CiliumctlError: a step failed; `result` has what was reached, and the same command goes on.
     """
     goal = GOALS[direction]
@@ -64,6 +67,11 @@ def turn_all(work: Work, known: Sequence[Node], chosen: Sequence[Node], directio
         check_rights(work.kube, work.namespace, direction, tested=work.gate.on)
     done: list[Moved] = []
     with lock.held(work.kube, work.holder, work.report) as mine:
+        work, known = replace(work, state=state.needed(work.kube)), state.nodes(work.kube)
+        check_record(work.state, work.values)
+        by_name = {one.name: one for one in state.chosen(known, [one.name for one in chosen])}
+        chosen = [by_name[one.name] for one in chosen]
+        check(known, chosen, direction)
         for one in chosen:
             mine.check()
             begun = one.phase in HALF_WAY
@@ -133,7 +141,7 @@ def _turn(work: Work, one: Node, direction: Direction) -> Moved:
         )
     with report.step(f"Making anew what is left on `{one.name}`") as step:
         right = work.state.new.ranges if forth else work.state.old.ranges
-        restarted = draining.restart(kube, one.name, right, step)
+        restarted = draining.restart(kube, one.name, right, work.allowed, step)
     with report.step(f"Uncordoning `{one.name}`"):
         state.give_back(kube, one.name, "migrated" if forth else "waiting")
     return Moved(

@@ -1,6 +1,7 @@
 # Remove what the CNI that was there before Cilium left on a node, and look again at the end. Can be run again.
-# Wants besides: CNI_CONF as Cilium was told it; FILES, LINKS, TABLES (family/name), CHAINS (a prefix) and FOLDERS of the
-# other CNI, each a list with spaces between.
+# Wants besides: CNI_CONF as Cilium was told it; FILES, LINKS, EMPTIED (devices that the kernel keeps), TABLES
+# (family/name), CHAINS (a prefix), FOLDERS and RANGES (of its pods) of the other CNI, NODES the addresses of all nodes;
+# each a list with spaces between.
 CNI_CONF=$(real "$CNI_CONF")
 REMOVED=/tmp/ciliumctl-retired
 : >"$REMOVED" || REMOVED=/dev/null
@@ -31,6 +32,22 @@ files() {
   set +f
 }
 links() { for link in $LINKS; do [ -e "/sys/class/net/$link" ] && echo "$link"; done; }
+# Devices with addresses: deleting one of these succeeds, and keeps it.
+addressed() {
+  for link in $EMPTIED; do
+    [ -e "/sys/class/net/$link" ] && tool ip addr show dev "$link" | grep -q ' inet' && echo "$link"
+  done
+}
+# Routes to its pods: over another node (Flannel's host-gw, Calico), or Calico's black holes (of Felix, 80, or BIRD). A
+# range may be wider than what the CNI has, so the nodes' own routes and other people's are in it, too.
+routes() {
+  for range in $RANGES; do
+    case $range in *:*) family=-6 ;; *) family=-4 ;; esac
+    tool ip $family route show table main root "$range" | awk -v family=$family -v nodes=" $NODES " '
+      $1 == "blackhole" && / proto (bird|80)( |$)/ { print family, $1, $2 }
+      $1 != "default" && $2 == "via" && index(nodes, " " $3 " ") { print family, $1, $2, $3, $4, $5 }'
+  done
+}
 # nftables' own tables.
 tables() {
   have nft || [ -x "$HOST/usr/sbin/nft" ] || return 0
@@ -39,6 +56,7 @@ tables() {
 variants() {
   for family in iptables ip6tables; do
     tool $family-nft-save >/dev/null && echo "$family-nft" || { tool $family-save >/dev/null && echo "$family"; }
+    [ -s "/proc/net/${family%tables}_tables_names" ] && tool $family-legacy-save >/dev/null && echo "$family-legacy"
   done
 }
 chains() {
@@ -75,6 +93,11 @@ folders() {
 
 files | while read -r file; do rm -f "$file" && removed "${file#"$HOST"}"; done
 for link in $(links); do tool ip link delete "$link" && removed "link $link"; done
+for link in $(addressed); do
+  tool ip addr flush dev "$link" && tool ip link set dev "$link" down && removed "addresses of $link"
+done
+# What led through its links went with them.
+routes | while read -r family route; do tool ip "$family" route del $route && removed "route $route"; done
 for table in $(tables); do tool nft delete table "${table%/*}" "${table#*/}" && removed "nft table $table"; done
 before=$(chains)
 remove_chains
@@ -87,6 +110,8 @@ for folder in $(folders); do rm -rf "${HOST:?}$folder" && removed "$folder"; don
 left() {
   files | sed "s|^$HOST||"
   links | sed 's/^/link /'
+  addressed | sed 's/^/addresses of /'
+  routes | sed 's/^-[46] /route /'
   tables | sed 's/^/nft table /'
   chains | awk '{ print $1 " chain " $2 "/" $3 }'
   folders

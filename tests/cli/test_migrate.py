@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -42,6 +44,7 @@ def test_the_plan_names_both_networks_the_nodes_in_order_and_the_steps(cluster: 
     rows = [line.split()[0] for line in ran.out.splitlines() if " waiting " in line]
     assert rows == ["one", "two", "master"]
     assert "4. `ciliumctl migrate finish`" in ran.out
+    assert "tried by ciliumctl's own tests on real nodes, to a stand-in for Cilium" in ran.out
     assert not [seen for seen in cluster.seen if seen.method != "GET"]
 
 
@@ -69,6 +72,13 @@ def test_the_plan_says_what_breaks(cluster: FakeCluster, command: Command) -> No
     assert "1 NetworkPolicies are not enforced on moved nodes" in ran.out
     assert "1 pods have host ports, which do not answer on moved nodes: default/edge (8080)" in ran.out
     assert "no kube-proxy is seen" in ran.out
+
+
+def test_the_plan_warns_of_a_back_end_that_was_never_tried(cluster: FakeCluster, command: Command) -> None:
+    migration.before(cluster, "wireguard")
+    ran = command("migrate", "plan")
+    assert "a migration from Flannel with back-end wireguard was never tried on real nodes" in ran.out
+    assert "stand-in" not in ran.out
 
 
 @pytest.mark.parametrize(
@@ -128,6 +138,18 @@ def test_a_user_who_may_not_look_is_told_which_right_is_missing(cluster: FakeClu
 
 
 # start
+
+
+def lease() -> Object:
+    """The lock of somebody who is at work."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    times = {"leaseDurationSeconds": 60, "acquireTime": now, "renewTime": now}
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "ciliumctl", "namespace": "kube-system"},
+        "spec": {"holderIdentity": "jane@far-away", **times},
+    }
 
 
 @pytest.fixture
@@ -192,6 +214,26 @@ def test_a_value_that_wins_over_the_migrations_is_refused(start: Any, values: di
     )
     assert ran.code == 2
     assert "`policyEnforcementMode` must be never during a migration" in ran.err
+
+
+def recorded(cluster: FakeCluster) -> list[str]:
+    """The ranges of the record."""
+    found = cluster.get("configmaps", NAME, "kube-system")
+    ranges: list[str] = json.loads(found["data"]["state"])["new"]["ranges"] if found is not None else []
+    return ranges
+
+
+def test_the_record_is_written_under_the_lock_alone(start: Any, cluster: FakeCluster, values: dict[str, Any]) -> None:
+    cluster.add(migration.record(ranges=("10.99.0.0/16",)), lease())
+    ran = start("--yes", "--skip-preflight", "all", values=values)
+    assert (ran.code, "jane@far-away has been running" in ran.err) == (3, True), ran.err
+    assert recorded(cluster) == ["10.99.0.0/16"]
+
+
+def test_the_record_is_written_before_the_release(start: Any, cluster: FakeCluster, values: dict[str, Any]) -> None:
+    cluster.add(migration.record(ranges=("10.99.0.0/16",)))
+    start("--yes", "--skip-preflight", "all", values=values)
+    assert recorded(cluster) == ["10.245.0.0/16"]
 
 
 # status
@@ -304,12 +346,71 @@ def test_a_pod_that_would_be_lost_is_only_moved_when_that_was_said(
     assert command("migrate", "node", "one", "--yes", "--no-test", flag).code == 0
 
 
+def test_a_pod_that_came_in_spite_of_the_cordon_is_evicted_and_one_without_an_address_not_waited_for(
+    cluster: FakeCluster, command: Command
+) -> None:
+    migration.begun(cluster)
+    stuck = migration.pod("stuck", "one", "", owner="DaemonSet")
+    stuck["metadata"]["ownerReferences"][0]["name"] = "broken"
+    stuck["status"] |= {"podIPs": [], "phase": "Pending"}
+    cluster.add(stuck)
+    then = cluster.on_delete
+
+    def deleted(item: Object) -> None:
+        then(item)
+        if item["metadata"]["name"] == "web":
+            cluster.add(migration.pod("late", "one", "10.244.2.8"))
+
+    cluster.on_delete = deleted
+    ran = command("migrate", "node", "one", "--yes", "--no-test", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert ran.json["data"]["nodes"][0]["restarted"] == 2
+    assert cluster.get("pods", "late", "default") is None
+    assert cluster.get("pods", "stuck", "default") is not None
+    asked = [seen.path for seen in cluster.seen if "/pods/late" in seen.path]
+    assert asked
+    assert all(path.endswith("/eviction") for path in asked)
+
+
 def test_another_node_is_not_begun_while_one_is_half_way(cluster: FakeCluster, command: Command) -> None:
     migration.begun(cluster)
     cluster.add(migration.node("one", 2, annotations={state.PHASE: "moving"}))
     ran = command("migrate", "node", "two", "--yes", "--no-test")
     assert ran.code == 3
     assert "`ciliumctl migrate undo one` goes back" in ran.err
+
+
+def once_locked(cluster: FakeCluster, change: Callable[[], None], *, time: int = 1) -> None:
+    """What somebody else did meanwhile: `change` the cluster when the lock is taken, for the first or a later time."""
+    taken: list[Object] = []
+
+    def created(item: Object) -> None:
+        taken.extend([item] if item["kind"] == "Lease" else [])
+        if item["kind"] == "Lease" and len(taken) == time:
+            change()
+
+    cluster.on_create = created
+
+
+def test_what_somebody_did_while_the_user_was_asked_counts(cluster: FakeCluster, command: Command) -> None:
+    migration.begun(cluster)
+    once_locked(cluster, lambda: cluster.add(migration.node("two", 3, annotations={state.PHASE: "moving"})))
+    ran = command("migrate", "node", "one", "--yes", "--no-test")
+    assert (ran.code, "node `two` is half-way" in ran.err) == (3, True), ran.err
+    assert marks(cluster, "one") == ("", False, False)
+
+
+def test_a_record_that_is_not_about_the_release_stops_the_turn(cluster: FakeCluster, command: Command) -> None:
+    migration.begun(cluster)
+    pool = {"ipam": {"operator": {"clusterPoolIPv4PodCIDRList": ["10.245.0.0/16"]}}}
+    cluster.add(objects.release(config=pool))
+    once_locked(cluster, lambda: cluster.add(migration.record(ranges=("10.99.0.0/16",))))
+    ran = command("migrate", "node", "one", "--yes", "--no-test")
+    assert (ran.code, "Cilium has 10.99.0.0/16, and the release has 10.245.0.0/16" in ran.err) == (3, True), ran.err
+    assert marks(cluster, "one") == ("", False, False)
+    assert command("migrate", "node", "one", "--yes", "--no-test").code == 3
+    cluster.add(migration.record())
+    assert command("migrate", "node", "one", "--yes", "--no-test").code == 0
 
 
 @pytest.mark.parametrize(
@@ -485,6 +586,14 @@ def test_the_end_retires_the_old_cni_and_takes_every_mark_away(finish: Any, clus
     one = cluster.get("nodes", "one")
     assert one is not None
     assert (one["metadata"]["labels"], one["metadata"]["annotations"]) == ({}, {})
+    scripts = [
+        seen.body["spec"]["template"]["spec"]["initContainers"][0]
+        for seen in cluster.seen
+        if seen.method == "POST" and seen.path.endswith("/daemonsets")
+    ]
+    env = {one["name"]: one.get("value", "") for one in scripts[-1]["env"]}
+    assert (env["RANGES"], env["EMPTIED"]) == ("10.244.0.0/16", "")
+    assert sorted(env["NODES"].split()) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
 
 
 def test_a_right_that_the_end_needs_is_missed_before_anything_is_changed(finish: Any, cluster: FakeCluster) -> None:
@@ -537,11 +646,44 @@ def test_a_pod_with_an_old_address_keeps_the_end_from_coming(finish: Any, cluste
     assert "1 pods still have an address of Flannel: default/late" in ran.err
 
 
+def test_a_node_that_takes_no_part_and_runs_the_old_cni_is_named_and_keeps_the_end_from_coming(
+    finish: Any, cluster: FakeCluster, command: Command
+) -> None:
+    cluster.add(migration.node("apart", 4, labels={"cilium.io/no-schedule": "true"}))
+    assert finish("--dry-run").code == 0
+    own = objects.pod("kube-flannel-ds-x", place="kube-flannel", on="apart")
+    own["metadata"]["ownerReferences"] = [{"kind": "DaemonSet", "name": "kube-flannel-ds", "controller": True}]
+    cluster.add(own)
+    ran = finish("--confirm", "prod")
+    assert (ran.code, "1 nodes that take no part run Flannel" in ran.err) == (3, True), ran.err
+    assert ": apart" in ran.err
+    assert cluster.get("daemonsets", "kube-flannel-ds", "kube-flannel") is not None
+    assert "1 nodes take no part and run Flannel" in command("migrate", "plan").out
+
+
+def test_a_windows_node_whose_pods_have_old_addresses_counts_too(finish: Any, cluster: FakeCluster) -> None:
+    cluster.add(migration.node("win", 4, labels={"kubernetes.io/os": "windows"}))
+    cluster.add(migration.pod("site", "win", "10.244.4.9"))
+    ran = finish("--confirm", "prod")
+    assert (ran.code, "take no part run Flannel, and would lose their network: win" in ran.err) == (3, True), ran.err
+
+
 def test_a_node_that_is_not_done_keeps_the_end_from_coming(finish: Any, cluster: FakeCluster) -> None:
     cluster.add(migration.node("two", 3))
     ran = finish("--confirm", "prod")
     assert ran.code == 3
     assert "1 of 3 nodes are not migrated: two" in ran.err
+
+
+@pytest.mark.parametrize("time", [1, 2], ids=["before the values", "before the retiring"])
+def test_a_node_that_went_back_meanwhile_keeps_the_end_from_coming(
+    finish: Any, cluster: FakeCluster, time: int
+) -> None:
+    once_locked(cluster, lambda: cluster.add(migration.node("two", 3)), time=time)
+    ran = finish("--confirm", "prod")
+    assert (ran.code, "1 of 3 nodes are not migrated: two" in ran.err) == (3, True), ran.err
+    assert cluster.get("daemonsets", "kube-flannel-ds", "kube-flannel") is not None
+    assert cluster.get("ciliumnodeconfigs", "cilium-default", "kube-system") is not None
 
 
 def test_a_flannel_that_helm_installed_is_helms_to_remove(finish: Any, cluster: FakeCluster) -> None:
@@ -552,6 +694,42 @@ def test_a_flannel_that_helm_installed_is_helms_to_remove(finish: Any, cluster: 
     ran = finish("--confirm", "prod")
     assert ran.code == 3
     assert "`helm uninstall -n kube-flannel flannel`" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("marks_", "way"),
+    [
+        (
+            {"annotations": {"argocd.argoproj.io/tracking-id": "net:apps/DaemonSet:kube-flannel/kube-flannel-ds"}},
+            "`argocd app delete net`",
+        ),
+        (
+            {"labels": {f"kustomize.toolkit.fluxcd.io/{key}": "net" for key in ("name", "namespace")}},
+            "take it out of git: the Kustomization prunes it",
+        ),
+    ],
+    ids=["argo", "flux"],
+)
+def test_a_flannel_that_gitops_would_make_anew_is_not_deleted(
+    finish: Any, cluster: FakeCluster, marks_: Object, way: str
+) -> None:
+    found = cluster.get("daemonsets", "kube-flannel-ds", "kube-flannel")
+    assert found is not None
+    cluster.add({**found, "metadata": {**found["metadata"], **marks_}})
+    ran = finish("--confirm", "prod")
+    assert (ran.code, way in ran.err, "which would make it anew" in ran.err) == (3, True, True), ran.err
+    assert not changes(cluster)
+
+
+def test_a_role_that_only_has_the_same_name_stays(finish: Any, cluster: FakeCluster) -> None:
+    cluster.add(migration.binding("monitoring"))
+    nodes_answer(cluster, dict.fromkeys(("one", "two", "master"), CLEAN))
+    ran = finish("--confirm", "prod")
+    assert ran.code == 0, ran.err
+    assert "ClusterRole `flannel`: nothing says that it is Flannel's" in ran.out
+    assert cluster.get("clusterroles", "flannel") is not None
+    assert cluster.get("clusterrolebindings", "flannel") is not None
+    assert cluster.get("daemonsets", "kube-flannel-ds", "kube-flannel") is None
 
 
 def test_what_a_removed_cilium_left_of_a_migration_does_not_bind_the_next_one(

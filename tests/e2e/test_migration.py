@@ -43,6 +43,7 @@ class Tour:
     #: Per step, what `migrate status` said after it.
     stood: dict[str, dict[str, str]] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    routes: dict[str, str] = field(default_factory=dict)
     asked: Asked | None = None
 
     def do(self, step: str, *arguments: str) -> Ran:
@@ -111,6 +112,7 @@ def _go(tour: Tour) -> None:
     tour.asked = asking.read(tour.nodes.cluster.folder, NETWORKS, tour.since)
     for node in (first, second):
         rules = tour.nodes.cluster.inside(node, "nft", "list", "tables")
+        tour.routes[node] = tour.nodes.cluster.inside(node, "ip", "route")
         tour.links[node] = tour.nodes.cluster.inside(node, "ip", "-br", "link") + rules
     sys.stdout.write(f"{tour.backend}: {tour.asked}\n")
     for line in tour.asked.failed[:20]:
@@ -196,6 +198,8 @@ def test_at_the_end_nothing_of_flannel_is_left(tour: Tour) -> None:
     for node in tour.nodes.cluster.nodes:
         assert "flannel" not in tour.links[node]
         assert "cni0" not in tour.links[node]
+        # With host-gw they lead over the nodes' own link, which stays.
+        assert not [line for line in tour.routes[node].splitlines() if line.startswith(NETWORKS["Flannel"])]
         there = kube.get(NODES, node)
         marks = json.dumps([labels_of(there), annotations_of(there)])
         assert "flannel" not in marks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ciliumctl.migration import state
@@ -35,11 +35,20 @@ def flannel(backend: str = "vxlan", **network: Any) -> list[Object]:
         objects.daemon_set("kube-flannel-ds", place="kube-flannel", labels={}, image="ghcr.io/flannel-io/flannel:v0"),
         objects.config_map("kube-flannel-cfg", {"net-conf.json": json.dumps(said)}, "kube-flannel"),
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "flannel", "namespace": "kube-flannel"}},
-        *(
-            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": "flannel"}}
-            for kind in ("ClusterRole", "ClusterRoleBinding")
-        ),
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "flannel"}},
+        binding("kube-flannel"),
     ]
+
+
+def binding(place: str) -> Object:
+    """What gives an account in `place` Flannel's role."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "flannel"},
+        "roleRef": {"kind": "ClusterRole", "name": "flannel"},
+        "subjects": [{"kind": "ServiceAccount", "name": "flannel", "namespace": place}],
+    }
 
 
 def node(name: str, number: int, **more: Any) -> Object:
@@ -108,11 +117,10 @@ def begun(cluster: FakeCluster) -> None:
     cluster.program = lambda call: _listing(cluster, call)
 
 
-def record() -> Object:
+def record(ranges: tuple[str, ...] = NEW.ranges) -> Object:
     """What a migration that has begun keeps of itself."""
-    return objects.config_map(
-        state.NAME, {"state": json.dumps(asdict(state.begun(FLANNEL, NEW, (4,), "somebody@here")))}
-    )
+    began = state.begun(FLANNEL, replace(NEW, ranges=ranges), (4,), "somebody@here")
+    return objects.config_map(state.NAME, {"state": json.dumps(asdict(began))})
 
 
 def labelled(cluster: FakeCluster, node_name: str) -> bool:

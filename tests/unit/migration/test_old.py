@@ -32,6 +32,8 @@ def test_flannels_network_is_what_its_config_map_says(world: World, backend: str
     found = old.look(kube)
     assert (found.name, found.backend, found.port) == ("Flannel", backend, port)
     assert found.ranges == ("10.244.0.0/16",)
+    # Of Flannel's back-ends two were tried.
+    assert bool(found.proved) is (backend in {"vxlan", "host-gw"})
     assert found.daemon_sets == ("kube-flannel/kube-flannel-ds",)
 
 
@@ -122,7 +124,7 @@ def test_every_origin_is_known_to_the_detection_and_says_what_it_leaves(origin: 
     entry = old.entry_of(origin)
     assert entry["cni"] in {one["name"] for one in templates.load("cnis.yaml")}
     assert entry["backend"] in entry["ports"]
-    assert {"files", "links", "tables", "chains", "folders"} == set(entry["node"])
+    assert {"files", "links", "emptied", "tables", "chains", "folders"} == set(entry["node"])
     # What is removed on nodes is never more than one CNI's own.
     assert all(folder.count("/") >= 2 and ".." not in folder for folder in entry["node"]["folders"])
     assert all("/" not in pattern and len(pattern.strip("*")) > 4 for pattern in entry["node"]["files"])

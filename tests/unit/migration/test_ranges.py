@@ -74,6 +74,7 @@ def test_a_port_that_somebody_has_is_passed_over() -> None:
     taken = replace(FREE, ports=((8472, "Flannel"), (8473, "something else")))
     found = ranges.choose(FLANNEL, taken, 3, Wish())
     assert found.port == 8474
+    assert "nothing that the API server knows of" in found.why[0]
     assert "Flannel has 8472" in found.why[-1]
 
 

@@ -23,8 +23,8 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return argv
 
 
-def run(shell: tuple[str, ...], task: str, host: Path, **environ: str) -> str:
-    return run_text(shell, text_of(task), task, host, **environ)
+def run(shell: tuple[str, ...], task: str, host: Path, *, before: str = "", **environ: str) -> str:
+    return run_text(shell, before + text_of(task), task, host, **environ)
 
 
 def text_of(task: str) -> str:
@@ -176,7 +176,7 @@ def test_only_tables_that_cilium_s_rules_alone_lead_to_are_emptied(
 # Between two CNIs
 
 FLANNEL = {"OLD": "*flannel.conflist", "FILES": "*flannel.conflist", "FOLDERS": "/run/flannel /etc", "CHAINS": ""}
-NOTHING = {"LINKS": "", "TABLES": ""}
+NOTHING = {"LINKS": "", "EMPTIED": "", "TABLES": "", "RANGES": "", "NODES": ""}
 
 
 def cni_folder(host: Path, *names: str) -> Path:
@@ -221,6 +221,60 @@ def test_what_the_old_cni_left_is_removed_and_nobody_elses(shell: tuple[str, ...
     assert (tmp_path / "etc").exists()
     assert said["left"] == ""
     assert said["removed"].splitlines() == ["/etc/cni/net.d/10-flannel.conflist.cilium_bak", "/run/flannel"]
+
+
+@pytest.mark.parametrize(
+    ("wide", "own"),
+    [("10.244.0.0/16", []), ("10.244.0.0/15", ["route 10.245.1.0/24 via 192.0.2.1 dev eth0"])],
+    ids=["its range", "wider"],
+)
+def test_routes_to_the_old_pods_and_the_addresses_of_a_device_that_stays_go(
+    wide: str, own: list[str], tmp_path: Path
+) -> None:
+    if subprocess.run(["unshare", "-rnm", "ip", "link"], capture_output=True, check=False).returncode:
+        pytest.skip("a network namespace of one's own needs `unshare -rnm`, and iproute2")
+    cni_folder(tmp_path, "05-cilium.conflist")
+    network = """
+        mount -t sysfs none /sys
+        ip link set lo up
+        ip link add eth0 type bridge && ip addr add 192.0.2.2/24 dev eth0 && ip link set eth0 up
+        ip link add tun9 type bridge && ip addr add 10.244.2.1/32 dev tun9 && ip link set tun9 up
+        ip route add 10.244.1.0/24 via 192.0.2.1 onlink dev eth0
+        ip route add blackhole 10.244.9.0/26 proto bird
+        ip route add blackhole 10.244.9.64/26 proto 80
+        ip route add blackhole fd00:10:244:1::/64 proto 80
+        ip route add 10.0.0.0/8 via 192.0.2.1
+        ip route add 10.245.1.0/24 via 192.0.2.1
+        ip route add 10.244.40.0/24 via 192.0.2.9
+        ip route add 10.244.41.0/24 dev eth0
+        ip route add blackhole 10.244.42.0/24
+        ip route add default via 192.0.2.1
+    """
+    there = {"EMPTIED": "tun9 tun8", "RANGES": f"{wide} fd00:10:244::/56", "NODES": "192.0.2.2 192.0.2.1"}
+    told = {**FLANNEL, **NOTHING, **there}
+    said = members(answer_in(run(("unshare", "-rnm", "sh"), "retire", tmp_path, before=network, **told), "retire"))
+    assert said["left"] == ""
+    assert sorted(said["removed"].splitlines()) == [
+        "addresses of tun9",
+        "route 10.244.1.0/24 via 192.0.2.1 dev eth0",
+        *own,
+        "route blackhole 10.244.9.0/26",
+        "route blackhole 10.244.9.64/26",
+        "route blackhole fd00:10:244:1::/64",
+    ]
+
+
+@pytest.mark.parametrize("names", ["filter\n", ""], ids=["in use", "not in use"])
+def test_rules_of_the_older_iptables_are_looked_at_where_it_is_in_use(names: str, tmp_path: Path) -> None:
+    tables = tmp_path / "ip_tables_names"
+    tables.write_text(names)
+    cni_folder(tmp_path, "05-cilium.conflist")
+    programs = tmp_path / "programs"
+    program(programs, "iptables-legacy-save", "printf '*nat\\n:FLANNEL-POSTRTG - [0:0]\\nCOMMIT\\n'")
+    text = text_of("retire").replace("/proc/net/${family%tables}_tables_names", str(tables))
+    told = {**FLANNEL, **NOTHING, "CHAINS": "FLANNEL-", "PATH": f"{programs}:/usr/bin:/bin"}
+    left = members(answer_in(run_text(("sh",), text, "retire", tmp_path, **told), "retire"))["left"]
+    assert left == ("iptables-legacy chain nat/FLANNEL-POSTRTG" if names else "")
 
 
 def test_nothing_is_removed_where_cilium_is_not_in_charge(shell: tuple[str, ...], tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ def show_plan(out: Writer, plan: MigrationPlan) -> None:
     show_networks(out, plan.old, plan.new)
     for why in plan.new.why:
         out.line(("      ", "dim"), (why, "dim"))
+    if plan.old.proved:
+        out.line(("      ", "dim"), (f"tried by ciliumctl's own tests {plan.old.proved}", "dim"))
     out.line()
     out.line((f"Nodes ({len(plan.nodes)}, in this order)", "head"))
     rows = [
