@@ -284,6 +284,36 @@ def test_an_assertion_is_tried_in_the_pod(
     assert shop.calls[-1].command[-6:] == ("sh", "10.0.0.1", "80", "1", "-", "/")
 
 
+_GROUP = {"endpointSelector": {"matchLabels": {"app": "client"}}, "egress": [{"toFQDNs": [{"matchName": "a.example"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("hubble", "code", "outcome", "words"),
+    [
+        (Answer(stdout='{"flow": {"drop_reason_desc": "POLICY_DENIED"}}\n'), 0, "passed", "Hubble says POLICY_DENIED"),
+        (Answer(), 1, "error", "Hubble saw no policy drop it"),
+        (Answer(code=1, stderr="failed to connect"), 1, "error", "Hubble does not tell"),
+    ],
+)
+def test_silence_that_the_objects_do_not_decide_is_no_denial_unless_hubble_saw_a_drop(
+    shop: FakeCluster, command: Command, tmp_path: Path, hubble: Answer, code: int, outcome: str, words: str
+) -> None:
+    shop.add(policy("names", _GROUP))
+    shop.program = lambda call: hubble if call.command[0] == "hubble" else Answer(code=124)
+    file = tmp_path / "test.yaml"
+    file.write_text(
+        _TEST.replace("{k8sResource: {kind: pod, name: web, namespace: shop}}", "{host: {name: 203.0.113.9}}")
+    )
+    ran = command("policy", "test", str(file), "--tools", "pod", "-o", "json")
+    assert ran.code == code, ran.err
+    (tried,) = ran.json["data"]["tried"]
+    assert (tried["policies"], tried["outcome"]) == ("unknown", outcome)
+    assert words in tried["why"]
+    asked = " ".join(shop.calls[-1].command)
+    assert "--since 2m" not in asked
+    assert asked.endswith("--from-pod shop/client --to-ip 203.0.113.9 --to-port 80")
+
+
 def test_a_dry_run_tries_nothing(cluster: FakeCluster, command: Command) -> None:
     ran = command("policy", "test", "-", "--dry-run", stdin=_TEST)
     assert ran.code == 0

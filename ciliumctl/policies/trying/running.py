@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_address
@@ -23,12 +25,12 @@ from ciliumctl.clients.kube import (
     dig,
     name_of,
 )
-from ciliumctl.errors import CiliumctlError, NotFound, UsageError
+from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, UsageError
 from ciliumctl.guests import Guest, How
 from ciliumctl.parallel import gather
 from ciliumctl.policies import collecting, parties
 from ciliumctl.policies.evaluating import passage
-from ciliumctl.policies.model import Party, State
+from ciliumctl.policies.model import Party, Passage, State
 from ciliumctl.policies.trying import judging, probing
 from ciliumctl.policies.trying.assertions import Assertion, End
 from ciliumctl.policies.trying.result import Outcome, PolicyTest, Tried, planned
@@ -38,8 +40,8 @@ STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
 _WORKLOADS = {"deployment": DEPLOYMENTS, "statefulset": STATEFUL_SETS, "daemonset": DAEMON_SETS}
 # Sources that are asked at once: each has a guest of its own.
 _AT_ONCE = 8
-# Hubble has a drop a moment after it happened.
-_SINCE = "2m"
+# Seconds that are looked at beside those of the attempt: not so many that a drop of an earlier one is taken for it.
+_LATE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +144,9 @@ def _try(kube: Kube, state: State, wanted: Wanted, case: _Case, execute: probing
     why, seen, dropped = "", "", None
     for _attempt in range(assertion.attempts):
         try:
+            begun = time.monotonic()
             found = probing.probe(execute, assertion, case.address)
-            dropped = _drops(kube, wanted.namespace, case) if assertion.reason and not found.through else None
+            dropped = _dropped(kube, wanted.namespace, case, found, said, begun)
         except CiliumctlError as error:
             outcome, why = "error", error.message
             continue
@@ -165,17 +168,37 @@ def _try(kube: Kube, state: State, wanted: Wanted, case: _Case, execute: probing
     )
 
 
-def _drops(kube: Kube, namespace: str, case: _Case) -> tuple[str, ...]:
-    """Hubble's reasons for the drops of a connection, on the nodes of both ends. One request and one exec a node.
+def _dropped(
+    kube: Kube, namespace: str, case: _Case, found: probing.Seen, said: Passage, begun: float
+) -> tuple[str, ...] | None:
+    """Hubble's reasons where they decide; `None` where they do not, or where Hubble does not tell of an unknown."""
+    if found.through or found.refused or case.assertion.expect != "deny":
+        return None
+    since = math.ceil(time.monotonic() - begun) + _LATE
+    if case.assertion.reason:
+        return _drops(kube, namespace, case, since)
+    if said.answer == "unknown":
+        with suppress(CiliumctlError):
+            return _drops(kube, namespace, case, since)
+    return None
 
-    Raises `ApiFailed` when Hubble does not answer.
+
+def _drops(kube: Kube, namespace: str, case: _Case, since: int) -> tuple[str, ...]:
+    """Hubble's reasons for the drops of a connection in the last seconds, on the nodes of both ends.
+
+    One request and one exec a node. Raises `ApiFailed` when Hubble does not answer.
     """
+    target = case.target
+    there = ["--to-ip", target.addresses[0]] if target.addresses else ["--to-fqdn", target.name]
     reasons: dict[str, None] = {}
     for node in dict.fromkeys(filter(None, (case.source.node, case.target.node))):
         agent = agents.on(kube, namespace, node)
-        words = ["hubble", "observe", "--type", "drop", "--since", _SINCE, "-o", "jsonpb"]
-        words += ["--from-pod", f"{case.source.namespace}/{case.source.name}", "--to-ip", case.target.addresses[0]]
+        words = ["hubble", "observe", "--type", "drop", "--since", f"{since}s", "-o", "jsonpb"]
+        words += ["--from-pod", f"{case.source.namespace}/{case.source.name}", *there, "--to-port", str(case.port)]
         ran = kube.exec(agent.namespace, agent.pod, words, container=AGENT_CONTAINER, timeout=agents.PATIENCE)
+        if ran.code:
+            lines = ran.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise ApiFailed(lines[-1] if lines else f"`hubble observe` ended with {ran.code}")
         for line in ran.stdout.decode("utf-8", "replace").splitlines():
             try:
                 reason = dig(json.loads(line), "flow", "drop_reason_desc", default="")
