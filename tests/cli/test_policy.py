@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ciliumctl import yaml_files
 from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import NETWORK_POLICIES, POLICIES, FakeCluster, Fault
@@ -199,6 +200,20 @@ def test_applying_needs_a_yes_and_says_what_it_does(shop: FakeCluster, command: 
     ran = command("policy", "new", "default-deny-ingress", "--name", "default-deny", "-n", "shop", "--apply", "--yes")
     assert ran.code == 3
     assert "says something else" in ran.err
+
+
+def test_a_new_policy_that_names_no_namespace_is_applied_in_the_contexts(
+    shop: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    config = shop.kubeconfig(tmp_path, context="here")
+    content = yaml_files.parse(config.read_text())
+    content["contexts"][0]["context"]["namespace"] = "shop"
+    config.write_text(yaml_files.dump(content))
+    ran = command("--kubeconfig", str(config), "policy", "new", "default-deny", "--apply", "--yes", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert shop.get("networkpolicies", "default-deny", "shop") is not None
+    assert shop.get("networkpolicies", "default-deny", "default") is None
+    assert "namespace: shop" in ran.json["data"]["text"]
 
 
 # explain
