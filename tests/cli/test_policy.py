@@ -232,6 +232,43 @@ def test_a_pod_is_explained_and_connections_are_judged(shop: FakeCluster, comman
     assert shop.calls[-1].command[-5:] == ("endpoint", "get", "ipv4:10.0.0.1", "-o", "json")
 
 
+_AUDITED = {
+    "id": 7,
+    "status": {
+        "external-identifiers": {"k8s-namespace": "shop", "k8s-pod-name": "web"},
+        "realized": {"options": {"PolicyAuditMode": "Enabled"}},
+    },
+}
+
+
+def test_what_a_pod_in_audit_mode_lets_through_is_not_called_denied(
+    shop: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    shop.program = lambda call: Answer(stdout=json.dumps([_AUDITED])) if "list" in call.command else Answer()
+    ran = command("policy", "explain", "pod/shop/web", "--from", "pod/shop/client")
+    assert ran.code == 0, ran.out
+    assert "audited: no rule allows it" in ran.out
+    file = tmp_path / "test.yaml"
+    file.write_text(_TEST)
+    ran = command("policy", "test", str(file), "--tools", "pod", "-o", "json")
+    (tried,) = ran.json["data"]["tried"]
+    assert (tried["policies"], tried["outcome"]) == ("audited", "failed")
+    assert "in audit mode it passes all the same" in tried["why"]
+
+
+def test_where_no_agent_tells_of_audit_mode_that_is_said(shop: FakeCluster, command: Command) -> None:
+    shop.program = lambda _call: Answer(code=1, stderr="no socket")
+    asked = ("policy", "explain", "pod/shop/web", "--from", "pod/shop/client")
+    ran = command(*asked)
+    assert ran.code == 1
+    assert "not known: no agent says whether pod shop/web is in audit mode: " in ran.out
+    assert "no socket" in ran.out
+    before = len(shop.calls)
+    ran = command(*asked, "--no-agent")
+    assert "not known: the agents were not asked whether a pod is in audit mode" in ran.out
+    assert len(shop.calls) == before
+
+
 def test_an_agent_that_enforces_something_else_is_told(shop: FakeCluster, command: Command) -> None:
     shop.program = lambda _call: Answer(stdout='[{"status": {"policy": {"realized": {"policy-enabled": "none"}}}}]')
     assert "enforces none, not what the policies say" in command("policy", "explain", "pod/shop/web").out

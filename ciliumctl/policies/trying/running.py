@@ -28,7 +28,7 @@ from ciliumctl.clients.kube import (
 from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, UsageError
 from ciliumctl.guests import Guest, How
 from ciliumctl.parallel import gather
-from ciliumctl.policies import collecting, parties
+from ciliumctl.policies import auditing, collecting, parties
 from ciliumctl.policies.evaluating import passage
 from ciliumctl.policies.model import Party, Passage, State
 from ciliumctl.policies.trying import judging, probing
@@ -79,9 +79,9 @@ def rehearse(wanted: Wanted) -> PolicyTest:
 def run(kube: Kube, wanted: Wanted, report: Reporter) -> PolicyTest:
     """Try all of them: the sources at the same time, each one's assertions after one another.
 
-    Ten requests for what policies say, up to two for each end and one for an address, a guest for each source (three
-    requests and its start), one exec for each attempt. Guests end with it; a container beside others stays in its
-    pod's `spec`, ended.
+    Ten requests for what policies say; two, and an exec a node, for the audit mode of pods whose policies deny
+    something; up to two for each end and one for an address, a guest for each source (three requests and its start),
+    one exec for each attempt. Guests end with it; a container beside others stays in its pod's `spec`, ended.
 
     Raises:
         NotFound: a pod, a workload or a service does not exist, or has no pod that runs.
@@ -90,6 +90,8 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> PolicyTest:
     with report.step("Reading policies and pods"):
         state = collecting.read(kube, wanted.namespace).state
         cases = [_case(kube, state, one) for one in wanted.assertions]
+        said = [(case.source, case.target, _said(state, case)) for case in cases]
+        state = auditing.aware(kube, wanted.namespace, state, said)
     by_source: dict[tuple[str, str], list[_Case]] = {}
     for case in cases:
         by_source.setdefault((case.source.namespace, case.source.name), []).append(case)
@@ -139,7 +141,7 @@ def _from_one(
 
 def _try(kube: Kube, state: State, wanted: Wanted, case: _Case, execute: probing.Run) -> Tried:
     assertion, started = case.assertion, time.monotonic()
-    said = passage(state, case.source, case.target, port=case.port, protocol=assertion.protocol)
+    said = _said(state, case)
     outcome: Outcome = "error"
     why, seen, dropped = "", "", None
     for _attempt in range(assertion.attempts):
@@ -166,6 +168,10 @@ def _try(kube: Kube, state: State, wanted: Wanted, case: _Case, execute: probing
         dropped=dropped or (),
         seconds=time.monotonic() - started,
     )
+
+
+def _said(state: State, case: _Case) -> Passage:
+    return passage(state, case.source, case.target, port=case.port, protocol=case.assertion.protocol)
 
 
 def _dropped(
