@@ -74,12 +74,7 @@ def _beside(kube: Kube, target: Target, how: How, report: Reporter) -> Guest:
         node = dig(there, "spec", "nodeName", default="")
         _ask(kube, target.namespace, how, report, kind="ephemeral", pod=target.name, node=node)
     guest = beside(kube, target.namespace, target.name, how, report)
-    if guest.made:
-        report.note(
-            f"container `{guest.container}` stays in the pod's spec after its end, for as long as the pod lives: "
-            "Kubernetes cannot remove it"
-        )
-    else:
+    if not guest.made:
         report.note(f"container `{guest.container}` runs already, and is used again")
     return guest
 

@@ -20,11 +20,11 @@ _TRIES = 3
 _ENDED = {"Succeeded", "Failed"}
 
 
-def beside(kube: Kube, namespace: str, pod: str, how: How, report: Reporter) -> Guest:
+def beside(kube: Kube, namespace: str, pod: str, how: How, report: Reporter, *, told: bool = False) -> Guest:
     """Put a container beside those of a pod, or use one of ours that is the same and still runs. Waits until it runs.
 
     Three requests, and one for each look while it starts; two when one is used again. It stays in the pod's `spec`,
-    ended, for as long as the pod lives: Kubernetes cannot remove it.
+    ended, for as long as the pod lives: Kubernetes cannot remove it. That is said before, unless it has been `told`.
 
     Raises:
         NotFound: there is no such pod. UsageError: nothing runs in it, or it has no such container.
@@ -40,6 +40,11 @@ def beside(kube: Kube, namespace: str, pod: str, how: How, report: Reporter) -> 
     container = objects.ephemeral(there, name, how, expires, how.owned_by(kube.user))
     _warn_of_secret(there, how, report)
     guest = Guest(kind="ephemeral", namespace=namespace, pod=pod, container=name, node=node, made=True, expires=expires)
+    if not told:
+        report.note(
+            f"{guest.words} stays in the pod's spec after its end, for as long as the pod lives: "
+            "Kubernetes cannot remove it"
+        )
     return _started(kube, guest, lambda: _add(kube, namespace, pod, container), how, report)
 
 

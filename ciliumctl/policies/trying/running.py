@@ -26,7 +26,7 @@ from ciliumctl.clients.kube import (
     name_of,
 )
 from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, UsageError
-from ciliumctl.guests import Guest, How
+from ciliumctl.guests import How
 from ciliumctl.parallel import gather
 from ciliumctl.policies import auditing, collecting, parties
 from ciliumctl.policies.evaluating import passage
@@ -96,14 +96,10 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> PolicyTest:
     for case in cases:
         by_source.setdefault((case.source.namespace, case.source.name), []).append(case)
     with report.step(f"Trying {len(cases)} connections from {len(by_source)} pods"):
-        held: list[Guest] = []
-        calls = [partial(_from_one, kube, state, wanted, mine, report, held) for mine in by_source.values()]
         done: dict[str, Tried] = {}
-        try:
+        with guests.several(kube, report) as crew:
+            calls = [partial(_from_one, kube, state, wanted, mine, crew) for mine in by_source.values()]
             answers = gather(calls, limit=_AT_ONCE)
-        finally:
-            # Here and not where they are made: an interrupt reaches this thread only.
-            gather([partial(_part, kube, guest, report) for guest in held], limit=_AT_ONCE)
         for mine, answer in zip(by_source.values(), answers, strict=True):
             if isinstance(answer, CiliumctlError):
                 done |= {one.assertion.name: _broken(one.assertion, answer) for one in mine}
@@ -118,20 +114,11 @@ def _broken(assertion: Assertion, error: CiliumctlError) -> Tried:
     return replace(planned(assertion), outcome="error", why=error.message)
 
 
-def _part(kube: Kube, guest: Guest, report: Reporter) -> None:
-    with guests.stay(kube, guest, report):
-        pass
-
-
-def _from_one(
-    kube: Kube, state: State, wanted: Wanted, cases: Sequence[_Case], report: Reporter, held: list[Guest]
-) -> list[Tried]:
-    """The assertions of one source. Its guest goes into `held`, to be ended by the caller."""
+def _from_one(kube: Kube, state: State, wanted: Wanted, cases: Sequence[_Case], crew: guests.Several) -> list[Tried]:
+    """The assertions of one source. Its guest is one of the crew's, who end it."""
     source, container = cases[0].source, ""
     if not wanted.own_tools:
-        guest = guests.beside(kube, source.namespace, source.name, wanted.how, report)
-        held.append(guest)
-        container = guest.container
+        container = crew.beside(source.namespace, source.name, wanted.how).container
 
     def execute(words: list[str], seconds: float) -> ExecResult:
         return kube.exec(source.namespace, source.name, words, container=container, timeout=seconds)
