@@ -336,6 +336,21 @@ def test_an_assertion_is_tried_in_the_pod(
     assert shop.calls[-1].command[-6:] == ("sh", "10.0.0.1", "80", "1", "-", "/")
 
 
+def test_the_guest_needs_no_rights_and_that_its_entry_stays_is_said_before(
+    shop: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    shop.program = _asks(124)
+    file = tmp_path / "test.yaml"
+    file.write_text(_TEST)
+    ran = command("policy", "test", str(file))
+    assert ran.code == 0, ran.err
+    found = shop.get("pods", "client", "shop")
+    assert found is not None
+    (container,) = found["spec"]["ephemeralContainers"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert ran.err.index("stays in the pod's spec after its end") < ran.err.index("Starting container")
+
+
 _GROUP = {"endpointSelector": {"matchLabels": {"app": "client"}}, "egress": [{"toFQDNs": [{"matchName": "a.example"}]}]}
 
 

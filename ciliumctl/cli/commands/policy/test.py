@@ -90,7 +90,7 @@ def command(
                 image=image,
                 pull_secret=image_pull_secret,
                 ttl=ttl,
-                profile="general",
+                profile="restricted",
                 purpose="policy",
                 owner=session.who,
             ),
