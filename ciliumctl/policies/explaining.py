@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, ClassVar, Literal
 
-from ciliumctl import agents
+from ciliumctl import agents, naming
 from ciliumctl.clients.kube import Kube, dig
 from ciliumctl.errors import CiliumctlError, NotFound, UsageError
 from ciliumctl.policies import auditing, collecting, parties
@@ -170,17 +170,16 @@ def end(state: State, word: str, namespace: str) -> Party:
 
     Raises `NotFound` for what does not exist, `UsageError` for what is none of these.
     """
-    kind, slash, rest = word.partition("/")
-    if slash and kind in {"pod", "pods", "po"}:
-        place, _slash, name = rest.rpartition("/")
-        there = state.pods.get((place or namespace, name))
+    meant = naming.read(word, namespace)
+    if meant is not None and meant.kind == "pod":
+        there = state.pods.get((meant.namespace, meant.name))
         if there is None:
-            raise NotFound(f"there is no pod `{name}` in namespace `{place or namespace}` that runs")
+            raise NotFound(f"there is no pod `{meant.name}` in namespace `{meant.namespace}` that runs")
         return there
-    if slash and kind in {"node", "nodes"}:
-        if rest not in state.nodes:
-            raise NotFound(f"there is no node `{rest}`", hint="`kubectl get nodes` lists them")
-        return state.nodes[rest]
+    if meant is not None and meant.kind == "node":
+        if meant.name not in state.nodes:
+            raise NotFound(f"there is no node `{meant.name}`", hint="`kubectl get nodes` lists them")
+        return state.nodes[meant.name]
     try:
         return parties.at(state, str(ip_address(word)))
     except ValueError:

@@ -336,6 +336,34 @@ def test_an_assertion_is_tried_in_the_pod(
     assert shop.calls[-1].command[-6:] == ("sh", "10.0.0.1", "80", "1", "-", "/")
 
 
+def _deployment(selector: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": "front", "namespace": "shop"}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"selector": selector}}
+
+
+@pytest.mark.parametrize(
+    ("selector", "code", "words"),
+    [
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["client"]}]}, 0, "1 passed"),
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["else"]}]}, 5, "has no pod in namespace"),
+        ({}, 2, "selects no pods by labels"),
+    ],
+)
+def test_a_workload_is_tried_from_one_of_its_own_pods(
+    shop: FakeCluster, command: Command, tmp_path: Path, selector: dict[str, Any], code: int, words: str
+) -> None:
+    # By its name it comes before the workload's own.
+    shop.add(_deployment(selector), pod("aaa", "10.0.0.3"))
+    shop.program = _asks(124)
+    file = tmp_path / "test.yaml"
+    file.write_text(_TEST.replace("{kind: pod, name: client,", "{kind: deployment, name: front,"))
+    ran = command("policy", "test", str(file), "--tools", "pod")
+    assert ran.code == code, ran.err
+    assert words in ran.out + ran.err
+    tried = [call.pod for call in shop.calls if call.pod != "cilium-1"]
+    assert tried == (["client"] if code == 0 else [])
+
+
 def test_the_guest_needs_no_rights_and_that_its_entry_stays_is_said_before(
     shop: FakeCluster, command: Command, tmp_path: Path
 ) -> None:

@@ -5,28 +5,18 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_address
 
-from ciliumctl import agents, guests
+from ciliumctl import agents, guests, naming
 from ciliumctl.agents import AGENT_CONTAINER
-from ciliumctl.clients.kube import (
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    PODS,
-    SERVICES,
-    ExecResult,
-    Kube,
-    Manifest,
-    Resource,
-    dig,
-    name_of,
-)
+from ciliumctl.clients.kube import ExecResult, Kube, Manifest, dig, name_of
 from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, UsageError
 from ciliumctl.guests import How
+from ciliumctl.naming import Named
 from ciliumctl.parallel import gather
 from ciliumctl.policies import auditing, collecting, parties
 from ciliumctl.policies.evaluating import passage
@@ -36,8 +26,6 @@ from ciliumctl.policies.trying.assertions import Assertion, End
 from ciliumctl.policies.trying.result import Outcome, PolicyTest, Tried, planned
 from ciliumctl.report import Reporter
 
-STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
-_WORKLOADS = {"deployment": DEPLOYMENTS, "statefulset": STATEFUL_SETS, "daemonset": DAEMON_SETS}
 # Sources that are asked at once: each has a guest of its own.
 _AT_ONCE = 8
 # Seconds that are looked at beside those of the attempt: not so many that a drop of an earlier one is taken for it.
@@ -80,12 +68,12 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> PolicyTest:
     """Try all of them: the sources at the same time, each one's assertions after one another.
 
     Ten requests for what policies say; two, and an exec a node, for the audit mode of pods whose policies deny
-    something; up to two for each end and one for an address, a guest for each source (three requests and its start),
+    something; up to three for each end and one for an address, a guest for each source (three requests and its start),
     one exec for each attempt. Guests end with it; a container beside others stays in its pod's `spec`, ended.
 
     Raises:
         NotFound: a pod, a workload or a service does not exist, or has no pod that runs.
-        UsageError: an address is a service's, which policies never see.
+        UsageError: an address is a service's, which policies never see; a workload selects no pods by labels.
     """
     with report.step("Reading policies and pods"):
         state = collecting.read(kube, wanted.namespace).state
@@ -229,7 +217,7 @@ def _case(kube: Kube, state: State, assertion: Assertion) -> _Case:
 
 
 def _pod(kube: Kube, state: State, end: End) -> Party:
-    """The pod that is meant; of a workload's the first that runs, by name."""
+    """The pod that is meant; of a workload's the best: see `naming.best`."""
     if end.kind == "pod":
         found = state.pods.get((end.namespace, end.name))
         if found is None or not found.addresses:
@@ -238,31 +226,30 @@ def _pod(kube: Kube, state: State, end: End) -> Party:
                 hint=f"`kubectl get pods -n {end.namespace}` lists them",
             )
         return found
-    workload = kube.get(_WORKLOADS[end.kind], end.name, end.namespace)
-    return _first(kube, state, end, dig(workload, "spec", "selector", "matchLabels", default={}))
+    return _best(kube, state, end)
 
 
-def _first(kube: Kube, state: State, end: End, labels: Mapping[str, str]) -> Party:
-    selector = ",".join(f"{key}={value}" for key, value in labels.items())
-    ready = sorted(name_of(one) for one in kube.objects(PODS, end.namespace, labels=selector) if _runs(one))
-    for name in ready:
-        if (end.namespace, name) in state.pods:
-            return state.pods[end.namespace, name]
-    raise NotFound(f"no pod of {end} runs", hint=f"`kubectl get pods -n {end.namespace} -l {selector}` shows them")
+def _best(kube: Kube, state: State, end: End) -> Party:
+    named = _named(end)
+    labels = naming.labels_of_pods(kube, named)
+    pod = naming.best(kube, end.namespace, labels, f"`{named}` has no pod")
+    found = state.pods.get((end.namespace, name_of(pod)))
+    if found is None or not found.addresses or dig(pod, "status", "phase", default="") != "Running":
+        raise NotFound(f"no pod of {end} runs", hint=f"`kubectl get pods -n {end.namespace} -l '{labels}'` shows them")
+    return found
 
 
-def _runs(pod: Manifest) -> bool:
-    return dig(pod, "status", "phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+def _named(end: End) -> Named:
+    return Named(word=end.kind, name=end.name, namespace=end.namespace)
 
 
 def _service(kube: Kube, state: State, end: End, port: int) -> tuple[Party, str, int]:
     """A pod behind a service, the service's address, and the pod's port: policies see that one."""
-    service = kube.get(SERVICES, end.name, end.namespace)
-    labels: Mapping[str, str] = dig(service, "spec", "selector", default={})
+    service = naming.find(kube, _named(end))
     address = dig(service, "spec", "clusterIP", default="")
-    if not labels or address in {"", "None"}:
-        raise NotFound(f"{end} has no address, or selects no pods", hint="name the pods themselves")
-    target = _first(kube, state, end, labels)
+    if address in {"", "None"}:
+        raise NotFound(f"{end} has no address", hint="name the pods themselves")
+    target = _best(kube, state, end)
     ports: list[Manifest] = dig(service, "spec", "ports", default=[])
     mine = next((one for one in ports if one.get("port") == port), None)
     if mine is None:
