@@ -16,8 +16,8 @@ A denial is silence, and so may be a missing server: each assertion is compared 
 is not taken for the other; where they do not tell (names, groups), Hubble has to have seen the drop. A refusal comes
 from the destination: nothing was denied.
 
-Each source gets a container with tools beside its own for the time of the test; it stays in the pod's spec, ended.
-`--tools pod` uses the programs of the pods themselves instead: bash, and curl.
+Each source gets a container with tools, and without rights, beside its own for the time of the test; it stays in the
+pod's spec, ended. `--tools pod` uses the programs of the pods themselves instead: bash, and curl.
 
 Exit codes: 0 when all hold, 1 when one does not.
 
