@@ -10,7 +10,7 @@ from ciliumctl.policies.trying.result import Outcome
 _FORBIDDEN = 403
 _BAD = 400
 #: Hubble's reasons of drops that are a policy's doing (api/v1/flow/flow.proto).
-POLICYS = frozenset({"POLICY_DENIED", "POLICY_DENY", "AUTH_REQUIRED"})
+BY_POLICY = frozenset({"POLICY_DENIED", "POLICY_DENY", "AUTH_REQUIRED"})
 
 
 def verdict(assertion: Assertion, seen: Seen, said: Passage, dropped: tuple[str, ...] | None) -> tuple[Outcome, str]:
@@ -69,7 +69,7 @@ def _denied(assertion: Assertion, seen: Seen, said: Passage, dropped: tuple[str,
 
 def _undecided(seen: Seen, decides: Verdict, dropped: tuple[str, ...] | None) -> tuple[Outcome, str]:
     """Silence where the objects do not tell: only a drop that Hubble saw proves that a policy did it."""
-    proof = [one for one in dropped or () if one in POLICYS]
+    proof = [one for one in dropped or () if one in BY_POLICY]
     if proof:
         return "passed", f"{seen.said}; Hubble says {', '.join(proof)}"
     hubble = "Hubble does not tell" if dropped is None else "Hubble saw no policy drop it"
