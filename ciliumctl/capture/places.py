@@ -216,7 +216,7 @@ def opened(kube: Kube, plan: Plan, wanted: Wanted, report: Reporter) -> Place:
         return Place(plan=plan, namespace=plan.agent.namespace, pod=plan.agent.pod, container=AGENT_CONTAINER)
     made = how(wanted, plan.method, target)
     if plan.method == "pod":
-        guest = guests.beside(kube, target.namespace, target.name, made, report)
+        guest = guests.beside(kube, target.namespace, target.name, made, report, told=True)
     else:
         guest = guests.on_node(kube, target.node, made, report, wanted.cilium)
     place = Place(plan=plan, namespace=guest.namespace, pod=guest.pod, container=guest.container, guest=guest)

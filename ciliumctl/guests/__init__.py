@@ -14,6 +14,7 @@ from ciliumctl.guests.leftovers import Cleaned, Left, clean, left_over
 from ciliumctl.guests.making import alone, beside, on_node
 from ciliumctl.guests.model import LABEL, PROFILES, Guest, How, Kind, Profile, default_image
 from ciliumctl.guests.result import DebugCleanup, DebugRun, told
+from ciliumctl.guests.several import Several, several
 from ciliumctl.guests.targets import Target, node_of, resolve
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Kind",
     "Left",
     "Profile",
+    "Several",
     "Target",
     "Wish",
     "admission",
@@ -42,6 +44,7 @@ __all__ = [
     "node_of",
     "on_node",
     "resolve",
+    "several",
     "stay",
     "told",
     "undo_on_failure",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ciliumctl.clients.kube import PODS, Kube, dig
 from ciliumctl.errors import UsageError
-from ciliumctl.guests.admission import admission, refused
+from ciliumctl.guests.admission import Admission, admission, refused
 from ciliumctl.guests.again import kept, same
 from ciliumctl.guests.making import alone, beside, on_node
 from ciliumctl.guests.model import Guest, How, Kind
@@ -62,7 +62,7 @@ def enter(kube: Kube, wish: Wish, how: How, report: Reporter) -> Guest:
     if again is not None:
         report.note(f"{again.words} runs already, and is used again")
         return again
-    _ask(kube, place, how, report, kind=kind, node=node)
+    _tell(admission(kube, place, how, kind=kind, node=node, host_network=wish.host_network), how, report, kind, node)
     if kind == "node":
         return on_node(kube, target.name, how, report, place)
     return alone(kube, place, how, report, node=wish.node, host_network=wish.host_network)
@@ -72,20 +72,16 @@ def _beside(kube: Kube, target: Target, how: How, report: Reporter) -> Guest:
     there = kube.find(PODS, target.name, target.namespace)
     if there is not None and same(there, how) is None:
         node = dig(there, "spec", "nodeName", default="")
-        _ask(kube, target.namespace, how, report, kind="ephemeral", pod=target.name, node=node)
+        answer = admission(kube, target.namespace, how, kind="ephemeral", pod=target.name, node=node)
+        _tell(answer, how, report, "ephemeral", node)
     guest = beside(kube, target.namespace, target.name, how, report)
-    if guest.made:
-        report.note(
-            f"container `{guest.container}` stays in the pod's spec after its end, for as long as the pod lives: "
-            "Kubernetes cannot remove it"
-        )
-    else:
+    if not guest.made:
         report.note(f"container `{guest.container}` runs already, and is used again")
     return guest
 
 
-def _ask(kube: Kube, namespace: str, how: How, report: Reporter, *, kind: Kind, pod: str = "", node: str = "") -> None:
-    answer = admission(kube, namespace, how, kind=kind, pod=pod, node=node)
+def _tell(answer: Admission, how: How, report: Reporter, kind: Kind, node: str) -> None:
+    """Say what the namespace warns of. Raises `Forbidden` where it does not let the guest in."""
     for warning in answer.warnings:
         report.warn(warning)
     if not answer.ok:

@@ -20,11 +20,11 @@ _TRIES = 3
 _ENDED = {"Succeeded", "Failed"}
 
 
-def beside(kube: Kube, namespace: str, pod: str, how: How, report: Reporter) -> Guest:
+def beside(kube: Kube, namespace: str, pod: str, how: How, report: Reporter, *, told: bool = False) -> Guest:
     """Put a container beside those of a pod, or use one of ours that is the same and still runs. Waits until it runs.
 
     Three requests, and one for each look while it starts; two when one is used again. It stays in the pod's `spec`,
-    ended, for as long as the pod lives: Kubernetes cannot remove it.
+    ended, for as long as the pod lives: Kubernetes cannot remove it. That is said before, unless it has been `told`.
 
     Raises:
         NotFound: there is no such pod. UsageError: nothing runs in it, or it has no such container.
@@ -39,10 +39,13 @@ def beside(kube: Kube, namespace: str, pod: str, how: How, report: Reporter) -> 
     name, expires = how.new_name(), how.expires()
     container = objects.ephemeral(there, name, how, expires, how.owned_by(kube.user))
     _warn_of_secret(there, how, report)
-    _let_in(lambda: _add(kube, namespace, pod, container), namespace, how, "ephemeral")
     guest = Guest(kind="ephemeral", namespace=namespace, pod=pod, container=name, node=node, made=True, expires=expires)
-    with undo_on_failure(kube, guest, report):
-        return until_running(kube, guest, how.reference, report)
+    if not told:
+        report.note(
+            f"{guest.words} stays in the pod's spec after its end, for as long as the pod lives: "
+            "Kubernetes cannot remove it"
+        )
+    return _started(kube, guest, lambda: _add(kube, namespace, pod, container), how, report)
 
 
 def alone(
@@ -88,22 +91,32 @@ def _made(
     kube: Kube, kind: Kind, namespace: str, manifest: Manifest, how: How, expires: datetime, report: Reporter
 ) -> Guest:
     name = name_of(manifest)
-    try:
-        _let_in(lambda: kube.create(PODS, manifest, namespace), namespace, how, kind)
-    except NotFound as error:
-        raise NotFound(
-            f"there is no namespace `{namespace}`", hint="`kubectl get namespaces` lists them", detail=error.detail
-        ) from error
     guest = Guest(kind=kind, namespace=namespace, pod=name, container=name, node="", made=True, expires=expires)
+
+    def make() -> None:
+        try:
+            kube.create(PODS, manifest, namespace)
+        except NotFound as error:
+            raise NotFound(
+                f"there is no namespace `{namespace}`", hint="`kubectl get namespaces` lists them", detail=error.detail
+            ) from error
+
+    return _started(kube, guest, make, how, report)
+
+
+def _started(kube: Kube, guest: Guest, make: Callable[[], Any], how: How, report: Reporter) -> Guest:
+    """Make it, and wait until it runs. Whatever ends that takes it away: an answer that never came may be a yes."""
     with undo_on_failure(kube, guest, report):
-        return until_running(kube, guest, how.reference, report)
-
-
-def _let_in(make: Callable[[], Any], namespace: str, how: How, kind: Kind) -> None:
-    try:
-        make()
-    except (Forbidden, Invalid) as error:
-        raise explained(error, namespace, how, kind) from error
+        try:
+            make()
+        except (Forbidden, Invalid, NotFound) as error:
+            # The server said no: nothing was made.
+            refusal = error
+        else:
+            return until_running(kube, guest, how.reference, report)
+    if isinstance(refusal, NotFound):
+        raise refusal
+    raise explained(refusal, guest.namespace, how, guest.kind) from refusal
 
 
 def _add(kube: Kube, namespace: str, pod: str, container: Manifest) -> None:

@@ -1,7 +1,8 @@
 """Gather what is judged: the objects of both ends, the policies, and what the agents of the two nodes say.
 
 Some fifteen small requests and one exec in each of at most two agents, however large the cluster is; policies are read
-whole, and a list of nodes.
+whole, and a list of nodes. Where policies deny it, two requests more and one exec on the node that they do so on: a pod
+may be in audit mode.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ciliumctl.paths.facts import AgentFacts, Backend, EndpointFacts, NodeFacts,
 from ciliumctl.paths.model import Place
 from ciliumctl.paths.resolving import Resolved, node_facts, resolve
 from ciliumctl.paths.spelling import End, the
-from ciliumctl.policies import Party, Passage, Protocol, passage
+from ciliumctl.policies import Party, Passage, Protocol, State, auditing, passage
 from ciliumctl.policies import collecting as policies
 from ciliumctl.policies.parties import at, entity, named
 
@@ -197,14 +198,21 @@ def _policies(kube: Kube, namespace: str, scene: Scene) -> dict[str, Passage]:
 
     source = party(scene.source)
     protocol = _policy_protocol(scene)
+    targets = {
+        str(one): (state.pods[one.namespace, one.pod] if one.pod else at(state, one.address), one.port)
+        for one in backends
+    }
     if scene.service is None:
-        said = passage(state, source, party(scene.destination), port=scene.port or None, protocol=protocol)
-        return {str(scene.destination): said}
-    found: dict[str, Passage] = {}
-    for one in backends:
-        target = state.pods[one.namespace, one.pod] if one.pod else at(state, one.address)
-        found[str(one)] = passage(state, source, target, port=one.port, protocol=protocol)
-    return found
+        targets = {str(scene.destination): (party(scene.destination), scene.port)}
+
+    def said(state: State) -> dict[str, Passage]:
+        return {
+            name: passage(state, source, target, port=port or None, protocol=protocol)
+            for name, (target, port) in targets.items()
+        }
+
+    first = [(source, target, one) for (target, _port), one in zip(targets.values(), said(state).values(), strict=True)]
+    return said(auditing.aware(kube, namespace, state, first))
 
 
 def _policy_protocol(scene: Scene) -> Protocol:

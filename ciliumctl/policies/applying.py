@@ -21,7 +21,7 @@ from ciliumctl.connectivity.selecting import matches
 from ciliumctl.errors import Exists
 from ciliumctl.policies import collecting, parties, reading
 from ciliumctl.policies.model import Ref
-from ciliumctl.policies.patterns import New
+from ciliumctl.policies.patterns import New, placed
 
 MANAGED = {"app.kubernetes.io/managed-by": "ciliumctl"}
 _RESOURCES = {
@@ -48,11 +48,14 @@ def resource_of(kind: str) -> Resource:
 def prepared(kube: Kube, made: New) -> Prepared:
     """Look at the pods that it selects, and let the server check it. Four requests; nothing is changed.
 
+    One that names no namespace is for the context's, as with kubectl.
+
     Raises:
         Exists: a policy of that name is there, and is another one.
         NotFound: the namespace, or the kind, does not exist.
         Invalid: the server does not accept it.
     """
+    made = placed(made, kube.namespace)
     ref = reading.ref_of(made.policy)
     place = ref.namespace
     there = kube.find(resource_of(ref.kind), ref.name, place)

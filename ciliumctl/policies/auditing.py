@@ -19,6 +19,7 @@ from ciliumctl.clients.kube import CONFIG_MAPS, Kube, dig
 from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, Partial
 from ciliumctl.parallel import gather
 from ciliumctl.policies import collecting
+from ciliumctl.policies.model import Party, Passage, State
 
 _OPTION = "PolicyAuditMode"
 #: Of what was let through: the newest of each endpoint.
@@ -113,6 +114,28 @@ def _endpoint(entry: Mapping[str, Any], node: str) -> Endpoint | None:
         audit=switch == "Enabled",
         enforcing=dig(entry, "status", "policy", "realized", "policy-enabled", default=""),
     )
+
+
+def aware(kube: Kube, namespace: str, state: State, said: Iterable[tuple[Party, Party, Passage]]) -> State:
+    """A state that knows the audit mode of the pods whose policies deny one of these connections.
+
+    Nothing is asked where none is denied; otherwise as `status` of the nodes of these pods. `namespace` is Cilium's.
+    A pod of which no agent tells is among the state's `untold`.
+    """
+    ends = [end for source, target, one in said for end in ((source, one.egress), (target, one.ingress))]
+    pods = {(one.namespace, one.name): one for one, found in ends if found.answer == "denied" and one.kind == "pod"}
+    nodes = {one.node for one in pods.values() if one.node}
+    if not nodes:
+        return state
+    try:
+        found = status(kube, namespace, nodes)
+    except CiliumctlError as error:
+        return replace(state, untold=dict.fromkeys(pods, error.message))
+    modes = {(one.namespace, one.pod): one.audit for one in found.endpoints}
+    untold = {
+        key: found.failed.get(pod.node, "none has an endpoint for it") for key, pod in pods.items() if key not in modes
+    }
+    return replace(state, audited=frozenset(pod for pod, audit in modes.items() if audit), untold=untold)
 
 
 def chosen(found: Audit, pods: Sequence[tuple[str, str]]) -> tuple[Endpoint, ...]:

@@ -132,10 +132,12 @@ class _Case:
 
     def _no(self, why: str, reasons: Sequence[Reason]) -> Verdict:
         subject = self.wire.subject
-        watched = self.state.settings.audit or (subject.namespace, subject.name) in self.state.audited
-        if watched:
-            why += "; in audit mode it passes all the same"
-        return self._made("audited" if watched else "denied", why, reasons, ())
+        pod = (subject.namespace, subject.name)
+        if self.state.settings.audit or pod in self.state.audited:
+            return self._made("audited", f"{why}; in audit mode it passes all the same", reasons, ())
+        untold = self.state.untold.get(pod)
+        limits = [f"no agent says whether {subject} is in audit mode: {untold}"] if untold else []
+        return self._made("denied", why, reasons, limits)
 
     def _perhaps(self, why: str, reasons: Sequence[Reason]) -> Verdict:
         return self._made("unknown", why, reasons, ())

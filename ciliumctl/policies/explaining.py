@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, ClassVar, Literal
 
-from ciliumctl import agents
+from ciliumctl import agents, naming
 from ciliumctl.clients.kube import Kube, dig
 from ciliumctl.errors import CiliumctlError, NotFound, UsageError
-from ciliumctl.policies import collecting, parties
+from ciliumctl.policies import auditing, collecting, parties
 from ciliumctl.policies.evaluating import passage, selecting
 from ciliumctl.policies.matching import Wire, fit, seen_by
 from ciliumctl.policies.model import (
@@ -119,6 +119,7 @@ class Question:
 def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = True) -> Explanation:
     """Answer, out of twelve requests (more pages, where there are more than 500 of a kind) and one exec.
 
+    Where a connection is denied, two requests more, and one exec on the node of whom it is denied by: audit mode.
     `namespace` is Cilium's. One request more for each other end that is an address outside of the cluster's pods and
     nodes: it may be a service's.
 
@@ -130,11 +131,16 @@ def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = Tr
     specs = selecting(state, subject)
     isolation = tuple(_isolation(state, specs, direction) for direction in DIRECTIONS)
     to, coming = ([_other(kube, state, word, asked.namespace) for word in some] for some in (asked.to, asked.coming))
-    connections = [_connection(state, subject, one, asked) for one in to]
-    connections += [_connection(state, one, subject, asked) for one in coming]
+    pairs = [*((subject, one) for one in to), *((one, subject) for one in coming)]
+    if ask_agent:
+        said = [(*pair, _passage(state, *pair, asked)) for pair in pairs]
+        state = auditing.aware(kube, namespace, state, said)
+    connections = [_connection(state, *pair, asked) for pair in pairs]
     rules = () if connections else tuple(_means(state, subject, spec, rule) for spec in specs for rule in spec.rules)
     kinds = sorted({ref.kind for ref in state.skipped})
     refused = [f"{ref} is not in force: {why}" for ref, why in state.refused.items()]
+    denied = any(one.answer == "denied" for one in connections)
+    unasked = ["the agents were not asked whether a pod is in audit mode"] if denied and not ask_agent else []
     return Explanation(
         pod=f"{subject.namespace}/{subject.name}",
         mode=state.settings.mode,
@@ -142,7 +148,7 @@ def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = Tr
         rules=rules,
         connections=tuple(connections),
         agent=_agent(kube, namespace, subject, isolation, state) if ask_agent else Agent(),
-        limits=(*(f"policies of kind {kind} are not looked at" for kind in kinds), *refused),
+        limits=(*(f"policies of kind {kind} are not looked at" for kind in kinds), *refused, *unasked),
     )
 
 
@@ -164,17 +170,16 @@ def end(state: State, word: str, namespace: str) -> Party:
 
     Raises `NotFound` for what does not exist, `UsageError` for what is none of these.
     """
-    kind, slash, rest = word.partition("/")
-    if slash and kind in {"pod", "pods", "po"}:
-        place, _slash, name = rest.rpartition("/")
-        there = state.pods.get((place or namespace, name))
+    meant = naming.read(word, namespace)
+    if meant is not None and meant.kind == "pod":
+        there = state.pods.get((meant.namespace, meant.name))
         if there is None:
-            raise NotFound(f"there is no pod `{name}` in namespace `{place or namespace}` that runs")
+            raise NotFound(f"there is no pod `{meant.name}` in namespace `{meant.namespace}` that runs")
         return there
-    if slash and kind in {"node", "nodes"}:
-        if rest not in state.nodes:
-            raise NotFound(f"there is no node `{rest}`", hint="`kubectl get nodes` lists them")
-        return state.nodes[rest]
+    if meant is not None and meant.kind == "node":
+        if meant.name not in state.nodes:
+            raise NotFound(f"there is no node `{meant.name}`", hint="`kubectl get nodes` lists them")
+        return state.nodes[meant.name]
     try:
         return parties.at(state, str(ip_address(word)))
     except ValueError:
@@ -207,8 +212,12 @@ def _isolation(state: State, specs: Sequence[Spec], direction: Direction) -> Iso
     return Isolation(direction=direction, isolated=isolated, policies=names)
 
 
+def _passage(state: State, source: Party, destination: Party, asked: Question) -> Passage:
+    return passage(state, source, destination, port=asked.port, protocol=asked.protocol)
+
+
 def _connection(state: State, source: Party, destination: Party, asked: Question) -> Connection:
-    found = passage(state, source, destination, port=asked.port, protocol=asked.protocol)
+    found = _passage(state, source, destination, asked)
     return Connection(
         source=str(source),
         destination=str(destination),

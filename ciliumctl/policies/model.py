@@ -198,7 +198,7 @@ class State:
         specs: The policies; those that Cilium refused are in `refused`, with its reason, and are not in force.
         groups: The ranges of each CiliumCIDRGroup, and its labels.
         api_servers: Their addresses.
-        audited: Pods (namespace, name) whose endpoint only watches.
+        audited: Pods (namespace, name) whose endpoint only watches; of `untold` no agent says it, and why.
         skipped: Policies of a kind that is not evaluated.
     """
 
@@ -210,6 +210,7 @@ class State:
     groups: Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]] = field(default_factory=dict)
     api_servers: frozenset[str] = frozenset()
     audited: frozenset[tuple[str, str]] = frozenset()
+    untold: Mapping[tuple[str, str], str] = field(default_factory=dict)
     refused: Mapping[Ref, str] = field(default_factory=dict)
     skipped: tuple[Ref, ...] = ()
 

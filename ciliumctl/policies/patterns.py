@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any, ClassVar
 
 from ciliumctl import templates, yaml_files
-from ciliumctl.clients.kube import Manifest
+from ciliumctl.clients.kube import Manifest, namespace_of
 from ciliumctl.errors import UsageError
 from ciliumctl.policies import reading
 
@@ -126,9 +126,16 @@ def make(name: str, given: Sequence[str], *, namespace: str = "", called: str = 
         text = text.replace(f"\n  name: {manifest['metadata']['name']}\n", f"\n  name: {called}\n", 1)
     if namespace and manifest["kind"] == reading.CLUSTERWIDE:
         raise UsageError(f"template `{name}` is for the whole cluster, and has no namespace", hint="leave `-n` out")
-    if namespace:
-        text = re.sub(r"(\nmetadata:\n  name: .*\n)", rf"\1  namespace: {namespace}\n", text, count=1)
-    return New(template=name, policy=yaml_files.parse(text), text=text, needs=pattern.needs)
+    made = New(template=name, policy=yaml_files.parse(text), text=text, needs=pattern.needs)
+    return placed(made, namespace) if namespace else made
+
+
+def placed(made: New, namespace: str) -> New:
+    """The policy in a namespace, where it has its place in none yet and is for one."""
+    if made.policy["kind"] == reading.CLUSTERWIDE or namespace_of(made.policy):
+        return made
+    text = re.sub(r"(\nmetadata:\n  name: .*\n)", rf"\1  namespace: {namespace}\n", made.text, count=1)
+    return replace(made, policy=yaml_files.parse(text), text=text)
 
 
 def _given(pattern: Pattern, given: Sequence[str]) -> dict[str, str]:

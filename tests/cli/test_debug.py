@@ -261,6 +261,16 @@ def test_a_script_on_standard_input_is_run_by_a_shell(shop: FakeCluster, tmp_pat
     assert (call.stdin, call.tty) == (True, False)
 
 
+def test_no_input_leaves_standard_input_to_the_loop_that_reads_it(shop: FakeCluster, tmp_path: Path) -> None:
+    env = quiet_environ(tmp_path, KUBECONFIG=str(shop.kubeconfig(tmp_path)))
+    ran = run_process("--no-input", "debug", "shell", "pod/shop/web", "--", "true", env=env, stdin=b"pod/shop/api\n")
+    assert ran.code == 0, ran.err
+    (call,) = ran_in(shop)
+    assert (call.stdin, call.tty) == (False, False)
+    ran = run_process("--no-input", "debug", "shell", "pod/shop/web", env=env, stdin=b"ip address\n")
+    assert (ran.code, "`--no-input` reads no script" in ran.err) == (2, True)
+
+
 # A terminal
 
 

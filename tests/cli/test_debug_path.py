@@ -192,6 +192,28 @@ def test_a_policy_that_denies_is_named_with_its_rule(
     assert command("debug", "path", "pod/shop/web", "svc/shop/db", "-o", "name").out.splitlines()[0] == "CIL-PATH-502"
 
 
+def test_a_pod_in_audit_mode_is_not_called_denied(shop: FakeCluster, command: Command, containers: Containers) -> None:
+    spec = {"podSelector": {"matchLabels": {"app": "db"}}, "policyTypes": ["Ingress"]}
+    shop.add(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "shut", "namespace": "shop"},
+            "spec": spec,
+        }
+    )
+    pod = {"k8s-namespace": "shop", "k8s-pod-name": "db"}
+    status = {"external-identifiers": pod, "realized": {"options": {"PolicyAuditMode": "Enabled"}}}
+    listed = Answer(stdout=json.dumps([{"id": 9, "status": status}]))
+    shop.program = lambda call: listed if "list" in call.command else containers(call)
+    ran = command("debug", "path", "pod/shop/web", "svc/shop/db", "-o", "json")
+    assert ran.code == 0, ran.out
+    assert stages(ran)["ingress"]["outcome"] == "ok"
+    assert "in audit mode it passes all the same" in stages(ran)["ingress"]["message"]
+    asked = [call.pod for call in shop.calls if "list" in call.command]
+    assert len(asked) == 1, "only the agent of the node where it is denied"
+
+
 def test_traffic_that_is_dropped_between_the_nodes_names_them(
     shop: FakeCluster, command: Command, containers: Containers
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ciliumctl import yaml_files
 from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import NETWORK_POLICIES, POLICIES, FakeCluster, Fault
@@ -201,6 +202,20 @@ def test_applying_needs_a_yes_and_says_what_it_does(shop: FakeCluster, command: 
     assert "says something else" in ran.err
 
 
+def test_a_new_policy_that_names_no_namespace_is_applied_in_the_contexts(
+    shop: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    config = shop.kubeconfig(tmp_path, context="here")
+    content = yaml_files.parse(config.read_text())
+    content["contexts"][0]["context"]["namespace"] = "shop"
+    config.write_text(yaml_files.dump(content))
+    ran = command("--kubeconfig", str(config), "policy", "new", "default-deny", "--apply", "--yes", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert shop.get("networkpolicies", "default-deny", "shop") is not None
+    assert shop.get("networkpolicies", "default-deny", "default") is None
+    assert "namespace: shop" in ran.json["data"]["text"]
+
+
 # explain
 
 
@@ -215,6 +230,43 @@ def test_a_pod_is_explained_and_connections_are_judged(shop: FakeCluster, comman
     assert ran.code == 1
     assert [one["answer"] for one in ran.json["data"]["connections"]] == ["denied", "allowed"]
     assert shop.calls[-1].command[-5:] == ("endpoint", "get", "ipv4:10.0.0.1", "-o", "json")
+
+
+_AUDITED = {
+    "id": 7,
+    "status": {
+        "external-identifiers": {"k8s-namespace": "shop", "k8s-pod-name": "web"},
+        "realized": {"options": {"PolicyAuditMode": "Enabled"}},
+    },
+}
+
+
+def test_what_a_pod_in_audit_mode_lets_through_is_not_called_denied(
+    shop: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    shop.program = lambda call: Answer(stdout=json.dumps([_AUDITED])) if "list" in call.command else Answer()
+    ran = command("policy", "explain", "pod/shop/web", "--from", "pod/shop/client")
+    assert ran.code == 0, ran.out
+    assert "audited: no rule allows it" in ran.out
+    file = tmp_path / "test.yaml"
+    file.write_text(_TEST)
+    ran = command("policy", "test", str(file), "--tools", "pod", "-o", "json")
+    (tried,) = ran.json["data"]["tried"]
+    assert (tried["policies"], tried["outcome"]) == ("audited", "failed")
+    assert "in audit mode it passes all the same" in tried["why"]
+
+
+def test_where_no_agent_tells_of_audit_mode_that_is_said(shop: FakeCluster, command: Command) -> None:
+    shop.program = lambda _call: Answer(code=1, stderr="no socket")
+    asked = ("policy", "explain", "pod/shop/web", "--from", "pod/shop/client")
+    ran = command(*asked)
+    assert ran.code == 1
+    assert "not known: no agent says whether pod shop/web is in audit mode: " in ran.out
+    assert "no socket" in ran.out
+    before = len(shop.calls)
+    ran = command(*asked, "--no-agent")
+    assert "not known: the agents were not asked whether a pod is in audit mode" in ran.out
+    assert len(shop.calls) == before
 
 
 def test_an_agent_that_enforces_something_else_is_told(shop: FakeCluster, command: Command) -> None:
@@ -282,6 +334,79 @@ def test_an_assertion_is_tried_in_the_pod(
     assert (tried["outcome"], tried["policies"]) == (outcome, "denied")
     assert tap.read_text().startswith("TAP version 13\n1..1\n")
     assert shop.calls[-1].command[-6:] == ("sh", "10.0.0.1", "80", "1", "-", "/")
+
+
+def _deployment(selector: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": "front", "namespace": "shop"}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"selector": selector}}
+
+
+@pytest.mark.parametrize(
+    ("selector", "code", "words"),
+    [
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["client"]}]}, 0, "1 passed"),
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["else"]}]}, 5, "has no pod in namespace"),
+        ({}, 2, "selects no pods by labels"),
+    ],
+)
+def test_a_workload_is_tried_from_one_of_its_own_pods(
+    shop: FakeCluster, command: Command, tmp_path: Path, selector: dict[str, Any], code: int, words: str
+) -> None:
+    # By its name it comes before the workload's own.
+    shop.add(_deployment(selector), pod("aaa", "10.0.0.3"))
+    shop.program = _asks(124)
+    file = tmp_path / "test.yaml"
+    file.write_text(_TEST.replace("{kind: pod, name: client,", "{kind: deployment, name: front,"))
+    ran = command("policy", "test", str(file), "--tools", "pod")
+    assert ran.code == code, ran.err
+    assert words in ran.out + ran.err
+    tried = [call.pod for call in shop.calls if call.pod != "cilium-1"]
+    assert tried == (["client"] if code == 0 else [])
+
+
+def test_the_guest_needs_no_rights_and_that_its_entry_stays_is_said_before(
+    shop: FakeCluster, command: Command, tmp_path: Path
+) -> None:
+    shop.program = _asks(124)
+    file = tmp_path / "test.yaml"
+    file.write_text(_TEST)
+    ran = command("policy", "test", str(file))
+    assert ran.code == 0, ran.err
+    found = shop.get("pods", "client", "shop")
+    assert found is not None
+    (container,) = found["spec"]["ephemeralContainers"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert ran.err.index("stays in the pod's spec after its end") < ran.err.index("Starting container")
+
+
+_GROUP = {"endpointSelector": {"matchLabels": {"app": "client"}}, "egress": [{"toFQDNs": [{"matchName": "a.example"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("hubble", "code", "outcome", "words"),
+    [
+        (Answer(stdout='{"flow": {"drop_reason_desc": "POLICY_DENIED"}}\n'), 0, "passed", "Hubble says POLICY_DENIED"),
+        (Answer(), 1, "error", "Hubble saw no policy drop it"),
+        (Answer(code=1, stderr="failed to connect"), 1, "error", "Hubble does not tell"),
+    ],
+)
+def test_silence_that_the_objects_do_not_decide_is_no_denial_unless_hubble_saw_a_drop(
+    shop: FakeCluster, command: Command, tmp_path: Path, hubble: Answer, code: int, outcome: str, words: str
+) -> None:
+    shop.add(policy("names", _GROUP))
+    shop.program = lambda call: hubble if call.command[0] == "hubble" else Answer(code=124)
+    file = tmp_path / "test.yaml"
+    file.write_text(
+        _TEST.replace("{k8sResource: {kind: pod, name: web, namespace: shop}}", "{host: {name: 203.0.113.9}}")
+    )
+    ran = command("policy", "test", str(file), "--tools", "pod", "-o", "json")
+    assert ran.code == code, ran.err
+    (tried,) = ran.json["data"]["tried"]
+    assert (tried["policies"], tried["outcome"]) == ("unknown", outcome)
+    assert words in tried["why"]
+    asked = " ".join(shop.calls[-1].command)
+    assert "--since 2m" not in asked
+    assert asked.endswith("--from-pod shop/client --to-ip 203.0.113.9 --to-port 80")
 
 
 def test_a_dry_run_tries_nothing(cluster: FakeCluster, command: Command) -> None:

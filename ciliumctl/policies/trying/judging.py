@@ -9,13 +9,15 @@ from ciliumctl.policies.trying.result import Outcome
 
 _FORBIDDEN = 403
 _BAD = 400
+#: Hubble's reasons of drops that are a policy's doing (api/v1/flow/flow.proto).
+BY_POLICY = frozenset({"POLICY_DENIED", "POLICY_DENY", "AUTH_REQUIRED"})
 
 
 def verdict(assertion: Assertion, seen: Seen, said: Passage, dropped: tuple[str, ...] | None) -> tuple[Outcome, str]:
     """Whether it holds, and why in a sentence. `dropped` are Hubble's reasons, `None` where it was not asked."""
     if assertion.expect == "allow":
         return _allowed(assertion, seen, said)
-    outcome, why = _denied(assertion, seen, said)
+    outcome, why = _denied(assertion, seen, said, dropped)
     if outcome == "passed" and assertion.reason:
         return _reason(assertion.reason, dropped or (), why)
     return outcome, why
@@ -29,36 +31,49 @@ def _allowed(assertion: Assertion, seen: Seen, said: Passage) -> tuple[Outcome, 
         return "failed", f"it {seen.said}, and {wanted or 'an answer below 400'} was expected"
     if seen.through:
         return "passed", seen.said
-    decides = deciding(said)
-    if said.answer == "denied":
-        return "failed", f"{seen.said}: {decides.why}"
     if seen.refused:
-        return "failed", f"{seen.said}: no server listens there; policies do not deny it ({said.answer})"
+        return "failed", f"{seen.said}: no server listens there; no policy dropped it, for a drop is silent"
+    if said.answer == "denied":
+        return "failed", f"{seen.said}: {deciding(said).why}"
     if seen.silent:
         datagram = ", or the server does not answer datagrams" if assertion.protocol == "UDP" else ""
         return (
             "failed",
-            f"nothing answered, though policies do not deny it ({said.answer}): the path is broken{datagram}",
+            f"{seen.said}, though policies do not deny it ({said.answer}): the path is broken{datagram}",
         )
     return "error", seen.said
 
 
-def _denied(assertion: Assertion, seen: Seen, said: Passage) -> tuple[Outcome, str]:
+def _denied(assertion: Assertion, seen: Seen, said: Passage, dropped: tuple[str, ...] | None) -> tuple[Outcome, str]:
     if seen.through:
         wanted = assertion.status or _FORBIDDEN
         if assertion.method and seen.status == wanted:
             return "passed", f"it {seen.said}: the proxy denied the request"
         return "failed", f"it {seen.said}: {_opens(said).why}"
-    if not seen.silent and not seen.refused:
-        return "error", seen.said
     decides = deciding(said)
+    if seen.refused:
+        says = (
+            "what the policies deny got there: a drop is silent"
+            if said.answer == "denied"
+            else f"no policy denies it ({decides.why})"
+        )
+        return "failed", f"{seen.said}: no server listens there, and {says}"
+    if not seen.silent:
+        return "error", seen.said
     if said.answer == "denied":
         return "passed", f"{seen.said}: {decides.why}"
     if said.answer == "unknown":
-        return "passed", f"{seen.said}; whether a policy did it is not known: {decides.why}"
-    if seen.refused:
-        return "failed", f"{seen.said}: no server listens there, and no policy denies it ({decides.why})"
-    return "failed", f"nothing answered, but no policy denies it ({decides.why}): no server, or a broken path"
+        return _undecided(seen, decides, dropped)
+    return "failed", f"{seen.said}, but no policy denies it ({decides.why}): no server, or a broken path"
+
+
+def _undecided(seen: Seen, decides: Verdict, dropped: tuple[str, ...] | None) -> tuple[Outcome, str]:
+    """Silence where the objects do not tell: only a drop that Hubble saw proves that a policy did it."""
+    proof = [one for one in dropped or () if one in BY_POLICY]
+    if proof:
+        return "passed", f"{seen.said}; Hubble says {', '.join(proof)}"
+    hubble = "Hubble does not tell" if dropped is None else "Hubble saw no policy drop it"
+    return "error", f"{seen.said}; whether a policy did it is not known: {decides.why}, and {hubble}"
 
 
 def _reason(wanted: str, dropped: tuple[str, ...], why: str) -> tuple[Outcome, str]:

@@ -30,7 +30,8 @@ Run = Callable[[list[str], float], ExecResult]
 class Seen:
     """What happened: `said` in words. `through` is whether the packets arrived; `None` when that is not known.
 
-    `silent` is that nothing came back, `refused` that something said no.
+    `silent` is that nothing of the destination's came back, as when Cilium drops; `refused` that the destination itself
+    said no: the packets got there.
     """
 
     said: str
@@ -59,7 +60,8 @@ def judged(code: int, out: str, said: str, *, http: bool) -> Seen:
     if "refused" in words:
         return Seen(said="refused", through=None, refused=True)
     if "unreachable" in words or "no route" in words or "not permitted" in words or "prohibited" in words:
-        return Seen(said="unreachable", through=None, refused=True)
+        # Said on the way: by the source's own kernel, a router, or Cilium where `policyDenyResponse` is `icmp`.
+        return Seen(said="unreachable", through=None, silent=True)
     if "resolve" in words or "name or service not known" in words or "name resolution" in words:
         return Seen(said="the name was not found", through=None)
     if code in {_SILENCE, _CURLS_SILENCE} or "timed out" in words or "timeout" in words:

@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_address
 
-from ciliumctl import agents, guests
+from ciliumctl import agents, guests, naming
 from ciliumctl.agents import AGENT_CONTAINER
-from ciliumctl.clients.kube import (
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    PODS,
-    SERVICES,
-    ExecResult,
-    Kube,
-    Manifest,
-    Resource,
-    dig,
-    name_of,
-)
-from ciliumctl.errors import CiliumctlError, NotFound, UsageError
-from ciliumctl.guests import Guest, How
+from ciliumctl.clients.kube import ExecResult, Kube, Manifest, dig, name_of
+from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, UsageError
+from ciliumctl.guests import How
+from ciliumctl.naming import Named
 from ciliumctl.parallel import gather
-from ciliumctl.policies import collecting, parties
+from ciliumctl.policies import auditing, collecting, parties
 from ciliumctl.policies.evaluating import passage
-from ciliumctl.policies.model import Party, State
+from ciliumctl.policies.model import Party, Passage, State
 from ciliumctl.policies.trying import judging, probing
 from ciliumctl.policies.trying.assertions import Assertion, End
 from ciliumctl.policies.trying.result import Outcome, PolicyTest, Tried, planned
 from ciliumctl.report import Reporter
 
-STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
-_WORKLOADS = {"deployment": DEPLOYMENTS, "statefulset": STATEFUL_SETS, "daemonset": DAEMON_SETS}
 # Sources that are asked at once: each has a guest of its own.
 _AT_ONCE = 8
-# Hubble has a drop a moment after it happened.
-_SINCE = "2m"
+# Seconds that are looked at beside those of the attempt: not so many that a drop of an earlier one is taken for it.
+_LATE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,29 +67,27 @@ def rehearse(wanted: Wanted) -> PolicyTest:
 def run(kube: Kube, wanted: Wanted, report: Reporter) -> PolicyTest:
     """Try all of them: the sources at the same time, each one's assertions after one another.
 
-    Ten requests for what policies say, up to two for each end and one for an address, a guest for each source (three
-    requests and its start), one exec for each attempt. Guests end with it; a container beside others stays in its
-    pod's `spec`, ended.
+    Ten requests for what policies say; two, and an exec a node, for the audit mode of pods whose policies deny
+    something; up to three for each end and one for an address, a guest for each source (three requests and its start),
+    one exec for each attempt. Guests end with it; a container beside others stays in its pod's `spec`, ended.
 
     Raises:
         NotFound: a pod, a workload or a service does not exist, or has no pod that runs.
-        UsageError: an address is a service's, which policies never see.
+        UsageError: an address is a service's, which policies never see; a workload selects no pods by labels.
     """
     with report.step("Reading policies and pods"):
         state = collecting.read(kube, wanted.namespace).state
         cases = [_case(kube, state, one) for one in wanted.assertions]
+        said = [(case.source, case.target, _said(state, case)) for case in cases]
+        state = auditing.aware(kube, wanted.namespace, state, said)
     by_source: dict[tuple[str, str], list[_Case]] = {}
     for case in cases:
         by_source.setdefault((case.source.namespace, case.source.name), []).append(case)
     with report.step(f"Trying {len(cases)} connections from {len(by_source)} pods"):
-        held: list[Guest] = []
-        calls = [partial(_from_one, kube, state, wanted, mine, report, held) for mine in by_source.values()]
         done: dict[str, Tried] = {}
-        try:
+        with guests.several(kube, report) as crew:
+            calls = [partial(_from_one, kube, state, wanted, mine, crew) for mine in by_source.values()]
             answers = gather(calls, limit=_AT_ONCE)
-        finally:
-            # Here and not where they are made: an interrupt reaches this thread only.
-            gather([partial(_part, kube, guest, report) for guest in held], limit=_AT_ONCE)
         for mine, answer in zip(by_source.values(), answers, strict=True):
             if isinstance(answer, CiliumctlError):
                 done |= {one.assertion.name: _broken(one.assertion, answer) for one in mine}
@@ -114,20 +102,11 @@ def _broken(assertion: Assertion, error: CiliumctlError) -> Tried:
     return replace(planned(assertion), outcome="error", why=error.message)
 
 
-def _part(kube: Kube, guest: Guest, report: Reporter) -> None:
-    with guests.stay(kube, guest, report):
-        pass
-
-
-def _from_one(
-    kube: Kube, state: State, wanted: Wanted, cases: Sequence[_Case], report: Reporter, held: list[Guest]
-) -> list[Tried]:
-    """The assertions of one source. Its guest goes into `held`, to be ended by the caller."""
+def _from_one(kube: Kube, state: State, wanted: Wanted, cases: Sequence[_Case], crew: guests.Several) -> list[Tried]:
+    """The assertions of one source. Its guest is one of the crew's, who end it."""
     source, container = cases[0].source, ""
     if not wanted.own_tools:
-        guest = guests.beside(kube, source.namespace, source.name, wanted.how, report)
-        held.append(guest)
-        container = guest.container
+        container = crew.beside(source.namespace, source.name, wanted.how).container
 
     def execute(words: list[str], seconds: float) -> ExecResult:
         return kube.exec(source.namespace, source.name, words, container=container, timeout=seconds)
@@ -137,13 +116,14 @@ def _from_one(
 
 def _try(kube: Kube, state: State, wanted: Wanted, case: _Case, execute: probing.Run) -> Tried:
     assertion, started = case.assertion, time.monotonic()
-    said = passage(state, case.source, case.target, port=case.port, protocol=assertion.protocol)
+    said = _said(state, case)
     outcome: Outcome = "error"
     why, seen, dropped = "", "", None
     for _attempt in range(assertion.attempts):
         try:
+            begun = time.monotonic()
             found = probing.probe(execute, assertion, case.address)
-            dropped = _drops(kube, wanted.namespace, case) if assertion.reason and not found.through else None
+            dropped = _dropped(kube, wanted.namespace, case, found, said, begun)
         except CiliumctlError as error:
             outcome, why = "error", error.message
             continue
@@ -165,17 +145,41 @@ def _try(kube: Kube, state: State, wanted: Wanted, case: _Case, execute: probing
     )
 
 
-def _drops(kube: Kube, namespace: str, case: _Case) -> tuple[str, ...]:
-    """Hubble's reasons for the drops of a connection, on the nodes of both ends. One request and one exec a node.
+def _said(state: State, case: _Case) -> Passage:
+    return passage(state, case.source, case.target, port=case.port, protocol=case.assertion.protocol)
 
-    Raises `ApiFailed` when Hubble does not answer.
+
+def _dropped(
+    kube: Kube, namespace: str, case: _Case, found: probing.Seen, said: Passage, begun: float
+) -> tuple[str, ...] | None:
+    """Hubble's reasons where they decide; `None` where they do not, or where Hubble does not tell of an unknown."""
+    if found.through or found.refused or case.assertion.expect != "deny":
+        return None
+    since = math.ceil(time.monotonic() - begun) + _LATE
+    if case.assertion.reason:
+        return _drops(kube, namespace, case, since)
+    if said.answer == "unknown":
+        with suppress(CiliumctlError):
+            return _drops(kube, namespace, case, since)
+    return None
+
+
+def _drops(kube: Kube, namespace: str, case: _Case, since: int) -> tuple[str, ...]:
+    """Hubble's reasons for the drops of a connection in the last seconds, on the nodes of both ends.
+
+    One request and one exec a node. Raises `ApiFailed` when Hubble does not answer.
     """
+    target = case.target
+    there = ["--to-ip", target.addresses[0]] if target.addresses else ["--to-fqdn", target.name]
     reasons: dict[str, None] = {}
     for node in dict.fromkeys(filter(None, (case.source.node, case.target.node))):
         agent = agents.on(kube, namespace, node)
-        words = ["hubble", "observe", "--type", "drop", "--since", _SINCE, "-o", "jsonpb"]
-        words += ["--from-pod", f"{case.source.namespace}/{case.source.name}", "--to-ip", case.target.addresses[0]]
+        words = ["hubble", "observe", "--type", "drop", "--since", f"{since}s", "-o", "jsonpb"]
+        words += ["--from-pod", f"{case.source.namespace}/{case.source.name}", *there, "--to-port", str(case.port)]
         ran = kube.exec(agent.namespace, agent.pod, words, container=AGENT_CONTAINER, timeout=agents.PATIENCE)
+        if ran.code:
+            lines = ran.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise ApiFailed(lines[-1] if lines else f"`hubble observe` ended with {ran.code}")
         for line in ran.stdout.decode("utf-8", "replace").splitlines():
             try:
                 reason = dig(json.loads(line), "flow", "drop_reason_desc", default="")
@@ -213,7 +217,7 @@ def _case(kube: Kube, state: State, assertion: Assertion) -> _Case:
 
 
 def _pod(kube: Kube, state: State, end: End) -> Party:
-    """The pod that is meant; of a workload's the first that runs, by name."""
+    """The pod that is meant; of a workload's the best: see `naming.best`."""
     if end.kind == "pod":
         found = state.pods.get((end.namespace, end.name))
         if found is None or not found.addresses:
@@ -222,31 +226,30 @@ def _pod(kube: Kube, state: State, end: End) -> Party:
                 hint=f"`kubectl get pods -n {end.namespace}` lists them",
             )
         return found
-    workload = kube.get(_WORKLOADS[end.kind], end.name, end.namespace)
-    return _first(kube, state, end, dig(workload, "spec", "selector", "matchLabels", default={}))
+    return _best(kube, state, end)
 
 
-def _first(kube: Kube, state: State, end: End, labels: Mapping[str, str]) -> Party:
-    selector = ",".join(f"{key}={value}" for key, value in labels.items())
-    ready = sorted(name_of(one) for one in kube.objects(PODS, end.namespace, labels=selector) if _runs(one))
-    for name in ready:
-        if (end.namespace, name) in state.pods:
-            return state.pods[end.namespace, name]
-    raise NotFound(f"no pod of {end} runs", hint=f"`kubectl get pods -n {end.namespace} -l {selector}` shows them")
+def _best(kube: Kube, state: State, end: End) -> Party:
+    named = _named(end)
+    labels = naming.labels_of_pods(kube, named)
+    pod = naming.best(kube, end.namespace, labels, f"`{named}` has no pod")
+    found = state.pods.get((end.namespace, name_of(pod)))
+    if found is None or not found.addresses or dig(pod, "status", "phase", default="") != "Running":
+        raise NotFound(f"no pod of {end} runs", hint=f"`kubectl get pods -n {end.namespace} -l '{labels}'` shows them")
+    return found
 
 
-def _runs(pod: Manifest) -> bool:
-    return dig(pod, "status", "phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+def _named(end: End) -> Named:
+    return Named(word=end.kind, name=end.name, namespace=end.namespace)
 
 
 def _service(kube: Kube, state: State, end: End, port: int) -> tuple[Party, str, int]:
     """A pod behind a service, the service's address, and the pod's port: policies see that one."""
-    service = kube.get(SERVICES, end.name, end.namespace)
-    labels: Mapping[str, str] = dig(service, "spec", "selector", default={})
+    service = naming.find(kube, _named(end))
     address = dig(service, "spec", "clusterIP", default="")
-    if not labels or address in {"", "None"}:
-        raise NotFound(f"{end} has no address, or selects no pods", hint="name the pods themselves")
-    target = _first(kube, state, end, labels)
+    if address in {"", "None"}:
+        raise NotFound(f"{end} has no address", hint="name the pods themselves")
+    target = _best(kube, state, end)
     ports: list[Manifest] = dig(service, "spec", "ports", default=[])
     mine = next((one for one in ports if one.get("port") == port), None)
     if mine is None:

@@ -8,7 +8,8 @@ import pytest
 
 from ciliumctl import guests
 from ciliumctl.clients.kube import ConnectOptions, Kube, connect
-from ciliumctl.errors import NotFound
+from ciliumctl.errors import Forbidden, NotFound
+from ciliumctl.report import Reporter
 from tests.world.cluster import FakeCluster, Fault
 from tests.world.objects import namespace, node, pod
 
@@ -43,6 +44,24 @@ def test_a_mode_that_only_warns_is_told(kube: Kube) -> None:
     assert found.warnings == ("PodSecurity `baseline` of the namespace warns of profile `netadmin`",)
     assert guests.admission(kube, "shop", guests.How(image="x", profile="restricted")).warnings == ()
     assert guests.admission(kube, "shop", guests.How(image="x", profile="restricted"), kind="node", node="one").warnings
+
+
+def test_a_nodes_network_is_part_of_the_question(kube: Kube, cluster: FakeCluster) -> None:
+    how = guests.How(image="x", profile="restricted")
+    found = guests.admission(kube, "shop", how, node="one", host_network=True)
+    assert found.warnings == ("PodSecurity `baseline` of the namespace warns of a pod with its node's network",)
+    asked = cluster.seen[-1]
+    assert (asked.method, asked.query["dryRun"], asked.body["spec"]["hostNetwork"]) == ("POST", "All", True)
+
+
+def test_no_other_profile_helps_a_pod_with_its_nodes_network(kube: Kube, cluster: FakeCluster) -> None:
+    said = 'pods "x" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)'
+    cluster.faults.append(Fault(pattern="POST .*/pods$", status=403, message=said))
+    wish = guests.Wish(target=guests.Target(kind="new", namespace="shop"), namespace="kube-system", host_network=True)
+    with pytest.raises(Forbidden, match="does not let a pod with its node's network in: ") as caught:
+        guests.enter(kube, wish, HOW, Reporter(lambda _event: None))
+    assert "--profile" not in caught.value.hint
+    assert "leave `--host-network` out" in caught.value.hint
 
 
 def test_a_refusal_is_an_answer(kube: Kube, cluster: FakeCluster) -> None:

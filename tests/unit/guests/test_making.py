@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,29 @@ def test_an_image_that_cannot_be_had_ends_the_wait_and_the_pod_goes(
         guests.alone(kube, "shop", HOW, report)
     assert "--image REF" in caught.value.hint
     assert [one["metadata"]["name"] for one in cluster.all("pods")] == ["web"]
+
+
+def test_a_pod_whose_creation_is_answered_too_late_goes(kube: Kube, cluster: FakeCluster, report: Reporter) -> None:
+    def late(item: Object) -> None:
+        start(item)
+        time.sleep(0.8)
+
+    cluster.on_create = late
+    kube.deadline = Deadline.after(0.4)
+    with pytest.raises(TimedOut):
+        guests.alone(kube, "shop", HOW, report)
+    assert [seen.method for seen in cluster.seen][-2:] == ["POST", "DELETE"]
+    assert [one["metadata"]["name"] for one in cluster.all("pods")] == ["web"]
+
+
+def test_a_creation_that_the_server_refuses_leaves_nothing_to_undo(
+    kube: Kube, cluster: FakeCluster, report: Reporter, events: list[Event]
+) -> None:
+    cluster.faults.append(Fault(pattern="(POST|DELETE) .*/pods", status=403, message="no pods for you"))
+    with pytest.raises(Forbidden, match="no pods for you"):
+        guests.alone(kube, "shop", HOW, report)
+    assert all(seen.method != "DELETE" for seen in cluster.seen)
+    assert not any(isinstance(event, Warned) for event in events)
 
 
 def test_a_container_that_ends_at_once_says_how(kube: Kube, cluster: FakeCluster, report: Reporter) -> None:

@@ -91,6 +91,7 @@ def passage(answer: Answer) -> Passage:
 
 _SILENCE = Seen(said="timed out", through=None, silent=True)
 _REFUSAL = Seen(said="refused", through=None, refused=True)
+_AWAY = probing.judged(1, "", "bash: connect: No route to host", http=False)
 _ANSWER = Seen(said="connected", through=True)
 
 
@@ -104,8 +105,13 @@ _ANSWER = Seen(said="connected", through=True)
         ("deny", _ANSWER, "denied", "failed", "connected"),
         ("deny", _SILENCE, "denied", "passed", "because"),
         ("deny", _SILENCE, "allowed", "failed", "no policy denies it"),
-        ("deny", _SILENCE, "unknown", "passed", "not known"),
-        ("deny", _REFUSAL, "denied", "passed", "because"),
+        ("deny", _SILENCE, "unknown", "error", "not known: because, and Hubble does not tell"),
+        ("deny", _REFUSAL, "denied", "failed", "what the policies deny got there"),
+        ("deny", _REFUSAL, "unknown", "failed", "no server listens"),
+        ("deny", _AWAY, "denied", "passed", "because"),
+        ("deny", _AWAY, "allowed", "failed", "a broken path"),
+        ("allow", _REFUSAL, "denied", "failed", "a drop is silent"),
+        ("allow", _AWAY, "allowed", "failed", "the path is broken"),
         ("deny", _REFUSAL, "allowed", "failed", "no server listens"),
         ("deny", Seen(said="the name was not found", through=None), "denied", "error", "name"),
     ],
@@ -134,6 +140,15 @@ def test_a_request_that_the_proxy_denies_is_a_denial(expect: str, status: int, o
 def test_the_reason_of_a_drop_is_hubbles(dropped: tuple[str, ...], outcome: str) -> None:
     assertion = one(dropReason="POLICY_DENIED")
     assert judging.verdict(assertion, _SILENCE, passage("denied"), dropped)[0] == outcome
+
+
+@pytest.mark.parametrize(
+    ("dropped", "outcome"), [(("POLICY_DENIED",), "passed"), (("STALE_OR_UNROUTABLE_IP",), "error"), ((), "error")]
+)
+def test_where_objects_do_not_tell_only_a_drop_that_hubble_saw_proves_a_denial(
+    dropped: tuple[str, ...], outcome: str
+) -> None:
+    assert judging.verdict(one(), _SILENCE, passage("unknown"), dropped)[0] == outcome
 
 
 def test_tap_counts_and_says_why() -> None:

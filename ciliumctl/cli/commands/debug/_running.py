@@ -40,11 +40,15 @@ def check(session: Session, words: Sequence[str]) -> bool:
     at_terminal = terminal.is_ours() and not session.settings.no_input
     if not words and session.settings.output in {"json", "yaml"}:
         raise UsageError(f"`-o {session.settings.output}` is for a command", hint="name it after `--`")
-    if not words and not at_terminal and not terminal.has_input():
-        raise UsageError(
-            "there is no terminal for a shell, and no command", hint="name one after `--`, or pipe a script into it"
-        )
+    if not words and not at_terminal and not _is_piped(session):
+        more = "; `--no-input` reads no script" if session.settings.no_input else ", or pipe a script into it"
+        raise UsageError("there is no terminal for a shell, and no command", hint=f"name one after `--`{more}")
     return at_terminal and session.settings.output not in {"json", "yaml"}
+
+
+def _is_piped(session: Session) -> bool:
+    """Whether standard input is the command's; with `--no-input` it stays whoever's it is, such as a loop's."""
+    return terminal.has_input() and not session.settings.no_input
 
 
 def run(session: Session, where: Where, words: Sequence[str], *, at_terminal: bool) -> int:
@@ -56,7 +60,7 @@ def run(session: Session, where: Where, words: Sequence[str], *, at_terminal: bo
     marked = ["env", f"CILIUMCTL_SESSION={where.session}"]
     if at_terminal:
         marked.append(f"TERM={session.environ.get('TERM', 'xterm')}")
-    stdin = at_terminal or terminal.has_input()
+    stdin = at_terminal or _is_piped(session)
     machine = session.settings.output in {"json", "yaml"}
     kept = _Kept()
     with session.kube.open_exec(

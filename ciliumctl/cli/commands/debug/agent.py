@@ -1,7 +1,7 @@
 """Open a shell in the agent of a node, or of a pod's node, or run a command there.
 
 Nothing is put into the cluster: it is an exec into the container of Cilium's agent. At a terminal a few commands worth
-knowing are listed first. The exit code is the command's, as with `ciliumctl debug shell`.
+knowing are listed first. Standard input and the exit code are the command's, as with `ciliumctl debug shell`.
 
 Examples:
   ciliumctl debug agent worker-1

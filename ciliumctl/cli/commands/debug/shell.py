@@ -4,9 +4,10 @@ Beside a pod: an ephemeral container, which sees the pod's network and, with --t
 containers. On a node: a pod with the node's network and processes, and its files at /host to be read. `new`: a pod of
 its own. A pod is deleted at the end, a container is ended; what a killed run leaves ends by itself after --ttl.
 
-At a terminal the shell has it, with its size and its Ctrl-C; otherwise standard input is piped to the command. Its exit
-code is the command's: what fails before the command has started ends with the codes of `ciliumctl --help`, and with an
-`error:` line on standard error.
+At a terminal the shell has it, with its size and its Ctrl-C; otherwise standard input is piped to the command. In a
+loop such as `while read`, which reads the same, `--no-input` leaves it to the loop. The exit code is the command's:
+what fails before the command has started ends with the codes of `ciliumctl --help`, and with an `error:` line on
+standard error.
 
 TARGET: pod/NAME, pod/NAMESPACE/NAME, a pod's bare name, deploy/NAME, ds/NAME, sts/NAME, svc/NAME, node/NAME or new.
 

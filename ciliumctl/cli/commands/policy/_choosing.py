@@ -19,13 +19,12 @@ Namespace = Annotated[
 
 def pod(word: str, namespace: str) -> tuple[str, str]:
     """`pod/NAME`, `pod/NAMESPACE/NAME` or `NAME` as (namespace, name). Raises `UsageError`."""
-    kind, slash, rest = word.partition("/")
-    if slash and kind not in {"pod", "pods", "po"}:
+    from ciliumctl import naming
+
+    named = naming.read(word if "/" in word else f"pod/{word}", namespace)
+    if named is None or named.kind != "pod":
         raise UsageError(f"`{word}` is no pod", hint="write `pod/NAME` or `pod/NAMESPACE/NAME`")
-    place, _slash, name = (rest if slash else word).rpartition("/")
-    if not name or "/" in place:
-        raise UsageError(f"`{word}` names no pod", hint="write `pod/NAME` or `pod/NAMESPACE/NAME`")
-    return place or namespace, name
+    return named.namespace, named.name
 
 
 def nodes_of(kube: Kube, pods: Sequence[tuple[str, str]]) -> tuple[str, ...]:

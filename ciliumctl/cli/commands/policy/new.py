@@ -33,7 +33,10 @@ def command(
     *,
     list: Annotated[bool, option("--list", help="List the templates, and what each has to be told")] = False,
     set: Annotated[list[str] | None, option("--set", metavar="KEY=VALUE", help="Fill in; repeatable")] = None,
-    namespace: Annotated[str, option("--namespace", "-n", metavar="NAME", help="Namespace of the policy")] = "",
+    namespace: Annotated[
+        str,
+        option("--namespace", "-n", metavar="NAME", help="Namespace of the policy (with --apply: the context's)"),
+    ] = "",
     name: Annotated[str, option("--name", metavar="NAME", help="Name of the policy (default: the template's)")] = "",
     apply: Annotated[bool, option("--apply", help="Apply it to the cluster, after asking")] = False,
 ) -> None:

@@ -12,9 +12,12 @@ FILE is a list in YAML, in the shape of netassert's, and `fqdn`, `http` and `dro
     timeoutSeconds: 5
     attempts: 2
 
-A denial is silence or a refusal, and so is a missing server: each assertion is compared with what the policies say, so
-that one is not taken for the other. Each source gets a container with tools beside its own for the time of the test;
-it stays in the pod's spec, ended. `--tools pod` uses the programs of the pods themselves instead: bash, and curl.
+A denial is silence, and so may be a missing server: each assertion is compared with what the policies say, so that one
+is not taken for the other; where they do not tell (names, groups), Hubble has to have seen the drop. A refusal comes
+from the destination: nothing was denied.
+
+Each source gets a container with tools, and without rights, beside its own for the time of the test; it stays in the
+pod's spec, ended. `--tools pod` uses the programs of the pods themselves instead: bash, and curl.
 
 Exit codes: 0 when all hold, 1 when one does not.
 
@@ -87,7 +90,7 @@ def command(
                 image=image,
                 pull_secret=image_pull_secret,
                 ttl=ttl,
-                profile="general",
+                profile="restricted",
                 purpose="policy",
                 owner=session.who,
             ),
