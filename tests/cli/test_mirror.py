@@ -10,7 +10,7 @@ from tests.conftest import Command
 from tests.docs.checker import violations
 from tests.world import guests
 from tests.world.cluster import FakeCluster
-from tests.world.execs import Answer
+from tests.world.execs import Answer, Call
 from tests.world.objects import Object, node, pod
 from tests.world.run import HERE
 
@@ -95,6 +95,39 @@ def test_what_is_left_of_a_mirror_is_told_and_exit_7(shop: FakeCluster, command:
     ran = command("capture", "unmirror", "--all")
     assert ran.code == 7
     assert "left: 2 links or filters on node `" in ran.out
+
+
+def test_a_pod_that_ends_while_it_is_asked_takes_nothing_with_it(shop: FakeCluster, command: Command) -> None:
+    assert command("capture", "mirror", "pod/shop/web", "pod/shop/far").code == 0
+
+    def taken_along(call: Call) -> Answer:
+        # The pod's script sees that the link is gone, and ends: the exec is killed with the container.
+        made = shop.get("pods", call.pod, "kube-system")
+        assert made is not None
+        made["status"]["phase"] = "Succeeded"
+        return Answer(code=137)
+
+    shop.program = taken_along
+    ran = command("capture", "unmirror", "--all")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("ended: ")
+    assert command("capture", "mirrors").out == "there is no mirror\n"
+
+
+def test_pods_are_deleted_although_undoing_fails_without_a_word(shop: FakeCluster, command: Command) -> None:
+    assert command("capture", "mirror", "pod/shop/web", "pod/shop/near").code == 0
+    shop.program = lambda _call: Answer(code=2)
+    ran = command("capture", "unmirror", "--all")
+    assert (ran.code, "undoing it ended with code 2 on node `one`" in ran.out) == (7, True), ran.err
+    assert command("capture", "mirrors").out == "there is no mirror\n"
+
+
+def test_pods_are_deleted_although_nobody_may_look_into_them(shop: FakeCluster, command: Command) -> None:
+    assert command("capture", "mirror", "pod/shop/web", "pod/shop/near").code == 0
+    shop.program = lambda _call: Answer(status=403, stderr="not for you")
+    ran = command("capture", "unmirror", "--all")
+    assert ran.code == 7, ran.err
+    assert command("capture", "mirrors").out == "there is no mirror\n"
 
 
 def test_a_node_that_cannot_be_asked_is_told(shop: FakeCluster, command: Command) -> None:
