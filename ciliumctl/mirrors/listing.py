@@ -19,7 +19,7 @@ from ciliumctl.wait import poll
 _BEFORE = 4
 _AT_ONCE = 16
 _PATIENCE = GRACE + 15.0
-# How an exec ends that its container takes along (128 and the signal), and the seconds until that is in the pod's state.
+# How an exec ends that its container takes along (128 and the signal), and the seconds until the pod's state says it.
 _TAKEN_ALONG = {137, 143}
 _LAG = 10.0
 

@@ -25,8 +25,11 @@ class Tcpdump:
     full: bool = False
     #: Whether the agents' images have one.
     agents: bool = True
-    #: How many reads are cut after a few bytes.
+    #: How many reads are cut after a few bytes, and how many are refused before that.
     cuts: int = 0
+    down: int = 0
+    #: Whether nobody may see how a capture goes on.
+    blind: bool = False
     #: What Hubble answers in the agents; none when empty.
     flows: str = ""
     #: At which all streams meet before they say anything.
@@ -57,6 +60,8 @@ class Tcpdump:
             return Answer(stderr=f"tcpdump: {self.refuses}\n", code=1)
         if work == "begin" and pod in self.broken:
             return Answer(stderr="tcpdump: eth0: That device is not up\n", code=1)
+        if work == "watch" and self.blind:
+            return Answer(status=403, stderr="not any more")
         if work == "watch":
             full = "full\n" if self.full else ""
             end = f"size 24\nsize {len(data)}\n{full}end {self.code} {len(data)}\n"
@@ -67,6 +72,9 @@ class Tcpdump:
             return Answer(stdout=data, stderr=SAID + counts, code=self.code)
         if work == "fetch":
             left = data[int(rest[0]) :]
+            if self.down:
+                self.down -= 1
+                return Answer(status=503, stderr="the server is starting")
             if self.cuts:
                 self.cuts -= 1
                 return Answer(stdout=left[:40], cut=True)
