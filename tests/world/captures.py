@@ -60,28 +60,28 @@ class Tcpdump:
             return Answer(stderr=f"tcpdump: {self.refuses}\n", code=1)
         if work == "begin" and pod in self.broken:
             return Answer(stderr="tcpdump: eth0: That device is not up\n", code=1)
-        if work == "watch" and self.blind:
-            return Answer(status=403, stderr="not any more")
         if work == "watch":
             full = "full\n" if self.full else ""
             end = f"size 24\nsize {len(data)}\n{full}end {self.code} {len(data)}\n"
-            return Answer(stdout=end, stderr=SAID + counts)
+            return Answer(stdout=end, stderr=SAID + counts, status=403 if self.blind else 101)
         if work == "stream":
             if self.meeting is not None:
                 self.meeting.wait(30)
             return Answer(stdout=data, stderr=SAID + counts, code=self.code)
         if work == "fetch":
-            left = data[int(rest[0]) :]
-            if self.down:
-                self.down -= 1
-                return Answer(status=503, stderr="the server is starting")
-            if self.cuts:
-                self.cuts -= 1
-                return Answer(stdout=left[:40], cut=True)
-            return Answer(stdout=left)
+            return self._fetch(data[int(rest[0]) :])
         if work == "find":
             return Answer(stdout="4711\n")
         return Answer()
+
+    def _fetch(self, left: bytes) -> Answer:
+        if self.down:
+            self.down -= 1
+            return Answer(status=503, stderr="the server is starting")
+        if self.cuts:
+            self.cuts -= 1
+            return Answer(stdout=left[:40], cut=True)
+        return Answer(stdout=left)
 
 
 def captures(cluster: FakeCluster, **files: bytes) -> Tcpdump:
