@@ -202,11 +202,16 @@ def write_failure(kind: str, error: CiliumctlError, result: Result | None, outpu
 
 def _data(data: Any, output: str) -> str:
     if output == "json":
-        unicode = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
-        return json.dumps(data, indent=2, ensure_ascii=not unicode) + "\n"
+        return as_json(data)
     from ciliumctl import yaml_files
 
     return yaml_files.dump(data)
+
+
+def as_json(data: Any) -> str:
+    """Data as `-o json` prints it, in what standard output can encode."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
+    return json.dumps(data, indent=2, ensure_ascii=not unicode) + "\n"
 
 
 def emit(text: str) -> bool:
