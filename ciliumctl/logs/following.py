@@ -227,7 +227,8 @@ class Follower:
 
     def _read(self, feed: _Feed) -> None:
         """Read one log until its pod is gone, however often it breaks off."""
-        sieve, tries, uid = self._sieve.again(), 0, ""
+        sieve, tries = self._sieve.again(), 0
+        uid: str | None = None
         while not self._stopped.is_set():
             try:
                 for stamped in feed.log.lines():
@@ -236,16 +237,15 @@ class Follower:
                     level = sieve.keep(stamped.text)
                     if level is not None:
                         self._hand(_Came(feed, stamped, level))
-                pod = self._kube.find(PODS, feed.source.pod, feed.source.namespace)
-                if _is_over(feed.source, pod):
-                    uid = str(dig(pod, "metadata", "uid", default=""))
+                if (uid := self._end_of(feed.source)) is not None:
                     break
                 self._well(feed)
-            except NotFound:
-                # A node or a kubelet that is gone says so, too, of a pod that is still listed.
+            except NotFound as error:
+                # Of a pod that is still there, too, whose node is gone or does not know it yet.
                 with suppress(CiliumctlError):
-                    uid = self._uid(feed.source)
-                break
+                    if (uid := self._end_of(feed.source)) is not None:
+                        break
+                self._ill(feed, error)
             except TimedOut:
                 return
             except (Forbidden, Unauthorized) as error:
@@ -255,7 +255,12 @@ class Follower:
                 self._ill(feed, error)
             tries += 1
             self._stopped.wait(min(_SLOWEST, 0.25 * 2 ** min(tries, 6)))
-        self._hand(_Came(feed, None, uid=uid))
+        self._hand(_Came(feed, None, uid=uid or ""))
+
+    def _end_of(self, source: Source) -> str | None:
+        """The uid of a pod whose log will not go on, empty when it is gone; `None` when it will. One request."""
+        pod = self._kube.find(PODS, source.pod, source.namespace)
+        return str(dig(pod, "metadata", "uid", default="")) if _is_over(source, pod) else None
 
     def _ill(self, feed: _Feed, error: CiliumctlError) -> None:
         # A container that waits for its image has no log yet; that is no news.

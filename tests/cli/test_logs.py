@@ -339,6 +339,21 @@ def test_a_log_that_fails_for_a_while_is_taken_up_again(
     assert following.follower.failures == []
 
 
+def test_a_log_that_its_node_does_not_know_for_a_while_is_taken_up_again(
+    following: Following, kubelets: Kubelets, cluster: FakeCluster
+) -> None:
+    following.until(lambda: len(following.lines) == 4)
+    cluster.faults.append(Fault(pattern=f"{OTHER}/log$", status=404, message='nodes "two" not found', times=2))
+    kubelets.of(OTHER, "cilium-agent").cuts = [1]
+    kubelets.write(OTHER, "cilium-agent", "2026-01-02T03:00:09Z", "level=info msg=back")
+    kubelets.end(OTHER, "cilium-agent")
+    following.until(lambda: len(following.said) >= 1)
+    kubelets.of(OTHER, "cilium-agent").ended = False
+    kubelets.write(OTHER, "cilium-agent", "2026-01-02T03:00:10Z", "level=info msg=later")
+    following.until(lambda: "later" in following.lines)
+    assert sorted(following.lines) == sorted(set(following.lines)), "no line comes twice"
+
+
 def test_following_a_named_pod_ends_with_it(cluster: FakeCluster, kubelets: Kubelets, tmp_path: Path) -> None:
     env = quiet_environ(tmp_path, KUBECONFIG=str(cluster.kubeconfig(tmp_path)))
     kubelets.end(AGENT, "cilium-agent")
