@@ -22,7 +22,7 @@ from tests.conftest import Command
 from tests.world import objects
 from tests.world.cluster import POLICIES, FakeCluster, Fault
 from tests.world.helm import StubHelm
-from tests.world.run import HERE, Ran, quiet_environ
+from tests.world.run import HERE, Ran, hearing_hang_ups, quiet_environ
 
 MANIFEST = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: cilium-config}\ndata: {debug: 'false'}\n"
 
@@ -460,17 +460,16 @@ def test_a_terminal_that_goes_away_ends_helm_too_but_for_nohup(
     stub_helm.answer(hang=True)
     env = quiet_environ(tmp_path, KUBECONFIG=str(cluster.kubeconfig(tmp_path)), PYTHONPATH=str(HERE))
     arguments = ["upgrade", "--version", "1.15.19", "--repository", str(charts), "--helm", str(stub_helm.path)]
-    # Tests that run under nohup themselves would hand that on.
-    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    with subprocess.Popen(
-        [*before, sys.executable, "-m", "ciliumctl", *arguments],
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        signal.signal(signal.SIGHUP, inherited)
+    with hearing_hang_ups():
+        started = subprocess.Popen(
+            [*before, sys.executable, "-m", "ciliumctl", *arguments],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    with started as running:
         try:
             while running.poll() is None and not (stub_helm.folder / "hanging").exists():
                 time.sleep(0.02)

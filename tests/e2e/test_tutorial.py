@@ -124,8 +124,9 @@ def _do(nodes: Nodes, step: Step, folder: Path, names: Mapping[str, str]) -> Don
         found = compare(step.shown, _as_on_the_page(said, nodes.cluster.kube.context))
         return Done(step=step, code=code, said=said, found=found, seconds=time.monotonic() - begun)
 
-    seconds = 60.0 if any(words in step.command for words in _SOON) else 0.0
-    return poll(tried, lambda one: not one.wrong, deadline=Deadline.after(seconds), interval=1.0)
+    if not any(words in step.command for words in _SOON):
+        return tried()
+    return poll(tried, lambda one: not one.wrong, deadline=Deadline.after(60), interval=1.0)
 
 
 def _as_on_the_page(said: str, context: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,16 @@ class Ran:
         """The envelope on standard output."""
         found: dict[str, Any] = json.loads(self.out)
         return found
+
+
+@contextmanager
+def hearing_hang_ups() -> Iterator[None]:
+    """What starts meanwhile is not deaf to SIGHUP: tests that run under nohup themselves would hand that on."""
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, inherited)
 
 
 def quiet_environ(folder: Path, **more: str) -> dict[str, str]:

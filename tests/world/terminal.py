@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.world.run import hearing_hang_ups
+
 
 class Terminal:
     """Runs a command at a terminal of its own, as its controlling one. Use it as a context manager."""
@@ -27,9 +29,15 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         self._theirs = theirs
         self.resize(columns, rows)
-        self.process = subprocess.Popen(
-            ["setsid", "--ctty", "--wait", *argv], stdin=theirs, stdout=theirs, stderr=theirs, env=dict(env), cwd=cwd
-        )
+        with hearing_hang_ups():
+            self.process = subprocess.Popen(
+                ["setsid", "--ctty", "--wait", *argv],
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                env=dict(env),
+                cwd=cwd,
+            )
         self.shown = ""
 
     def __enter__(self) -> Self:
