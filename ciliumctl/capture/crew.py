@@ -37,6 +37,8 @@ class Job:
     captured: Captured
     #: From the first packet to the last, in nanoseconds since 1970; zeros without packets.
     window: tuple[int, int] = (0, 0)
+    #: Whether there are packets that could not be read: then its place is not taken away.
+    unread: bool = False
     settled: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -193,7 +195,10 @@ def _check(crew: Crew, job: Job) -> None:
 
 
 def _leave(crew: Crew) -> None:
-    jobs = [job for job in crew.jobs if job.place is not None]
+    for job in crew.jobs:
+        if job.unread:
+            _tell_where(crew, job)
+    jobs = [job for job in crew.jobs if job.place is not None and not job.unread]
     for job, done in zip(jobs, gather([partial(_take_away, crew, job) for job in jobs], limit=AT_ONCE), strict=True):
         if isinstance(done, CiliumctlError):
             crew.report.warn(
@@ -202,6 +207,16 @@ def _leave(crew: Crew) -> None:
             )
         elif isinstance(done, Exception):
             raise done
+
+
+def _tell_where(crew: Crew, job: Job) -> None:
+    place = job.there
+    file = f"{job.folder}/pcap"
+    crew.report.warn(
+        f"the packets of {job.target.key} are kept for ten minutes: `{file}` in container `{place.container}` of pod "
+        f"`{place.namespace}/{place.pod}`, which ends by itself",
+        f"`kubectl exec -n {place.namespace} {place.pod} -c {place.container} -- cat {file} > {job.target.file}`",
+    )
 
 
 def _take_away(crew: Crew, job: Job) -> None:

@@ -12,18 +12,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import BinaryIO
 
-from ciliumctl.capture import ending, filters, flows
+from ciliumctl.capture import ending, filters, flows, reading
 from ciliumctl.capture.crew import TIDYING, Crew, Job, announce, gathered, opened, why_ended
-from ciliumctl.capture.merging import header_of, in_order, packets_of
 from ciliumctl.capture.model import Capture, Target, Wanted
-from ciliumctl.capture.pcap import Reader
 from ciliumctl.capture.places import failed
-from ciliumctl.capture.writing import Destination, Merged, names_of
+from ciliumctl.capture.writing import Destination
 from ciliumctl.clients.kube import Kube
-from ciliumctl.errors import ApiFailed, CiliumctlError, OutsideError, TimedOut, Unreachable
+from ciliumctl.errors import ApiFailed, CiliumctlError, TimedOut, Unreachable
 from ciliumctl.files import new_file
 from ciliumctl.report import Reporter, Step
 from ciliumctl.wait import overtime, poll
@@ -31,8 +27,6 @@ from ciliumctl.wait import overtime, poll
 # Seconds for tcpdump to begin, and those that it may end late.
 _BEGINS = 30.0
 _LATE = 30.0
-# How often the file is asked for again after the connection was cut, in all.
-_TRIES = 5
 _GONE = 9
 
 
@@ -61,7 +55,7 @@ def capture(
         crew.each(partial(_begin, crew))
         stopped = _wait(crew)
         with overtime(kube, seconds=TIDYING), report.step("Reading what was captured") as step:
-            _read(crew, out)
+            reading.read(crew, out)
             if wanted.flows is not False:
                 _ask_flows(crew, out, since)
             step.finish(f"{sum(job.captured.packets for job in crew.jobs)} packets")
@@ -83,14 +77,28 @@ def _wait(crew: Crew) -> BaseException | None:
     """Wait until all have ended. After an interrupt they are told to; what it was comes back."""
     with crew.report.step(f"Capturing {ending.targets_of(crew)}") as step:
         show = _Progress(crew, step)
-        stopped, raised = ending.until_interrupted(lambda: crew.each(partial(_follow, crew, show)))
+        stopped, raised = ending.until_interrupted(lambda: crew.each(_lenient(partial(_follow, crew, show))))
         if stopped:
             crew.stopping.set()
             with overtime(crew.kube, seconds=TIDYING):
-                crew.each(lambda job: _end(crew, job))
-                crew.each(partial(_follow, crew, show, stopped=True))
+                crew.each(_lenient(partial(_end, crew)))
+                crew.each(_lenient(partial(_follow, crew, show, stopped=True)))
         step.finish("interrupted" if stopped else "")
     return raised
+
+
+def _lenient(work: Callable[[Job], None]) -> Callable[[Job], None]:
+    """Work whose failure keeps nobody from reading what was captured until then."""
+
+    def lenient(job: Job) -> None:
+        try:
+            work(job)
+        except _Lost:
+            raise
+        except CiliumctlError as error:
+            job.captured = replace(job.captured, ended="lost", reason=f"its end was not seen: {error.message}")
+
+    return lenient
 
 
 class _Progress:
@@ -161,7 +169,7 @@ def _note_end(crew: Crew, job: Job, text: str, said: str, *, stopped: bool) -> N
     code = int(words[words.index("end") + 1]) if "end" in words else 1
     received, dropped = filters.counts(said)
     ended = why_ended(full=full, stopped=stopped, packets=_captured(said), limit=crew.wanted.limits.packets)
-    job.captured = replace(job.captured, received=received, dropped=dropped, ended=ended)
+    job.captured = replace(job.captured, received=received, dropped=dropped, ended=ended, reason="")
     # 124 is how `timeout` ends at its time; a shell's 128 + 2 is that of the signal itself.
     if code not in {0, 124, 130}:
         job.captured = replace(job.captured, ended="lost", reason=f"tcpdump ended early: {filters.words_of(said)}")
@@ -173,100 +181,6 @@ def _captured(said: str) -> int:
         if what in {"packets captured", "packet captured"} and number.isdigit():
             return int(number)
     return 0
-
-
-def _read(crew: Crew, out: Destination) -> None:
-    """Read all files, into their own or into one."""
-    out.prepare()
-    if not out.merge:
-        crew.each(lambda job: _into(crew, job, out.file_of(job.target), str(out.file_of(job.target))))
-        return
-    with TemporaryDirectory(prefix="ciliumctl-capture-") as folder:
-        parts = {job.target.key: Path(folder) / job.target.file for job in crew.jobs}
-        crew.each(lambda job: _into(crew, job, parts[job.target.key], str(out.path)))
-        if crew.able:
-            _merge(crew, parts, out.path)
-
-
-def _into(crew: Crew, job: Job, path: Path, told: str) -> None:
-    with new_file(path) as file:
-        copy = _Copy(crew.wanted.limits.size, file)
-        for left in reversed(range(_TRIES)):
-            try:
-                _fetch(crew, job, copy)
-                break
-            except (ApiFailed, Unreachable):
-                if not left:
-                    raise
-    ended = "size" if copy.full else job.captured.ended
-    job.captured = replace(job.captured, file=told, packets=copy.packets, bytes=copy.size, ended=ended)
-    job.window = (copy.first, copy.last)
-
-
-class _Copy:
-    """A file on its way here: only whole packets are written, and no more than the limit."""
-
-    def __init__(self, limit: int, file: BinaryIO) -> None:
-        self.read = 0
-        self.size = 0
-        self.packets = 0
-        self.first = 0
-        self.last = 0
-        self.full = False
-        self._limit = limit
-        self._file = file
-        self._reader = Reader()
-
-    def take(self, data: bytes) -> None:
-        """Take the next bytes."""
-        self.read += len(data)
-        for packet in self._reader.feed(data):
-            self._begin()
-            self.full = self.full or self.size + len(packet.record) > self._limit
-            if self.full:
-                continue
-            self._file.write(packet.record)
-            self.first = self.first or packet.nanoseconds
-            self.last = max(self.last, packet.nanoseconds)
-            self.packets += 1
-            self.size += len(packet.record)
-        # A capture without a packet is one, too.
-        self._begin()
-
-    def _begin(self) -> None:
-        header = self._reader.header
-        if header is not None and not self.size:
-            self._file.write(header.raw)
-            self.size = len(header.raw)
-
-
-def _fetch(crew: Crew, job: Job, copy: _Copy) -> None:
-    place = job.there
-    command = place.script("fetch", job.folder, str(copy.read))
-    said = bytearray()
-    with crew.kube.open_exec(place.namespace, place.pod, command, container=place.container) as running:
-        for channel, piece in running.frames(crew.kube.deadline):
-            if channel == "stdout":
-                copy.take(piece)
-            else:
-                said += piece
-        if running.exit_code:
-            words = filters.words_of(said.decode("utf-8", "replace"))
-            raise OutsideError(f"the capture of {job.target.words} cannot be read: {words}")
-
-
-def _merge(crew: Crew, parts: dict[str, Path], path: Path) -> None:
-    jobs = crew.able
-    about = f"{ending.targets_of(crew)}{f', filter: {crew.wanted.filter}' if crew.wanted.filter else ''}"
-    with new_file(path) as file:
-        merged = Merged(file.write, about, names_of(tuple(job.target for job in jobs)))
-        files = [parts[job.target.key] for job in jobs]
-        for number, (job, part) in enumerate(zip(jobs, files, strict=True)):
-            merged.declare(number, job.target.key, ending.about(job), header_of(part), crew.wanted.filter)
-        for number, packet in in_order([packets_of(part) for part in files]):
-            merged.packet(number, packet)
-        for number, job in enumerate(jobs):
-            merged.end(number, job.captured.received, job.captured.dropped)
 
 
 def _ask_flows(crew: Crew, out: Destination, since: datetime) -> None:

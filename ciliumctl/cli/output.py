@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any, ClassVar, Protocol, TextIO
 
-from ciliumctl.errors import CiliumctlError
+from ciliumctl.errors import CiliumctlError, OutsideError
 
 API_VERSION = "ciliumctl/v1"
 _STYLES = {
@@ -202,22 +202,46 @@ def write_failure(kind: str, error: CiliumctlError, result: Result | None, outpu
 
 def _data(data: Any, output: str) -> str:
     if output == "json":
-        unicode = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
-        return json.dumps(data, indent=2, ensure_ascii=not unicode) + "\n"
+        return as_json(data)
     from ciliumctl import yaml_files
 
     return yaml_files.dump(data)
+
+
+def as_json(data: Any) -> str:
+    """Data as `-o json` prints it, in what standard output can encode."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
+    return json.dumps(data, indent=2, ensure_ascii=not unicode) + "\n"
 
 
 def emit(text: str) -> bool:
     """Write data to standard output at once; a reader that went away, such as `head`, is no failure.
 
     Returns whether the reader is still there: what writes without an end has no reason to go on otherwise.
+
+    Raises:
+        OutsideError: it cannot be written, such as to a full disk.
     """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
+    except OSError as error:
+        return let_go(error)
     return True
+
+
+def let_go(error: OSError) -> bool:
+    """Standard output takes no more: leave what could not be written, as Python would try once more at its end.
+
+    Returns `False` where the reader went away.
+
+    Raises:
+        OutsideError: it is something else.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return False
+    raise OutsideError(
+        f"standard output cannot be written: {error.strerror or error}",
+        hint="what was written until then is not complete; make room, or write somewhere else",
+    ) from error

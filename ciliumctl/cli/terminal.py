@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ciliumctl.cli.output import let_go
 from ciliumctl.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def attach(
 
 
 def write(channel: str, piece: bytes) -> bool:
-    """Hand on what the command wrote; `False` when standard output is gone."""
+    """Hand on what the command wrote; `False` when standard output is gone. Raises `OutsideError` when it is full."""
     if channel == "stderr":
         with suppress(OSError):
             sys.stderr.flush()
@@ -74,9 +75,8 @@ def write(channel: str, piece: bytes) -> bool:
     try:
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
+    except OSError as error:
+        return let_go(error)
     return True
 
 

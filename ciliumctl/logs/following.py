@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ciliumctl.clients.kube import PODS, Kube, Log, Manifest, Stamped, dig
@@ -52,6 +53,8 @@ class _Came:
     feed: _Feed
     stamped: Stamped | None
     level: str = ""
+    #: Of a log that ended: its pod's uid, empty when the pod is gone.
+    uid: str = ""
 
 
 @dataclass(slots=True)
@@ -98,6 +101,8 @@ class Follower:
         self._clock = clock
         self._came: queue.Queue[_Came | CiliumctlError] = queue.Queue(_QUEUE)
         self._feeds: dict[Source, _Feed] = {}
+        # Logs that ended while their pods are still listed (evicted, failed, being deleted), with the pods' uids.
+        self._ended: dict[Source, str] = {}
         self._stopped = threading.Event()
         self._searched = clock()
         self._hurry = 0.0
@@ -176,25 +181,29 @@ class Follower:
             window.add(line_of(came.feed.source, record), self._clock())
             return
         self._feeds.pop(came.feed.source, None)
+        if came.uid:
+            self._ended[came.feed.source] = came.uid
         if not self._wanted.pods:
             if not any(source.pod == came.feed.source.pod for source in self._feeds):
                 self._report.note(f"pod `{came.feed.source.pod}` is gone; looking for its successor")
             self._hurry = self._clock() + _PATIENCE
-            self._searched = 0.0
 
     def _search(self, now: float) -> None:
-        """Take up pods that are new: successors of those that went, and those of new nodes. One request."""
+        """Take up pods that are new: successors of those that went, and those of new nodes.
+
+        One request, and one for each log that ended while its pod is still listed.
+        """
         if self._wanted.pods or now - self._searched < (_SOON if now < self._hurry else _LATER):
             return
         self._searched = now
         try:
-            found = choose(self._kube, self._wanted)
+            listed = choose(self._kube, self._wanted)
+            self._ended = {source: uid for source, uid in self._ended.items() if source in listed}
+            found = [source for source in listed if self._is_new(source)]
         except CiliumctlError:
             # None at all, or nobody answers: the logs that break off say it, and it is looked again.
             return
         for source in found:
-            if source in self._feeds or not source.node:
-                continue
             if len(self._feeds) >= self._most:
                 if not self._full:
                     self._report.warn(f"`{source}` is not followed: there are {self._most} logs already")
@@ -204,11 +213,22 @@ class Follower:
             # All of it: it began after we did.
             self._begin(source, Part())
 
+    def _is_new(self, source: Source) -> bool:
+        """Whether a listed log is to be taken up: not again one that has ended, unless another pod has its name now."""
+        if source in self._feeds or not source.node:
+            return False
+        ended = self._ended.get(source)
+        return ended is None or self._uid(source) not in {ended, ""}
+
+    def _uid(self, source: Source) -> str:
+        return str(dig(self._kube.find(PODS, source.pod, source.namespace), "metadata", "uid", default=""))
+
     # What the threads do
 
     def _read(self, feed: _Feed) -> None:
         """Read one log until its pod is gone, however often it breaks off."""
         sieve, tries = self._sieve.again(), 0
+        uid: str | None = None
         while not self._stopped.is_set():
             try:
                 for stamped in feed.log.lines():
@@ -217,11 +237,15 @@ class Follower:
                     level = sieve.keep(stamped.text)
                     if level is not None:
                         self._hand(_Came(feed, stamped, level))
-                if self._is_over(feed.source):
+                if (uid := self._end_of(feed.source)) is not None:
                     break
                 self._well(feed)
-            except NotFound:
-                break
+            except NotFound as error:
+                # Of a pod that is still there, too, whose node is gone or does not know it yet.
+                with suppress(CiliumctlError):
+                    if (uid := self._end_of(feed.source)) is not None:
+                        break
+                self._ill(feed, error)
             except TimedOut:
                 return
             except (Forbidden, Unauthorized) as error:
@@ -231,16 +255,12 @@ class Follower:
                 self._ill(feed, error)
             tries += 1
             self._stopped.wait(min(_SLOWEST, 0.25 * 2 ** min(tries, 6)))
-        self._hand(_Came(feed, None))
+        self._hand(_Came(feed, None, uid=uid or ""))
 
-    def _is_over(self, source: Source) -> bool:
-        """Whether a log that ended will not go on: a container that is restarted has the same log. One request."""
+    def _end_of(self, source: Source) -> str | None:
+        """The uid of a pod whose log will not go on, empty when it is gone; `None` when it will. One request."""
         pod = self._kube.find(PODS, source.pod, source.namespace)
-        if pod is None or dig(pod, "status", "phase", default="") in {"Succeeded", "Failed"}:
-            return True
-        statuses: list[Manifest] = dig(pod, "status", "containerStatuses", default=[])
-        mine: Manifest = next((one for one in statuses if one.get("name") == source.container), {})
-        return bool(dig(pod, "metadata", "deletionTimestamp", default="")) and not dig(mine, "state", "running")
+        return str(dig(pod, "metadata", "uid", default="")) if _is_over(source, pod) else None
 
     def _ill(self, feed: _Feed, error: CiliumctlError) -> None:
         # A container that waits for its image has no log yet; that is no news.
@@ -260,3 +280,12 @@ class Follower:
             except queue.Full:
                 continue
             return
+
+
+def _is_over(source: Source, pod: Manifest | None) -> bool:
+    """Whether a log that ended will not go on: a container that is restarted has the same log."""
+    if pod is None or dig(pod, "status", "phase", default="") in {"Succeeded", "Failed"}:
+        return True
+    statuses: list[Manifest] = dig(pod, "status", "containerStatuses", default=[])
+    mine: Manifest = next((one for one in statuses if one.get("name") == source.container), {})
+    return bool(dig(pod, "metadata", "deletionTimestamp", default="")) and not dig(mine, "state", "running")

@@ -19,6 +19,9 @@ from ciliumctl.wait import poll
 _BEFORE = 4
 _AT_ONCE = 16
 _PATIENCE = GRACE + 15.0
+# How an exec ends that its container takes along (128 and the signal), and the seconds until the pod's state says it.
+_TAKEN_ALONG = {137, 143}
+_LAG = 10.0
 
 
 def listed(kube: Kube) -> MirrorList:
@@ -91,9 +94,12 @@ def _mirror(name: str, pods: Sequence[Manifest]) -> Mirror:
 
 
 def _end(kube: Kube, pods: Sequence[Manifest]) -> None:
-    left = [left for pod in pods if (left := _undo(kube, pod))]
-    for pod in pods:
-        kube.delete(PODS, name_of(pod), namespace_of(pod))
+    try:
+        left = [left for pod in pods if (left := _undo(kube, pod))]
+    finally:
+        # Whatever came of that: with its pod, the script in it ends and undoes what it did.
+        for pod in pods:
+            kube.delete(PODS, name_of(pod), namespace_of(pod))
     for pod in pods:
         _wait(kube, pod)
     if left:
@@ -114,11 +120,24 @@ def _undo(kube: Kube, pod: Manifest) -> str:
         # It ended meanwhile, and undid it itself.
         return ""
     except ApiFailed as error:
+        return _unknown(kube, pod, error.message, patience=0.0)
+    if ran.code in _TAKEN_ALONG:
+        # The pod's own script saw that its link is gone: it undoes the rest, and ends.
+        return _unknown(kube, pod, f"the look ended with code {ran.code}", patience=_LAG)
+    said = ran.text.splitlines() or [f"undoing it ended with code {ran.code}"]
+    return f"{said[-1]} on node `{node}`" if ran.code else ""
+
+
+def _unknown(kube: Kube, pod: Manifest, why: str, *, patience: float) -> str:
+    """What is left when an exec does not tell: nothing of a pod that ended, as its script undid it itself."""
+
+    def look() -> bool:
         now = kube.find(PODS, name_of(pod), namespace_of(pod))
-        if dig(now, "status", "phase", default="") != "Running":
-            return ""
-        return f"nobody knows what is left on node `{node}`: {error.message}"
-    return f"{ran.text.splitlines()[-1]} on node `{node}`" if ran.code else ""
+        return dig(now, "status", "phase", default="") != "Running"
+
+    if poll(look, bool, deadline=kube.deadline.within(patience), interval=0.5):
+        return ""
+    return f"nobody knows what is left on node `{dig(pod, 'spec', 'nodeName', default='')}`: {why}"
 
 
 def _wait(kube: Kube, pod: Manifest) -> None:

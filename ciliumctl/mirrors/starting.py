@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ciliumctl import guests, templates
 from ciliumctl.capture import Target, resolve
-from ciliumctl.clients.kube import NODES, Kube, Manifest, dig
-from ciliumctl.errors import CiliumctlError, OutsideError, TimedOut, UsageError
+from ciliumctl.clients.kube import CONFIG_MAPS, NODES, Kube, Manifest, dig
+from ciliumctl.errors import CiliumctlError, Forbidden, OutsideError, TimedOut, UsageError
 from ciliumctl.mirrors.model import GRACE, LATE, OVERHEAD, PROGRAM, PURPOSE, Mirror, Wanted
 from ciliumctl.report import Reporter
 from ciliumctl.wait import poll
@@ -40,8 +40,10 @@ def preview(kube: Kube, wanted: Wanted) -> Mirror:
     return replace(planned.mirror, makes=_makes(planned, wanted), dry_run=True)
 
 
-def start(kube: Kube, wanted: Wanted, report: Reporter) -> Mirror:
+def start(kube: Kube, wanted: Wanted, report: Reporter, consent: Callable[[Mirror], None]) -> Mirror:
     """Mirror from now on, until the time is up, `stop`, or the end of one of the two pods.
+
+    `consent` raises when it may not be; nothing is made before.
 
     Raises:
         UsageError: that cannot be mirrored. NotFound: there is no such pod or node. Forbidden: this user, or
@@ -51,6 +53,9 @@ def start(kube: Kube, wanted: Wanted, report: Reporter) -> Mirror:
     for made in _makes(planned, wanted):
         report.note(f"creates {made}")
     mirror = planned.mirror
+    if mirror.vni:
+        _warn_of_encryption(kube, wanted.cilium, report)
+    consent(mirror)
     halves = [(planned.target.node, planned.sink)] if planned.sink else []
     halves.append((planned.source.node, planned.words))
     report.resume = "`ciliumctl capture mirrors` shows what is left of it"
@@ -201,6 +206,25 @@ def _refused(guest: guests.Guest, said: str) -> CiliumctlError:
         hint="its kernel needs veth, vxlan, the classifier u32 and the action mirred; the image `ip` and `tc`",
         detail=said,
     )
+
+
+def _warn_of_encryption(kube: Kube, namespace: str, report: Reporter) -> None:
+    """Say when the copies travel in the open although pods' traffic does not. One request.
+
+    Cilium encrypts what goes between pods; what goes from node to node only with `encrypt-node` (WireGuard).
+    """
+    try:
+        config: Mapping[str, str] = dig(kube.find(CONFIG_MAPS, "cilium-config", namespace), "data", default={})
+    except Forbidden:
+        report.note("whether the cluster encrypts pods' traffic cannot be read; the copies travel in plain VXLAN")
+        return
+    names = {"enable-wireguard": "WireGuard", "enable-ipsec": "IPsec"}
+    on = [name for key, name in names.items() if config.get(key) == "true"]
+    if on and config.get("encrypt-node") != "true":
+        report.warn(
+            f"pods' traffic is encrypted between nodes ({on[0]}), and its copies are not: they travel in plain VXLAN",
+            "a target on the pod's own node gets them without the network",
+        )
 
 
 def _warn_of_size(said: str, planned: Plan, report: Reporter) -> None:

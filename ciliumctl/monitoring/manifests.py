@@ -18,6 +18,7 @@ from ciliumctl.clients.kube import (
     dig,
     name_of,
 )
+from ciliumctl.guests.model import OWNER
 
 NAMESPACE, LABEL, EXPIRES = "ciliumctl-monitoring", "ciliumctl.io/monitoring", "ciliumctl.io/expires"
 PROGRAMS: Mapping[str, int] = {"prometheus": 9090, "grafana": 3000}
@@ -25,7 +26,6 @@ JOBS = Resource("batch", "v1", "jobs")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles")
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
 LABELS = {LABEL: "stack", "app.kubernetes.io/managed-by": "ciliumctl"}
-_NAME = "ciliumctl-monitoring"
 #: Seconds that a finished Job stays to be looked at.
 _AFTERWARDS = 300
 
@@ -41,6 +41,8 @@ class Wanted:
     registry: str = ""
     pull_secret: str = ""
     wait: bool = True
+    #: Whose it is: a user and a machine.
+    owner: str = ""
 
     def image(self, name: str) -> str:
         """The image of a program: the one that was given, or the pinned one, from another registry when told so."""
@@ -50,10 +52,15 @@ class Wanted:
         return f"{self.registry.rstrip('/')}/{found.partition('/')[2]}" if self.registry else found
 
 
+def role_name(namespace: str) -> str:
+    """The name of a stack's role and binding in Cilium's namespace, where those of all stacks are."""
+    return NAMESPACE if namespace == NAMESPACE else f"{NAMESPACE}-{namespace}"
+
+
 def namespace(wanted: Wanted, expires: str) -> Manifest:
-    """The namespace, with its level of Pod Security."""
+    """The namespace, with its level of Pod Security, and whose it is."""
     labels = {**LABELS, "pod-security.kubernetes.io/enforce": "restricted"}
-    annotations = {EXPIRES: expires} if expires else {}
+    annotations = {key: value for key, value in ((EXPIRES, expires), (OWNER, wanted.owner)) if value}
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -69,15 +76,15 @@ def made(resource: Resource, kind: str, name: str, namespace: str) -> dict[str, 
 
 def objects(wanted: Wanted, dashboards: Sequence[Manifest]) -> Iterator[tuple[Resource, Manifest]]:
     """All but the namespace and the Jobs."""
-    mine, ciliums = wanted.namespace, wanted.cilium_namespace
+    mine, ciliums, role = wanted.namespace, wanted.cilium_namespace, role_name(wanted.namespace)
     yield SERVICE_ACCOUNTS, made(SERVICE_ACCOUNTS, "ServiceAccount", "prometheus", mine)
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
-    yield ROLES, {**made(ROLES, "Role", _NAME, ciliums), "rules": rules}
+    yield ROLES, {**made(ROLES, "Role", role, ciliums), "rules": rules}
     yield (
         ROLE_BINDINGS,
         {
-            **made(ROLE_BINDINGS, "RoleBinding", _NAME, ciliums),
-            "roleRef": {"apiGroup": ROLES.group, "kind": "Role", "name": _NAME},
+            **made(ROLE_BINDINGS, "RoleBinding", role, ciliums),
+            "roleRef": {"apiGroup": ROLES.group, "kind": "Role", "name": role},
             "subjects": [{"kind": "ServiceAccount", "name": "prometheus", "namespace": mine}],
         },
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import ClassVar
@@ -22,6 +22,7 @@ from ciliumctl.clients.kube import (
     Access,
     Kube,
     Manifest,
+    annotations_of,
     conditions_of,
     dig,
     labels_of,
@@ -29,6 +30,7 @@ from ciliumctl.clients.kube import (
     namespace_of,
 )
 from ciliumctl.errors import Exists, Forbidden, Invalid, OutsideError, TimedOut
+from ciliumctl.guests.model import NOBODY, OWNER
 from ciliumctl.monitoring import manifests
 from ciliumctl.monitoring.manifests import JOBS, LABEL, PROGRAMS, ROLE_BINDINGS, ROLES, Wanted
 from ciliumctl.monitoring.parts import DASHBOARD_LABEL
@@ -39,6 +41,7 @@ from ciliumctl.wait import poll
 
 #: Seconds for a namespace or a Job to go, and that a state without a way out must last.
 _GONE, GRACE = 120.0, 10.0
+_SELECTOR = f"{LABEL}=stack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,14 @@ class MonitoringStack:
     def ok(self) -> bool:
         """Whether it runs, where that was waited for."""
         return self.ready or not self.waited
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A stack that is there. `owner` is a user and a machine, `NOBODY` where it does not say."""
+
+    namespace: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +101,8 @@ def deploy(kube: Kube, wanted: Wanted, report: Reporter) -> MonitoringStack:
             f"namespace `{wanted.namespace}` exists and is not of `ciliumctl monitoring deploy`",
             hint="name another one: `--target-namespace NAME`",
         )
+    # Who brings another's stack up to date does not take it over.
+    wanted = replace(wanted, owner=annotations_of(there or {}).get(OWNER, wanted.owner))
     report.resume = "`ciliumctl monitoring delete` takes away what is there"
     dashboards = _dashboards(kube)
     expires = datetime.now(UTC) + timedelta(seconds=wanted.ttl) if wanted.ttl else None
@@ -211,33 +224,52 @@ def _ready(pod: Manifest) -> bool:
     return dig(conditions_of(pod).get("Ready"), "status", default="") == "True"
 
 
-def delete(kube: Kube, report: Reporter) -> MonitoringStackRemoval:
-    """Take every stack away, with the role that it has in Cilium's namespace. Waits until it is gone.
+def found(kube: Kube) -> tuple[Found, ...]:
+    """All stacks that are there. One request."""
+    listed = kube.objects(NAMESPACES, labels=_SELECTOR, metadata_only=True)
+    return tuple(Found(namespace=name_of(one), owner=annotations_of(one).get(OWNER, NOBODY)) for one in listed)
+
+
+def delete(kube: Kube, namespaces: Collection[str], report: Reporter) -> MonitoringStackRemoval:
+    """Take stacks away, with the roles that they have in Cilium's namespace. Waits until they are gone.
+
+    Roles of stacks whose namespaces are gone already go, too.
 
     Raises:
         TimedOut: a namespace does not go away.
     """
-    selector = f"{LABEL}=stack"
+    # Before the namespaces are listed: a stack that is just starting has its namespace first.
+    roles = [
+        (resource, f"{kind}/{namespace_of(one)}/{name_of(one)}", one)
+        for resource, kind in ((ROLE_BINDINGS, "rolebinding"), (ROLES, "role"))
+        for one in kube.objects(resource, labels=_SELECTOR, metadata_only=True)
+    ]
+    there = [one.namespace for one in found(kube)]
+    staying = {manifests.role_name(name) for name in there if name not in namespaces}
     removed: list[str] = []
-    for resource, kind in ((ROLE_BINDINGS, "rolebinding"), (ROLES, "role")):
-        for one in list(kube.objects(resource, labels=selector, metadata_only=True)):
+    for resource, key, one in roles:
+        if name_of(one) not in staying:
             kube.delete(resource, name_of(one), namespace_of(one))
-            removed.append(f"{kind}/{namespace_of(one)}/{name_of(one)}")
-    names = [name_of(one) for one in kube.objects(NAMESPACES, labels=selector, metadata_only=True)]
+            removed.append(key)
+    names = [name for name in there if name in namespaces]
     if names:
-        with report.step("Taking the stack away") as step:
-            gather_all([partial(kube.delete, NAMESPACES, name) for name in names])
-
-            def there() -> list[str]:
-                left = [name for name in names if kube.find(NAMESPACES, name) is not None]
-                step(f"{len(left)} of {len(names)} namespaces left")
-                return left
-
-            left = poll(there, lambda found: not found, deadline=kube.deadline.within(_GONE), interval=0.5)
-            if left:
-                raise TimedOut(
-                    f"namespace `{left[0]}` does not go away",
-                    hint="`ciliumctl monitoring delete` tries again; `kubectl describe namespace` says what holds it",
-                )
+        _delete_namespaces(kube, names, report)
     removed += [f"namespace/{name}" for name in names]
     return MonitoringStackRemoval(context=kube.context, removed=tuple(removed))
+
+
+def _delete_namespaces(kube: Kube, names: Sequence[str], report: Reporter) -> None:
+    with report.step("Taking the stack away") as step:
+        gather_all([partial(kube.delete, NAMESPACES, name) for name in names])
+
+        def there() -> list[str]:
+            left = [name for name in names if kube.find(NAMESPACES, name) is not None]
+            step(f"{len(left)} of {len(names)} namespaces left")
+            return left
+
+        left = poll(there, lambda found: not found, deadline=kube.deadline.within(_GONE), interval=0.5)
+        if left:
+            raise TimedOut(
+                f"namespace `{left[0]}` does not go away",
+                hint="`ciliumctl monitoring delete` tries again; `kubectl describe namespace` says what holds it",
+            )

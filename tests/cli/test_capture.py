@@ -236,6 +236,41 @@ def test_a_connection_that_is_cut_while_it_is_read_loses_nothing(
     assert (tmp_path / "web.pcap").read_bytes() == WEB
 
 
+def test_an_api_server_that_starts_again_is_waited_for(tcpdump: Tcpdump, command: Command, tmp_path: Path) -> None:
+    tcpdump.down, tcpdump.cuts = 5, 1
+    ran = command("capture", "pod/shop/web", "-w", "web.pcap")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "web.pcap").read_bytes() == WEB
+
+
+def test_a_capture_whose_end_was_not_seen_is_read(tcpdump: Tcpdump, command: Command, tmp_path: Path) -> None:
+    tcpdump.blind = True
+    ran = command("capture", "pod/shop/web", "-w", "web.pcap", "-o", "json")
+    assert ran.code == 7, ran.err
+    (target,) = ran.json["data"]["targets"]
+    assert (target["packets"], target["ended"]) == (2, "lost")
+    assert target["reason"].startswith("its end was not seen: ")
+    assert (tmp_path / "web.pcap").read_bytes() == WEB
+
+
+def test_packets_that_could_not_be_read_stay_where_they_are(
+    cluster: FakeCluster, tcpdump: Tcpdump, command: Command, tmp_path: Path
+) -> None:
+    def program(call: Call) -> Answer:
+        # Something came to be there while packets were captured.
+        if "watch" in call.command:
+            (tmp_path / "web.pcap").touch()
+        return tcpdump(call)
+
+    cluster.program = program
+    ran = command("capture", "pod/shop/web", "-w", "web.pcap")
+    assert ran.code == 3, ran.err
+    assert "the packets of pod/shop/web are kept for ten minutes: `/tmp/ciliumctl-capture-" in ran.err
+    assert "hint: `kubectl exec -n shop web -c ciliumctl-capture" in ran.err
+    assert tcpdump.works[-1][1] != "forget"
+    assert "ciliumctl-capture" in cluster.calls[-1].command, "the guest was not told to end"
+
+
 def test_pods_for_nodes_are_made_where_cilium_is(cluster: FakeCluster, tcpdump: Tcpdump, command: Command) -> None:
     del tcpdump
     cluster.add(namespace("network"))

@@ -335,3 +335,30 @@ def test_hints_name_the_cluster_that_the_run_was_told_to_use(command: Command) -
 
 def test_the_entry_point_is_the_app() -> None:
     assert app.info.name == "ciliumctl"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no `/dev/full`: run it on Linux")
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_full_disk_on_standard_output_is_one_clear_error(tmp_path: Path, output: str) -> None:
+    argv = [sys.executable, "-m", "ciliumctl", "preset", "list", "-o", output]
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            argv, env=quiet_environ(tmp_path), stdout=full, stderr=subprocess.PIPE, check=False, cwd=HERE, text=True
+        )
+    assert ran.returncode == 6, ran.stderr
+    assert ran.stderr.startswith("error: standard output cannot be written: No space left on device\nhint: ")
+    assert len(ran.stderr.splitlines()) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no `/dev/full`: run it on Linux")
+def test_a_full_disk_under_a_command_in_a_container_is_the_same_error() -> None:
+    program = (
+        "from ciliumctl.cli import terminal\n"
+        "from ciliumctl.errors import OutsideError\n"
+        "try:\n    terminal.write('stdout', b'x')\nexcept OutsideError as error:\n    raise SystemExit(error.exit_code)\n"
+    )
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, check=False, cwd=HERE, text=True
+        )
+    assert (ran.returncode, ran.stderr) == (6, "")

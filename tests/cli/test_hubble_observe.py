@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ciliumctl.cli.commands.hubble._flows import MOST, stream
+from ciliumctl.hubble.flow import Flow, read
+from ciliumctl.hubble.observing import Flows
 from tests.conftest import Command
 from tests.world import flows, objects
 from tests.world.cluster import FakeCluster, Fault
@@ -125,6 +129,36 @@ def test_flows_have_other_forms_too(
     assert ran.out.startswith(first)
     assert len(ran.out.splitlines()) >= count
     assert "shop/db-1:5432" in ran.out or output == "yaml"
+
+
+def test_the_envelope_is_written_as_flows_come(
+    cluster: FakeCluster, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen(cluster)
+    ran = command("hubble", "observe", "-o", "json")
+    assert ran.out == json.dumps(ran.json, indent=2) + "\n", "as if it were written at once"
+    assert len(ran.json["data"]["flows"]) == 4
+    ran = command("hubble", "observe", "--protocol", "sctp", "-o", "json")
+    assert ran.out == json.dumps(ran.json, indent=2) + "\n"
+
+    def come() -> Iterator[Flow]:
+        for second in range(3):
+            one = read(json.dumps(flows.flow(second)))
+            assert isinstance(one, Flow)
+            yield one
+            assert flows.when(second) in capsys.readouterr().out, "it is out before the next is asked for"
+
+    stream(Flows(flows=(), nodes=("one",)), come(), None)
+    assert capsys.readouterr().out.startswith("\n    ]")
+
+
+@pytest.mark.parametrize("output", ["table", "yaml", "json"])
+def test_more_flows_than_fit_into_memory_are_refused(command: Command, tmp_path: Path, output: str) -> None:
+    line = json.dumps({"flow": {"time": flows.when(1), "verdict": "FORWARDED"}})
+    path = tmp_path / "flows.json"
+    path.write_text(f"{line}\n" * (MOST + 1), encoding="utf-8")
+    ran = command("hubble", "observe", "--input-file", str(path), "-o", output)
+    assert (ran.code, "`-o jsonpb` writes them as they come" in ran.err) == (2, True), ran.err[-2000:]
 
 
 def test_times_names_and_nodes_are_shown_as_asked(cluster: FakeCluster, command: Command) -> None:

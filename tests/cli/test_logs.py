@@ -298,6 +298,31 @@ def test_a_pod_that_is_replaced_is_followed_in_its_successor(
     ]
 
 
+def test_a_pod_that_ended_and_is_still_listed_is_read_once(
+    following: Following, kubelets: Kubelets, cluster: FakeCluster
+) -> None:
+    following.until(lambda: len(following.lines) == 4)
+    found = cluster.get("pods", OPERATOR, "kube-system")
+    assert found
+    found["status"] = {"phase": "Failed", "reason": "Evicted"}
+    kubelets.end(OPERATOR, "cilium-operator")
+    successor = "cilium-operator-5d8b9485f-ddddd"
+    kubelets.write(successor, "cilium-operator", "2026-01-02T03:00:09Z", '{"level":"info","msg":"next"}')
+    cluster.add(objects.pod(successor, on="two"))
+    following.until(lambda: "next" in following.lines)
+    # The look that found the successor saw the one that ended, too.
+    assert following.lines.count("fourth") == 1
+    assert sum(seen.path.endswith(f"{OPERATOR}/log") for seen in cluster.seen) == 1
+
+    # Another pod of the same name is another log.
+    found["metadata"]["uid"] = "another"
+    found["status"] = {"phase": "Running"}
+    kubelets.of(OPERATOR, "cilium-operator").lines.clear()
+    kubelets.of(OPERATOR, "cilium-operator").ended = False
+    kubelets.write(OPERATOR, "cilium-operator", "2026-01-02T03:00:10Z", '{"level":"info","msg":"again"}')
+    following.until(lambda: "again" in following.lines)
+
+
 def test_a_log_that_fails_for_a_while_is_taken_up_again(
     following: Following, kubelets: Kubelets, cluster: FakeCluster
 ) -> None:
@@ -312,6 +337,21 @@ def test_a_log_that_fails_for_a_while_is_taken_up_again(
     following.until(lambda: "back" in following.lines)
     assert "no route" in getattr(following.said[0], "text", "")
     assert following.follower.failures == []
+
+
+def test_a_log_that_its_node_does_not_know_for_a_while_is_taken_up_again(
+    following: Following, kubelets: Kubelets, cluster: FakeCluster
+) -> None:
+    following.until(lambda: len(following.lines) == 4)
+    cluster.faults.append(Fault(pattern=f"{OTHER}/log$", status=404, message='nodes "two" not found', times=2))
+    kubelets.of(OTHER, "cilium-agent").cuts = [1]
+    kubelets.write(OTHER, "cilium-agent", "2026-01-02T03:00:09Z", "level=info msg=back")
+    kubelets.end(OTHER, "cilium-agent")
+    following.until(lambda: len(following.said) >= 1)
+    kubelets.of(OTHER, "cilium-agent").ended = False
+    kubelets.write(OTHER, "cilium-agent", "2026-01-02T03:00:10Z", "level=info msg=later")
+    following.until(lambda: "later" in following.lines)
+    assert sorted(following.lines) == sorted(set(following.lines)), "no line comes twice"
 
 
 def test_following_a_named_pod_ends_with_it(cluster: FakeCluster, kubelets: Kubelets, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from tests.conftest import Command
 from tests.docs.checker import violations
 from tests.world import guests
 from tests.world.cluster import FakeCluster
-from tests.world.execs import Answer
-from tests.world.objects import Object, node, pod
+from tests.world.execs import Answer, Call
+from tests.world.objects import Object, config_map, node, pod
 from tests.world.run import HERE
 
 
@@ -46,7 +46,7 @@ def commands(cluster: FakeCluster) -> list[list[str]]:
 
 
 def test_a_mirror_has_a_pod_on_each_node_and_is_listed_and_ended(shop: FakeCluster, command: Command) -> None:
-    ran = command("capture", "mirror", "pod/shop/web", "pod/shop/far", "--vni", "77", "-o", "json")
+    ran = command("capture", "mirror", "pod/shop/web", "pod/shop/far", "--vni", "77", "-o", "json", "--yes")
     assert ran.code == 0, ran.err
     schema = json.loads((HERE / "docs" / "reference" / "schemas" / "Mirror.json").read_text(encoding="utf-8"))
     assert list(violations(ran.json, schema, schema)) == []
@@ -72,7 +72,7 @@ def test_a_mirror_has_a_pod_on_each_node_and_is_listed_and_ended(shop: FakeClust
 
 
 def test_two_ends_on_one_node_need_one_pod_and_no_tunnel(shop: FakeCluster, command: Command) -> None:
-    ran = command("capture", "mirror", "pod/shop/web", "pod/shop/near", "--direction", "ingress", "-o", "json")
+    ran = command("capture", "mirror", "pod/shop/web", "pod/shop/near", "--direction", "ingress", "-o", "json", "--yes")
     assert ran.code == 0, ran.err
     (source,) = commands(shop)
     assert source[6:] == ["web0123456789", "eth0", "ingress", "0", "4790", "", "", "near0123456789"]
@@ -81,7 +81,7 @@ def test_two_ends_on_one_node_need_one_pod_and_no_tunnel(shop: FakeCluster, comm
 
 def test_what_a_node_cannot_do_is_exit_6_and_nothing_stays(shop: FakeCluster, command: Command) -> None:
     shop.on_create = lambda item: starts(item, "failed: Error: Unknown device type.\n")
-    ran = command("capture", "mirror", "pod/shop/web", "node/two")
+    ran = command("capture", "mirror", "pod/shop/web", "node/two", "--yes")
     assert ran.code == 6
     assert "node `two` cannot mirror: Error: Unknown device type." in ran.err
     made = [seen for seen in shop.seen if seen.method == "POST"]
@@ -90,15 +90,48 @@ def test_what_a_node_cannot_do_is_exit_6_and_nothing_stays(shop: FakeCluster, co
 
 
 def test_what_is_left_of_a_mirror_is_told_and_exit_7(shop: FakeCluster, command: Command) -> None:
-    assert command("capture", "mirror", "pod/shop/web", "node/two").code == 0
+    assert command("capture", "mirror", "pod/shop/web", "node/two", "--yes").code == 0
     shop.program = lambda _call: Answer(stdout="left: 2 links or filters\n", code=1)
     ran = command("capture", "unmirror", "--all")
     assert ran.code == 7
     assert "left: 2 links or filters on node `" in ran.out
 
 
+def test_a_pod_that_ends_while_it_is_asked_takes_nothing_with_it(shop: FakeCluster, command: Command) -> None:
+    assert command("capture", "mirror", "pod/shop/web", "pod/shop/far", "--yes").code == 0
+
+    def taken_along(call: Call) -> Answer:
+        # The pod's script sees that the link is gone, and ends: the exec is killed with the container.
+        made = shop.get("pods", call.pod, "kube-system")
+        assert made is not None
+        made["status"]["phase"] = "Succeeded"
+        return Answer(code=137)
+
+    shop.program = taken_along
+    ran = command("capture", "unmirror", "--all")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("ended: ")
+    assert command("capture", "mirrors").out == "there is no mirror\n"
+
+
+def test_pods_are_deleted_although_undoing_fails_without_a_word(shop: FakeCluster, command: Command) -> None:
+    assert command("capture", "mirror", "pod/shop/web", "pod/shop/near", "--yes").code == 0
+    shop.program = lambda _call: Answer(code=2)
+    ran = command("capture", "unmirror", "--all")
+    assert (ran.code, "undoing it ended with code 2 on node `one`" in ran.out) == (7, True), ran.err
+    assert command("capture", "mirrors").out == "there is no mirror\n"
+
+
+def test_pods_are_deleted_although_nobody_may_look_into_them(shop: FakeCluster, command: Command) -> None:
+    assert command("capture", "mirror", "pod/shop/web", "pod/shop/near", "--yes").code == 0
+    shop.program = lambda _call: Answer(status=403, stderr="not for you")
+    ran = command("capture", "unmirror", "--all")
+    assert ran.code == 7, ran.err
+    assert command("capture", "mirrors").out == "there is no mirror\n"
+
+
 def test_a_node_that_cannot_be_asked_is_told(shop: FakeCluster, command: Command) -> None:
-    assert command("capture", "mirror", "pod/shop/web", "pod/shop/near").code == 0
+    assert command("capture", "mirror", "pod/shop/web", "pod/shop/near", "--yes").code == 0
     shop.program = lambda _call: Answer(status=500, stderr="the runtime is busy")
     ran = command("capture", "unmirror", "--all")
     assert ran.code == 7
@@ -107,7 +140,7 @@ def test_a_node_that_cannot_be_asked_is_told(shop: FakeCluster, command: Command
 
 def test_mirrors_of_others_stay_unless_they_are_named_or_a_yes_is_given(shop: FakeCluster, command: Command) -> None:
     for _each in range(3):
-        assert command("capture", "mirror", "pod/shop/web", "pod/shop/near").code == 0
+        assert command("capture", "mirror", "pod/shop/web", "pod/shop/near", "--yes").code == 0
     names = command("capture", "mirrors", "-o", "name").out.split()
     mine, *theirs = command("capture", "mirrors", "-o", "json").json["data"]["mirrors"]
     assert mine["owner"] == theirs[0]["owner"] != ""
@@ -127,6 +160,32 @@ def test_mirrors_of_others_stay_unless_they_are_named_or_a_yes_is_given(shop: Fa
     assert command("capture", "unmirror", names[1]).code == 0, "who names it means it"
     assert command("capture", "unmirror", "--all-users", "--yes").code == 0
     assert command("capture", "mirrors").out == "there is no mirror\n"
+
+
+def test_a_mirror_needs_a_yes_and_without_one_nothing_is_made(shop: FakeCluster, command: Command) -> None:
+    ran = command("capture", "mirror", "pod/shop/web", "pod/shop/far")
+    assert (ran.code, "--yes" in ran.err) == (3, True), ran.err
+    assert "a mirror changes the network of pod/shop/web" in ran.err
+    assert {seen.method for seen in shop.seen} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("config", "target", "warned"),
+    [
+        ({"enable-wireguard": "true"}, "far", True),
+        ({"enable-ipsec": "true"}, "far", True),
+        ({"enable-wireguard": "true"}, "near", False),
+        ({"enable-wireguard": "true", "encrypt-node": "true"}, "far", False),
+        ({"enable-wireguard": "false"}, "far", False),
+    ],
+)
+def test_copies_that_travel_in_the_open_are_told_where_pods_are_encrypted(
+    shop: FakeCluster, command: Command, config: dict[str, str], target: str, *, warned: bool
+) -> None:
+    shop.add(config_map("cilium-config", config))
+    ran = command("capture", "mirror", "pod/shop/web", f"pod/shop/{target}", "--yes")
+    assert ran.code == 0, ran.err
+    assert ("they travel in plain VXLAN" in ran.err) is warned
 
 
 def test_a_dry_run_makes_nothing(shop: FakeCluster, command: Command) -> None:

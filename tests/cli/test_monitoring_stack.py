@@ -116,7 +116,36 @@ def test_everything_goes_and_a_second_time_there_is_nothing(stackable: FakeClust
     assert not stackable.all("roles")
     assert not stackable.all("rolebindings")
     ran = command("monitoring", "delete")
-    assert (ran.code, ran.out) == (0, "no stack of `monitoring deploy` is there\n")
+    assert (ran.code, ran.out) == (0, "there was no such stack of `monitoring deploy`\n")
+
+
+def test_the_stacks_of_others_stay_unless_a_yes_is_given(stackable: FakeCluster, command: Command) -> None:
+    for arguments in ((), ("--target-namespace", "theirs"), ("--target-namespace", "lost")):
+        assert command("monitoring", "deploy", "--no-wait", *arguments).code == 0
+    for name, place in (("ciliumctl-monitoring", PLACE), ("ciliumctl-monitoring-theirs", "theirs")):
+        binding = stackable.get("rolebindings", name, "kube-system")
+        assert binding
+        assert binding["subjects"][0]["namespace"] == place, "one stack does not take the rights of another"
+    theirs = stackable.get("namespaces", "theirs")
+    assert theirs
+    # As of another machine with the same kubeconfig.
+    theirs["metadata"]["annotations"]["ciliumctl.io/owner"] = "eve@desk"
+    assert command("monitoring", "deploy", "--no-wait", "--target-namespace", "theirs").code == 0
+    # Taken away by somebody with kubectl: its role is left.
+    stackable._of("", "namespaces").pop(("", "lost"))  # noqa: SLF001
+
+    ran = command("monitoring", "delete", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert [one for one in ran.json["data"]["removed"] if "theirs" in one] == []
+    assert "role/kube-system/ciliumctl-monitoring-lost" in ran.json["data"]["removed"]
+    assert "the stack in namespace `theirs` is of eve@desk and stays" in ran.err
+    for named in (["--target-namespace", "theirs"], ["--all-users"]):
+        ran = command("monitoring", "delete", *named)
+        assert (ran.code, "--yes" in ran.err) == (3, True)
+    assert stackable.get("rolebindings", "ciliumctl-monitoring-theirs", "kube-system")
+    ran = command("monitoring", "delete", "--target-namespace", "theirs", "--yes")
+    assert ran.out.splitlines()[-1] == "removed: namespace/theirs"
+    assert not stackable.all("roles")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +153,7 @@ def test_everything_goes_and_a_second_time_there_is_nothing(stackable: FakeClust
     [
         (("deploy", "--image", "loki=x"), "`loki=x` names no image"),
         (("deploy", "-o", "name"), "-o name"),
+        (("delete", "--all-users", "--target-namespace", "x"), "use one of the two"),
         (("open", "many"), "`many` is not a port"),
     ],
 )

@@ -174,7 +174,7 @@ def links(nodes: Nodes) -> str:
 @pytest.mark.parametrize("target", [f"pod/{PLACE}/far", f"node/{TWO}", f"pod/{PLACE}/near"])
 def test_a_mirror_is_seen_at_its_target_and_removed_without_a_trace(pods: Nodes, tmp_path: Path, target: str) -> None:
     before = links(pods)
-    made = pods.run("capture", "mirror", f"pod/{PLACE}/web", target, "--ttl", "5m", *IMAGE, "-o", "json")
+    made = pods.run("capture", "mirror", f"pod/{PLACE}/web", target, "--ttl", "5m", *IMAGE, "-o", "json", "--yes")
     assert made.code == 0, made.err
     interface = made.json["data"]["interface"]
     running = Running(pods, tmp_path, target, "icmp", "-i", interface, "-c", "40", "-w", "m.pcap", "--no-flows", *IMAGE)
@@ -193,8 +193,8 @@ def test_a_mirror_is_seen_at_its_target_and_removed_without_a_trace(pods: Nodes,
 def test_two_pods_that_are_mirrored_to_each_other_do_not_feed_themselves(pods: Nodes, tmp_path: Path) -> None:
     before = links(pods)
     web, far = f"pod/{PLACE}/web", f"pod/{PLACE}/far"
-    first = pods.run("capture", "mirror", web, far, *IMAGE, "--ttl", "5m", "-o", "json")
-    second = pods.run("capture", "mirror", far, web, *IMAGE, "--ttl", "5m", "-o", "json")
+    first = pods.run("capture", "mirror", web, far, *IMAGE, "--ttl", "5m", "-o", "json", "--yes")
+    second = pods.run("capture", "mirror", far, web, *IMAGE, "--ttl", "5m", "-o", "json", "--yes")
     assert (first.code, second.code) == (0, 0), (first.err, second.err)
     interface = first.json["data"]["interface"]
     running = Running(
@@ -212,7 +212,7 @@ def test_two_pods_that_are_mirrored_to_each_other_do_not_feed_themselves(pods: N
 def test_a_mirror_ends_by_itself_when_its_time_is_up(pods: Nodes) -> None:
     before = links(pods)
     began = time.monotonic()
-    assert pods.run("capture", "mirror", f"pod/{PLACE}/web", f"node/{TWO}", "--ttl", "8s", *IMAGE).code == 0
+    assert pods.run("capture", "mirror", f"pod/{PLACE}/web", f"node/{TWO}", "--ttl", "8s", *IMAGE, "--yes").code == 0
     assert poll(lambda: links(pods) == before, bool, deadline=Deadline.after(30), interval=0.5), links(pods)
     assert time.monotonic() - began < 60
 

@@ -25,8 +25,11 @@ class Tcpdump:
     full: bool = False
     #: Whether the agents' images have one.
     agents: bool = True
-    #: How many reads are cut after a few bytes.
+    #: How many reads are cut after a few bytes, and how many are refused before that.
     cuts: int = 0
+    down: int = 0
+    #: Whether nobody may see how a capture goes on.
+    blind: bool = False
     #: What Hubble answers in the agents; none when empty.
     flows: str = ""
     #: At which all streams meet before they say anything.
@@ -60,20 +63,25 @@ class Tcpdump:
         if work == "watch":
             full = "full\n" if self.full else ""
             end = f"size 24\nsize {len(data)}\n{full}end {self.code} {len(data)}\n"
-            return Answer(stdout=end, stderr=SAID + counts)
+            return Answer(stdout=end, stderr=SAID + counts, status=403 if self.blind else 101)
         if work == "stream":
             if self.meeting is not None:
                 self.meeting.wait(30)
             return Answer(stdout=data, stderr=SAID + counts, code=self.code)
         if work == "fetch":
-            left = data[int(rest[0]) :]
-            if self.cuts:
-                self.cuts -= 1
-                return Answer(stdout=left[:40], cut=True)
-            return Answer(stdout=left)
+            return self._fetch(data[int(rest[0]) :])
         if work == "find":
             return Answer(stdout="4711\n")
         return Answer()
+
+    def _fetch(self, left: bytes) -> Answer:
+        if self.down:
+            self.down -= 1
+            return Answer(status=503, stderr="the server is starting")
+        if self.cuts:
+            self.cuts -= 1
+            return Answer(stdout=left[:40], cut=True)
+        return Answer(stdout=left)
 
 
 def captures(cluster: FakeCluster, **files: bytes) -> Tcpdump:

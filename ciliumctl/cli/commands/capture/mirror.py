@@ -6,9 +6,11 @@ interface of their own in the target, `mirror-NAME`, where anything may look at 
 A privileged pod on each of the two nodes does it (one pod for two ends on one node): tc (u32, mirred) at the source's
 interface, and VXLAN between the nodes (UDP, port 4790). What the mirror sends never passes the interface that is
 mirrored. It is all undone by `capture unmirror`, by `debug cleanup --all`, when the time is up, and when one of the
-two pods goes; that this program ends, or is killed, changes nothing.
+two pods goes; that this program ends, or is killed, changes nothing. It asks before: --yes answers in scripts.
 
-Exit codes: 0 mirrored, 6 a node cannot do it (what was done is undone).
+The copies between nodes are not encrypted, also where Cilium encrypts pods' traffic; that is told.
+
+Exit codes: 0 mirrored, 3 it needs a yes, 6 a node cannot do it (what was done is undone).
 
 Examples:
   ciliumctl capture mirror pod/shop/web node/node-2
@@ -18,6 +20,7 @@ Examples:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +31,7 @@ from ciliumctl.cli.output import Writer
 from ciliumctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from ciliumctl.cli.session import Session
     from ciliumctl.mirrors import Mirror
 
 KIND = "Mirror"
@@ -82,8 +86,15 @@ def command(
     session.deadline(_SECONDS)
     if dry_run:
         session.finish(mirrors.preview(session.kube, wanted), render)
-    made = mirrors.start(session.kube, wanted, session.report)
+    made = mirrors.start(session.kube, wanted, session.report, partial(_ask, session))
     session.finish(made, render, then=f"capture {made.target} -i {made.interface} -w mirror.pcap")
+
+
+def _ask(session: Session, mirror: Mirror) -> None:
+    session.confirm(
+        f"What goes through {mirror.source} is copied to {mirror.target} until {mirror.expires}. Mirror it?",
+        refusal=f"a mirror changes the network of {mirror.source} while it runs",
+    )
 
 
 def render(out: Writer, mirror: Mirror) -> None:

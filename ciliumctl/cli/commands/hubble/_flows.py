@@ -1,20 +1,25 @@
-"""Flows as text: Hubble's own forms, `compact`, `dict` and `table` (hubble/pkg/printer)."""
+"""Flows as text: Hubble's own forms, `compact`, `dict` and `table` (hubble/pkg/printer); and the JSON envelope."""
 
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterable
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ciliumctl.cli.output import Cell, Writer, emit, wants_color
+from ciliumctl.cli.output import Cell, Writer, as_json, emit, envelope, wants_color
+from ciliumctl.errors import UsageError
 
 if TYPE_CHECKING:
     from ciliumctl.cli.session import Session
+    from ciliumctl.errors import CiliumctlError
     from ciliumctl.hubble.flow import Flow, Side
     from ciliumctl.hubble.observing import Flows
 
+#: How many flows are held at most for a form that needs all of them at once: some 20 kB each.
+MOST = 20_000
 _STYLES = {
     "FORWARDED": "good",
     "REDIRECTED": "good",
@@ -122,7 +127,7 @@ def _record(flow: Flow, form: Form) -> list[tuple[str, Cell]]:
 def write(session: Session, flows: Iterable[Flow], form: Form) -> int:
     """Write flows to standard output as they come, until nobody reads any more. Returns how many."""
     if form.output == "table":
-        rows = [_record(flow, form) for flow in flows]
+        rows = [_record(flow, form) for flow in bounded(flows, "table")]
         _emit_table(session, rows)
         return len(rows)
     one = _writer(session, form)
@@ -132,6 +137,30 @@ def write(session: Session, flows: Iterable[Flow], form: Form) -> int:
         if not one(flow, number):
             break
     return number
+
+
+def bounded(flows: Iterable[Flow], output: str) -> Iterator[Flow]:
+    """The flows, for a form that holds all of them. Raises `UsageError` when they are too many for that."""
+    for number, flow in enumerate(flows):
+        if number == MOST:
+            raise UsageError(
+                f"there are more than {MOST} flows, and `-o {output}` holds all of them in memory",
+                hint="`-o jsonpb` writes them as they come; `--last N` shows the newest",
+            )
+        yield flow
+
+
+def stream(about: Flows, flows: Iterable[Flow], error: CiliumctlError | None) -> None:
+    """Write the envelope around flows as they come, as it would be written with all of them in `about`."""
+    # A quotation mark inside of a string has a backslash in front: this is the field.
+    before, empty, after = as_json(envelope(about.kind, about, error)).partition('"flows": []')
+    emit(before + empty[:-1])
+    number = 0
+    for number, flow in enumerate(flows, start=1):
+        text = textwrap.indent(as_json(flow.raw).rstrip("\n"), " " * 6)
+        if not emit(f"{',' if number > 1 else ''}\n{text}"):
+            return
+    emit(("\n    ]" if number else "]") + after)
 
 
 def _writer(session: Session, form: Form) -> Callable[[Flow, int], bool]:

@@ -73,12 +73,18 @@ def _show(
     """Write what was found, and end: with `error`, when that says that nodes are missing."""
     with observed as (flows, about):
         result = about
-        if form.output in _ENVELOPES:
-            result = replace(about, flows=tuple(flow.raw for flow in flows))
+        if form.output == "json":
+            _flows.stream(about, flows, error(about))
+        elif form.output == "yaml":
+            result = replace(about, flows=tuple(flow.raw for flow in _flows.bounded(flows, "yaml")))
         elif not _flows.write(session, flows, form) and result.ok:
             session.report.note("no flow fits")
     failed = error(result)
-    if form.output in _ENVELOPES:
+    if form.output == "json":
+        if failed is not None:
+            session.explain(failed)
+        raise typer.Exit(failed.exit_code if failed is not None else 0 if result.ok else 1)
+    if form.output == "yaml":
         if failed is not None:
             session.fail(failed, result, _flows.nothing)
         session.finish(result, _flows.nothing)
@@ -135,7 +141,9 @@ def _from_file(session: Session, question: Question, form: Form, name: str) -> N
     with _lines(name) as lines:
         flows = observing.from_lines(lines, question.filters, question.window, name)
         if form.output in _ENVELOPES:
-            found = observing.Flows(flows=tuple(flow.raw for flow in flows), nodes=())
+            # Not as they come: a line that is no flow must not come after half an envelope.
+            held = tuple(flow.raw for flow in _flows.bounded(flows, form.output))
+            found = observing.Flows(flows=held, nodes=())
             session.finish(found, _flows.nothing)
         if not _flows.write(session, flows, form):
             session.report.note("no flow fits")

@@ -61,6 +61,7 @@ def command(
         registry=registry,
         pull_secret=image_pull_secret,
         wait=wait,
+        owner=session.who,
     )
     session.finish(stack.deploy(session.kube, wanted, session.report), render, then="monitoring open")
 
