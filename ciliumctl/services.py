@@ -27,7 +27,7 @@ def target(kube: Kube, namespace: str, name: str, *, port: int = 0) -> PodPort:
     if found is None:
         raise NotFound(
             f"no ready pod stands behind service `{name}` in namespace `{namespace}`",
-            hint="`ciliumctl status` says why",
+            hint=f"`kubectl get pods -n {namespace}` lists them; of Cilium's own `ciliumctl status` says more",
         )
     return found
 

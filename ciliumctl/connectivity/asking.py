@@ -26,6 +26,8 @@ _LONGEST = 240
 _ADDRESSES = 6
 _RULES = 6
 _MARK = re.compile(r"^@@(\d+) (\d+)$", re.MULTILINE)
+# What stands between the two ends of a flow; hubble says other things, too.
+_FLOW = re.compile(r"\s(?:->|<-|<>)\s")
 # What the kernel has by itself; Cilium moves the rule for `local` to 100.
 _DEFAULT_RULE = re.compile(r"^\d+:\s+from all lookup (?:local|main|default)\s*(?:proto kernel)?\s*$")
 
@@ -141,7 +143,7 @@ def read(asked: Asked, lines: Sequence[Sequence[str]], said: Sequence[tuple[int,
                 f"could not ask {'Hubble' if hubble else f'`{line[0]}`'} on {asked.node}: {_why(code, words)}"
             )
         elif hubble:
-            flows = [word for word in words if word not in seen]
+            flows = [word for word in words if _FLOW.search(word) and word not in seen]
             seen.update(flows)
             found.flows.extend((("DROPPED" in flow), f"flow seen on {asked.node}: {flow}") for flow in flows)
         elif "rule" in line:

@@ -115,7 +115,9 @@ class _Waiting:
         self._troubles = [explain(pod) for pod in waiting if not dig(pod, "metadata", "deletionTimestamp", default="")]
         self._refused(found)
         for pod, trouble in zip(waiting, map(explain, waiting), strict=True):
-            self._judge(pod, trouble)
+            # Of an earlier deployment there may be pods that never ran: they go when the new ones are there.
+            if _images(pod["spec"]) == _images(found["spec"]["template"]["spec"]):
+                self._judge(pod, trouble)
         lines = sorted(f"{one.pod} on {one.node or 'no node'}: {one.reason}" for one in self._troubles)
         self._step(f"{self._ready(found)} of {self._wanted.replicas} pods ready", lines)
         return found
@@ -154,6 +156,11 @@ class _Waiting:
                 if trouble.reason in _IMAGE
                 else f"`kubectl describe pod -n {self._wanted.namespace} {trouble.pod}` says more",
             )
+
+
+def _images(spec: Manifest) -> list[str]:
+    containers: list[Manifest] = dig(spec, "containers", default=[])
+    return [dig(container, "image", default="") for container in containers]
 
 
 def _count(found: Manifest, which: str) -> int:

@@ -95,7 +95,7 @@ def _only(found: Sequence[cni.OtherCni]) -> str:
     if not found:
         raise NotFound(
             "no other CNI is in charge here: there is nothing to migrate from",
-            hint="`ciliumctl status` shows whether Cilium has the network, `ciliumctl install` installs it",
+            hint="`ciliumctl status` shows whether Cilium has the network already; else `ciliumctl install`",
         )
     there = ", ".join(other.name for other in found)
     raise NotFound(

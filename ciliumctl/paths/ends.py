@@ -77,7 +77,12 @@ def service(scene: Scene) -> Stage:
         return skipped("service", f"it stands for the name {one.external_name}: ask for that one")
     place = scene.destination
     if not one.port:
-        return found("service", "301", f"{place} has no port {scene.wanted.port}", f"it has {', '.join(one.ports)}")
+        wanted = (
+            scene.wanted.port
+            if scene.wanted.protocol in {"", "TCP"}
+            else f"{scene.wanted.port}/{scene.wanted.protocol}"
+        )
+        return found("service", "301", f"{place} has no port {wanted}", f"it has {', '.join(one.ports)}")
     if not one.backends:
         return _nobody(place, one)
     if not one.ready:

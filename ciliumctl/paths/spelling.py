@@ -59,6 +59,8 @@ def _end(text: str, rest: str, namespace: str) -> End:
         return End(said=text, kind="world", name=rest)
     if _address(rest):
         return End(said=text, kind="address", name=str(ip_address(rest)))
+    if re.fullmatch(r"[\d.]+", rest):
+        raise UsageError(f"`{rest}` is no address", hint=_HINT)
     if "/" not in rest and _NAME.fullmatch(rest):
         return End(said=text, kind="name", name=rest.rstrip(".").lower())
     named = naming.read(rest, namespace)

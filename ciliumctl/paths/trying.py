@@ -45,9 +45,17 @@ _DNS = r"\\x12\\x34\\x01\\x00\\x00\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\
 # of 28 is a datagram without an answer.
 _SCRIPT = f"""
 t=$1 u=$2 n=$3 y=$4; shift 4
+asked() {{
+  while read -r k v; do [ "$k" = search ] && d=$v; done 2>/dev/null </etc/resolv.conf
+  for s in "" $d; do
+    o=$(nslookup "$n${{s:+.$s}}" 2>&1) && break
+    case $o in *NXDOMAIN*|*"an't find"*) ;; *) break;; esac
+  done
+  printf '%s\\n' "$o"
+}}
 if [ -n "$n" ]; then
   if command -v getent >/dev/null 2>&1; then echo "@name 0"; getent ahosts "$n"
-  elif command -v nslookup >/dev/null 2>&1; then echo "@name 1"; nslookup "$n" 2>&1; fi
+  elif command -v nslookup >/dev/null 2>&1; then echo "@name 1"; asked; fi
 fi
 bash_tcp() {{ timeout "$t" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"; }}
 bash_udp() {{ timeout "$((t + 1))" bash -c 'exec 3<>"/dev/udp/$0/$1" || exit

@@ -157,7 +157,15 @@ def test_an_image_that_cannot_be_pulled_ends_the_wait(
     def act(item: Object) -> None:
         if item["kind"] == "Deployment":
             item["status"] = {"replicas": 2}
-            shop.add(pod(1, "one", waiting="ImagePullBackOff"))
+            # What is left of a deployment before this one is no reason to end.
+            old = pod(0, "one", waiting="ImagePullBackOff")
+            new = pod(1, "one", waiting="ImagePullBackOff")
+            for one, image in (
+                (old, "elsewhere/nginx"),
+                (new, item["spec"]["template"]["spec"]["containers"][0]["image"]),
+            ):
+                one["spec"]["containers"][0]["image"] = image
+            shop.add(old, new)
 
     shop.on_create = act
     ran = command("demo", "deploy", "-n", "shop")

@@ -107,7 +107,7 @@ def test_all_is_well_by_pod_service_and_name(ends: Nodes) -> None:
         code, data = look(ends, "pod/path-test/here", destination)
         assert (code, data["broken"]) == (0, ""), json.dumps(data, indent=1)
         assert stages(data)["probe"]["outcome"] == "ok"
-    code, data = look(ends, "pod/path-test/here", "web.path-test.svc.cluster.local:80")
+    code, data = look(ends, "pod/path-test/here", "web.path-test.svc:80")
     assert (code, stages(data)["name"]["outcome"]) == (0, "ok"), json.dumps(data, indent=1)
 
 

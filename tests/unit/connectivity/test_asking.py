@@ -76,7 +76,9 @@ def test_routes_and_rules_of_this_very_machine_are_read(tmp_path: Path) -> None:
 
 
 def test_flows_are_told_once_and_dropped_ones_are_known(tmp_path: Path) -> None:
-    hubble = "echo 'Nov 26: lane/client -> lane/far Policy denied DROPPED (TCP Flags: SYN)'; "
+    hubble = (
+        "echo 'EVENTS LOST: DROPPED'; echo 'Nov 26: lane/client -> lane/far Policy denied DROPPED (TCP Flags: SYN)'; "
+    )
     hubble += "case $* in *DROPPED) ;; *) echo 'Nov 26: lane/client -> lane/far to-endpoint FORWARDED';; esac"
     _paths, flows, failed = told(tmp_path, ip="exit 0", hubble=hubble)
     assert flows == [

@@ -55,3 +55,8 @@ def test_a_source_has_no_port() -> None:
 def test_any_text_is_an_end_or_a_usage_error(text: str) -> None:
     with suppress(UsageError):
         assert parse(text, "default", with_port=True).name
+
+
+def test_what_looks_like_an_address_and_is_none_is_no_name() -> None:
+    with pytest.raises(UsageError, match=r"`300\.1\.1\.1` is no address"):
+        parse("300.1.1.1:80", "shop", with_port=True)

@@ -94,6 +94,9 @@ def render(out: Writer, result: Capture) -> None:
         _notes(out, one)
     if result.merged and result.merged != "-":
         out.line(("written: ", "good"), result.merged)
+    for file in dict.fromkeys(one.flows for one in result.targets if one.flows):
+        count = sum(one.flow_count for one in result.targets if one.flows == file)
+        out.line(("flows: ", "good"), f"{file} ({count})")
 
 
 def _plan(out: Writer, result: Capture) -> None:
@@ -116,7 +119,5 @@ def _notes(out: Writer, one: Captured) -> None:
     if one.dropped:
         why = "packets were dropped before tcpdump saw them: a filter or `--snaplen 128` makes less"
         out.line((f"{one.target}: ", "warn"), f"{one.dropped} {why}")
-    if one.flows:
-        out.line(("flows: ", "good"), f"{one.flows} ({one.flow_count})")
     if one.missing:
         out.line((f"{one.target}: ", "dim"), one.missing if one.flows else f"no flows: {one.missing}")

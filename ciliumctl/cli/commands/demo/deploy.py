@@ -35,7 +35,7 @@ def command(
     ctx: typer.Context,
     *,
     namespace: Namespace = "",
-    replicas: Annotated[int, option("--replicas", "-r", metavar="N", min=0, max=1000, help="Pods (default: 2)")] = 2,
+    replicas: Annotated[int, option("--replicas", "-r", metavar="N", min=1, max=1000, help="Pods (default: 2)")] = 2,
     type: Annotated[
         str,
         choice("NodePort", "ClusterIP", "LoadBalancer", flags=("--type",), help="Of the service (default: NodePort)"),
