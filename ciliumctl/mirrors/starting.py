@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from ciliumctl import guests, templates
 from ciliumctl.capture import Target, resolve
 from ciliumctl.clients.kube import CONFIG_MAPS, NODES, Kube, Manifest, dig
-from ciliumctl.errors import CiliumctlError, Forbidden, OutsideError, TimedOut, UsageError
+from ciliumctl.errors import CiliumctlError, Exists, Forbidden, OutsideError, TimedOut, UsageError
+from ciliumctl.mirrors.listing import listed
 from ciliumctl.mirrors.model import GRACE, LATE, OVERHEAD, PROGRAM, PURPOSE, Mirror, Wanted
 from ciliumctl.report import Reporter
 from ciliumctl.wait import poll
@@ -46,6 +47,7 @@ def start(kube: Kube, wanted: Wanted, report: Reporter, consent: Callable[[Mirro
     `consent` raises when it may not be; nothing is made before.
 
     Raises:
+        Exists: a mirror between the two runs already.
         UsageError: that cannot be mirrored. NotFound: there is no such pod or node. Forbidden: this user, or
             PodSecurity, may not. OutsideError: a node cannot do it; what was done is undone.
     """
@@ -53,6 +55,7 @@ def start(kube: Kube, wanted: Wanted, report: Reporter, consent: Callable[[Mirro
     for made in _makes(planned, wanted):
         report.note(f"creates {made}")
     mirror = planned.mirror
+    _refuse_a_second(kube, mirror)
     if mirror.vni:
         _warn_of_encryption(kube, wanted.cilium, report)
     consent(mirror)
@@ -72,6 +75,17 @@ def start(kube: Kube, wanted: Wanted, report: Reporter, consent: Callable[[Mirro
         undo.pop_all()
     report.resume = ""
     return replace(mirror, pods=tuple(pods))
+
+
+def _refuse_a_second(kube: Kube, mirror: Mirror) -> None:
+    """The same once more would give the target each packet twice. One request; two runs at once are not told apart."""
+    same = (mirror.source, mirror.target)
+    there = [one for one in listed(kube).mirrors if (one.source, one.target) == same and one.state == "running"]
+    if there:
+        raise Exists(
+            f"{mirror.source} is mirrored to {mirror.target} already, at interface {there[0].interface}",
+            hint=f"`ciliumctl capture unmirror {there[0].name}` ends it",
+        )
 
 
 def _leave(kube: Kube, guest: guests.Guest, report: Reporter) -> None:

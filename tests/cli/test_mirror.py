@@ -71,6 +71,15 @@ def test_a_mirror_has_a_pod_on_each_node_and_is_listed_and_ended(shop: FakeClust
     assert command("capture", "unmirror", "--all").code == 0
 
 
+def test_the_same_mirror_is_not_made_twice(shop: FakeCluster, command: Command) -> None:
+    assert command("capture", "mirror", "pod/shop/web", "pod/shop/near", "--yes").code == 0
+    ran = command("capture", "mirror", "pod/shop/web", "pod/shop/near", "--yes")
+    assert ran.code == 3
+    assert "is mirrored to pod/shop/near already" in ran.err
+    assert len(commands(shop)) == 1
+    assert command("capture", "mirror", "pod/shop/near", "pod/shop/web", "--yes").code == 0
+
+
 def test_two_ends_on_one_node_need_one_pod_and_no_tunnel(shop: FakeCluster, command: Command) -> None:
     ran = command("capture", "mirror", "pod/shop/web", "pod/shop/near", "--direction", "ingress", "-o", "json", "--yes")
     assert ran.code == 0, ran.err
@@ -139,8 +148,8 @@ def test_a_node_that_cannot_be_asked_is_told(shop: FakeCluster, command: Command
 
 
 def test_mirrors_of_others_stay_unless_they_are_named_or_a_yes_is_given(shop: FakeCluster, command: Command) -> None:
-    for _each in range(3):
-        assert command("capture", "mirror", "pod/shop/web", "pod/shop/near", "--yes").code == 0
+    for ends in (("pod/shop/web", "pod/shop/near"), ("pod/shop/near", "pod/shop/web"), ("pod/shop/web", "node/one")):
+        assert command("capture", "mirror", *ends, "--yes").code == 0
     names = command("capture", "mirrors", "-o", "name").out.split()
     mine, *theirs = command("capture", "mirrors", "-o", "json").json["data"]["mirrors"]
     assert mine["owner"] == theirs[0]["owner"] != ""

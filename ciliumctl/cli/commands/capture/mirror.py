@@ -10,7 +10,7 @@ two pods goes; that this program ends, or is killed, changes nothing. It asks be
 
 The copies between nodes are not encrypted, also where Cilium encrypts pods' traffic; that is told.
 
-Exit codes: 0 mirrored, 3 it needs a yes, 6 a node cannot do it (what was done is undone).
+Exit codes: 0 mirrored, 3 it needs a yes, or is there already, 6 a node cannot do it (what was done is undone).
 
 Examples:
   ciliumctl capture mirror pod/shop/web node/node-2
