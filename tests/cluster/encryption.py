@@ -53,7 +53,7 @@ def _start(cluster: Cluster, node: str, link: str) -> subprocess.Popen[bytes]:
     shown = poll(
         lambda: cluster.inside(node, "wg", "show", link, check=False),
         bool,
-        deadline=Deadline.after(10),
+        deadline=Deadline.after(60),
         interval=0.1,
     )
     assert shown, (cluster.folder / f"{link}.log").read_text()
