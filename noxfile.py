@@ -59,7 +59,8 @@ def e2e(session: nox.Session) -> None:
     code = subprocess.run([python, "-m", "tests.cluster", "check"], cwd=HERE, check=False).returncode
     if code:
         sys.exit(code)
-    session.run("pytest", "tests/e2e", *session.posargs)
+    # What failed last is remembered apart: the other tests may run meanwhile.
+    session.run("pytest", "-o", "cache_dir=.pytest_cache/e2e", "tests/e2e", *session.posargs)
 
 
 @nox.session

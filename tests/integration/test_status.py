@@ -73,7 +73,7 @@ def fragile(make_cluster: MakeCluster) -> Cluster:
 
 
 def test_an_api_server_that_goes_away_is_waited_for(fragile: Cluster) -> None:
-    ran = fragile.run("install", "--chart", str(chart(CHART)), "--set", f"{SLOW}5s")
+    ran = fragile.run("install", "--chart", str(chart(CHART)), "--set", f"{SLOW}20s")
     assert ran.code == 0, ran.err
     waiting = fragile.start("status", "--wait", "--wait-duration", "120s")
     assert waiting.stderr is not None
