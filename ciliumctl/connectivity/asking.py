@@ -143,9 +143,9 @@ def read(asked: Asked, lines: Sequence[Sequence[str]], said: Sequence[tuple[int,
                 f"could not ask {'Hubble' if hubble else f'`{line[0]}`'} on {asked.node}: {_why(code, words)}"
             )
         elif hubble:
-            flows = [word for word in words if _FLOW.search(word) and word not in seen]
-            seen.update(flows)
-            found.flows.extend((("DROPPED" in flow), f"flow seen on {asked.node}: {flow}") for flow in flows)
+            fresh = [word for word in words if word not in seen]
+            seen.update(fresh)
+            found.flows.extend(_flow(asked.node, word) for word in fresh)
         elif "rule" in line:
             rules = [word for word in words if not _DEFAULT_RULE.match(word)]
             found.paths.extend(f"rule on {asked.node}: IPv{line[1][1:]} {_plain(rule)}" for rule in rules[:_RULES])
@@ -153,6 +153,13 @@ def read(asked: Asked, lines: Sequence[Sequence[str]], said: Sequence[tuple[int,
             found.paths.append(f"route on {asked.node} to {line[-1]}: {_route(words)}")
     found.failed[:] = dict.fromkeys(found.failed)
     return found
+
+
+def _flow(node: str, line: str) -> tuple[bool, str]:
+    """A line of hubble with whether it tells of a drop; what is no flow is told as what Hubble says."""
+    if not _FLOW.search(line):
+        return False, f"Hubble on {node} says: {line}"
+    return "DROPPED" in line, f"flow seen on {node}: {line}"
 
 
 def _plain(text: str) -> str:

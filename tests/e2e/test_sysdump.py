@@ -60,7 +60,7 @@ def test_a_failure_has_evidence_and_a_sysdump_without_a_secret(cluster: Nodes, t
     assert any(line.startswith("target: pod ") and f"on {TWO}" in line for line in lines), lines
     assert any(line.startswith(f"route on {ONE} to {far}: via ") for line in lines), lines
     assert any(line.startswith(f"route on {TWO} to ") for line in lines), lines
-    flows = [line for line in lines if line.startswith("flow seen on")]
+    flows = [line for line in lines if line.startswith(("flow seen on", "Hubble on"))]
     assert any("stand-in for hubble" in line and "--verdict DROPPED" in line for line in flows), lines
     assert any("--since" in line and "--pod ciliumctl-test-" in line for line in flows), lines
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -82,6 +82,7 @@ def test_flows_are_told_once_and_dropped_ones_are_known(tmp_path: Path) -> None:
     hubble += "case $* in *DROPPED) ;; *) echo 'Nov 26: lane/client -> lane/far to-endpoint FORWARDED';; esac"
     _paths, flows, failed = told(tmp_path, ip="exit 0", hubble=hubble)
     assert flows == [
+        (False, "Hubble on one says: EVENTS LOST: DROPPED"),
         (True, "flow seen on one: Nov 26: lane/client -> lane/far Policy denied DROPPED (TCP Flags: SYN)"),
         (False, "flow seen on one: Nov 26: lane/client -> lane/far to-endpoint FORWARDED"),
     ]
