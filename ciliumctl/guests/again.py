@@ -73,7 +73,7 @@ def same(pod: Manifest, how: How) -> Guest | None:
     listed: list[Manifest] = dig(pod, "spec", "ephemeralContainers", default=[])
     for one in reversed(listed):
         name = str(one.get("name"))
-        if not name.startswith(f"{PREFIX}{how.purpose}-") or one.get("image") != how.reference:
+        if name == how.ended or not name.startswith(f"{PREFIX}{how.purpose}-") or one.get("image") != how.reference:
             continue
         if dig(one, "targetContainerName", default="") != how.target or not _like(one, pod, name, how):
             continue

@@ -39,8 +39,8 @@ class How:
     `target` is the container whose processes a guest beside it sees. `command` is a sleep of that length when empty.
     `purpose` stands in names and marks: only guests of the same purpose are used again. `owner` is whose it is, so that
     nobody else's clean-up takes it; whoever the kubeconfig says we are when empty. `keep` lets it be used
-    again by the owner's later calls, a pod too. `grace` are the seconds that the command of a pod has to undo what it
-    did, when the pod is deleted.
+    again by the owner's later calls, a pod too. `ended` is a container that has just ended, whatever its pod's status
+    says. `grace` are the seconds that the command of a pod has to undo what it did, when the pod is deleted.
     """
 
     image: str = ""
@@ -52,6 +52,7 @@ class How:
     purpose: str = "debug"
     owner: str = ""
     keep: bool = False
+    ended: str = ""
     grace: int = 0
 
     @property

@@ -21,6 +21,7 @@ Examples:
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -29,13 +30,18 @@ from ciliumctl.cli import session_of
 from ciliumctl.cli.arguments import Arguments, rest_of
 from ciliumctl.cli.commands.debug import _running
 from ciliumctl.cli.options import argument, choice, duration, option
+from ciliumctl.errors import ClusterError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ciliumctl.cli.session import Session
     from ciliumctl.guests import Guest, Profile
 
 KIND = "DebugRun"
 ARGUMENTS = Arguments(rest="COMMAND...")
+# What the kubelet says of a container that runs no more.
+_GONE = "container not found"
 _PROFILES = ("netadmin", "general", "baseline", "restricted", "sysadmin")
 
 
@@ -100,13 +106,26 @@ def command(
         target=place, namespace=namespace or session.settings.namespace, node=node, host_network=host_network
     )
     guest = guests.enter(session.kube, wish, how, session.report)
-    with nullcontext() if keep else guests.stay(session.kube, guest, session.report):
-        if at_terminal and not words:
-            _greet(session, guest)
-        code = _running.run(session, _where(guest), words, at_terminal=at_terminal)
+    try:
+        code = _inside(session, guest, words, at_terminal=at_terminal, keep=keep)
+    except ClusterError as error:
+        if guest.made or _GONE not in error.message:
+            raise
+        # The last command ended it, and the pod's status did not say so yet.
+        guest = guests.enter(session.kube, wish, replace(how, ended=guest.container), session.report)
+        code = _inside(session, guest, words, at_terminal=at_terminal, keep=keep)
     if keep:
         session.report.note(f"{guest.words} runs until {_end(guest)}; `ciliumctl debug cleanup --all` ends it before")
     raise typer.Exit(code)
+
+
+def _inside(session: Session, guest: Guest, words: Sequence[str], *, at_terminal: bool, keep: bool) -> int:
+    from ciliumctl import guests
+
+    with nullcontext() if keep else guests.stay(session.kube, guest, session.report):
+        if at_terminal and not words:
+            _greet(session, guest)
+        return _running.run(session, _where(guest), words, at_terminal=at_terminal)
 
 
 def _where(guest: Guest) -> _running.Where:
