@@ -226,8 +226,7 @@ def _take_away(crew: Crew, job: Job) -> None:
         place.run(crew.kube, "end", job.folder)
         place.run(crew.kube, "forget", job.folder)
     else:
-        with guests.stay(crew.kube, place.guest, crew.report):
-            """It has nothing to do any more."""
+        guests.part(crew.kube, place.guest, crew.report)
 
 
 def why_ended(*, full: bool, stopped: bool, packets: int, limit: int) -> Ended:

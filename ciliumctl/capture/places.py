@@ -206,7 +206,7 @@ def _interface(kube: Kube, agent: Agent, target: Target) -> str:
 
 
 def opened(kube: Kube, plan: Plan, wanted: Wanted, report: Reporter) -> Place:
-    """Make what the plan says; the caller takes it away again (`guests.leave`).
+    """Make what the plan says; the caller takes it away again (`guests.part`).
 
     Raises:
         CiliumctlError: it cannot be made, does not start, or does not find the pod on its node.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ciliumctl.guests.admission import Admission, admission
 from ciliumctl.guests.entering import Wish, enter
-from ciliumctl.guests.leaving import end_session, stay, undo_on_failure
+from ciliumctl.guests.leaving import end_session, part, stay, undo_on_failure
 from ciliumctl.guests.leaving import take_away as leave
 from ciliumctl.guests.leftovers import Cleaned, Left, clean, left_over
 from ciliumctl.guests.making import alone, beside, on_node
@@ -43,6 +43,7 @@ __all__ = [
     "left_over",
     "node_of",
     "on_node",
+    "part",
     "resolve",
     "several",
     "stay",

@@ -141,7 +141,7 @@ def stay(kube: Kube, guest: Guest, report: Reporter) -> Iterator[Guest]:
     try:
         yield guest
     finally:
-        _part(kube, guest, report)
+        part(kube, guest, report)
 
 
 @contextmanager
@@ -150,12 +150,12 @@ def undo_on_failure(kube: Kube, guest: Guest, report: Reporter) -> Iterator[None
     try:
         yield
     except BaseException:
-        _part(kube, guest, report)
+        part(kube, guest, report)
         raise
 
 
-def _part(kube: Kube, guest: Guest, report: Reporter) -> None:
-    """End a guest at the end of what it was made for: what was found must not be lost because it stays."""
+def part(kube: Kube, guest: Guest, report: Reporter) -> None:
+    """End a guest at the end of what it was made for; when it cannot be ended, that is told, and stops nothing."""
     try:
         with overtime(kube, seconds=_SECONDS):
             if guest.kind != "ephemeral" or runs(kube, guest):

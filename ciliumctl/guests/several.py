@@ -9,7 +9,7 @@ from functools import partial
 
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import Interrupted
-from ciliumctl.guests.leaving import stay
+from ciliumctl.guests.leaving import part
 from ciliumctl.guests.making import beside
 from ciliumctl.guests.model import Guest, How
 from ciliumctl.parallel import gather
@@ -54,11 +54,7 @@ class Several:
                 before, self._kube.deadline = self._kube.deadline, Deadline.after(0.01)
                 self._changed.wait_for(lambda: not self._making, timeout=_PATIENCE)
                 self._kube.deadline = before
-        gather([partial(self._part, guest) for guest in self._held], limit=_AT_ONCE)
-
-    def _part(self, guest: Guest) -> None:
-        with stay(self._kube, guest, self._report):
-            """It has nothing to do any more."""
+        gather([partial(part, self._kube, guest, self._report) for guest in self._held], limit=_AT_ONCE)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def start(kube: Kube, wanted: Wanted, report: Reporter, consent: Callable[[Mirro
     with ExitStack() as undo:
         for node, words in halves:
             guest = guests.on_node(kube, node, _how(wanted, words), report, wanted.cilium)
-            undo.callback(_leave, kube, guest, report)
+            undo.callback(guests.part, kube, guest, report)
             pods.append(f"{guest.namespace}/{guest.pod}")
             said = _ready(kube, guest)
         _warn_of_size(said, planned, report)
@@ -86,11 +86,6 @@ def _refuse_a_second(kube: Kube, mirror: Mirror) -> None:
             f"{mirror.source} is mirrored to {mirror.target} already, at interface {there[0].interface}",
             hint=f"`ciliumctl capture unmirror {there[0].name}` ends it",
         )
-
-
-def _leave(kube: Kube, guest: guests.Guest, report: Reporter) -> None:
-    with guests.stay(kube, guest, report):
-        """It has nothing to do any more."""
 
 
 def _planned(kube: Kube, wanted: Wanted) -> Plan:
