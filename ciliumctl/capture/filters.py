@@ -94,6 +94,11 @@ def counts(said: str) -> tuple[int | None, int | None]:
     return found.get("received by filter"), sum(dropped) if dropped else None
 
 
+def captured(said: str) -> int:
+    """How many packets tcpdump says it wrote; 0 when it does not say."""
+    return next((int(number) for number, what in _COUNT.findall(said) if what == "captured"), 0)
+
+
 def split(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """Targets and filter out of the words of a command line: what comes first with a kind before a `/` are targets.
 

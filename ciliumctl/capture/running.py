@@ -168,19 +168,11 @@ def _note_end(crew: Crew, job: Job, text: str, said: str, *, stopped: bool) -> N
     full = "full" in words
     code = int(words[words.index("end") + 1]) if "end" in words else 1
     received, dropped = filters.counts(said)
-    ended = why_ended(full=full, stopped=stopped, packets=_captured(said), limit=crew.wanted.limits.packets)
+    ended = why_ended(full=full, stopped=stopped, packets=filters.captured(said), limit=crew.wanted.limits.packets)
     job.captured = replace(job.captured, received=received, dropped=dropped, ended=ended, reason="")
     # 124 is how `timeout` ends at its time; a shell's 128 + 2 is that of the signal itself.
     if code not in {0, 124, 130}:
         job.captured = replace(job.captured, ended="lost", reason=f"tcpdump ended early: {filters.words_of(said)}")
-
-
-def _captured(said: str) -> int:
-    for line in said.splitlines():
-        number, _space, what = line.partition(" ")
-        if what in {"packets captured", "packet captured"} and number.isdigit():
-            return int(number)
-    return 0
 
 
 def _ask_flows(crew: Crew, out: Destination, since: datetime) -> None:
