@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from ciliumctl.mirrors.listing import listed, stop
-from ciliumctl.mirrors.model import Direction, Mirror, MirrorList, MirrorsEnded, Wanted
+from ciliumctl.mirrors.model import LONGEST, Direction, Mirror, MirrorList, MirrorsEnded, Wanted
 from ciliumctl.mirrors.starting import preview, start
 
-__all__ = ["Direction", "Mirror", "MirrorList", "MirrorsEnded", "Wanted", "listed", "preview", "start", "stop"]
+__all__ = [
+    "LONGEST",
+    "Direction",
+    "Mirror",
+    "MirrorList",
+    "MirrorsEnded",
+    "Wanted",
+    "listed",
+    "preview",
+    "start",
+    "stop",
+]

@@ -9,7 +9,7 @@ Direction = Literal["both", "ingress", "egress"]
 
 #: What the pods of mirrors are for, in their names and marks.
 PURPOSE = "mirror"
-#: Seconds.
+#: Seconds that a mirror lasts unless told otherwise, and at most.
 TTL = 3600.0
 LONGEST = 24 * 3600.0
 #: Not those that Cilium (8472), Flannel (8472), Calico (4789) and VXLAN itself (4789) have: two owners of one port

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 KIND = "Mirror"
 _SECONDS = 300.0
-_LONGEST = 24 * 3600.0
 
 
 def command(
@@ -67,7 +66,7 @@ def command(
 
     session = session_of(ctx)
     session.allow("name", "wide")
-    if not 0 < ttl <= _LONGEST:
+    if not 0 < ttl <= mirrors.LONGEST:
         raise UsageError("a mirror lasts 24 h at most", hint="`--ttl 24h`")
     wanted = mirrors.Wanted(
         source=source,
