@@ -100,8 +100,12 @@ def run(kube: Kube, agent: Agent, command: Sequence[str], *, timeout: float = PA
     Raises:
         ApiFailed: there is no such program, it failed, or could not be started. `detail` is all that it said.
     """
-    # By a shell, which has short words for a program that is not there.
-    return _said(kube, agent, ["sh", "-c", 'exec "$@"', "sh", *command], command, timeout)
+    return _said(kube, agent, by_shell(command), command, timeout)
+
+
+def by_shell(command: Sequence[str]) -> list[str]:
+    """A command by a shell, which says 127 for a program that is not there: the runtime has an error of its own."""
+    return ["sh", "-c", 'exec "$@"', "sh", *command]
 
 
 def _said(kube: Kube, agent: Agent, command: Sequence[str], called: Sequence[str], timeout: float) -> str:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ciliumctl.agents import AGENT_CONTAINER
+from ciliumctl.agents import AGENT_CONTAINER, by_shell
 from ciliumctl.capture.model import Target
 from ciliumctl.capture.places import agent_of
 from ciliumctl.clients.kube import Kube
@@ -64,7 +64,7 @@ def ask(kube: Kube, target: Target, when: Window, namespace: str, most: int = MO
     if agent is None:
         raise OutsideError(f"no agent of Cilium is ready on node `{target.node}`")
     out, said = bytearray(), bytearray()
-    command = ["sh", "-c", 'exec "$@"', "sh", *asking(target, when)]
+    command = by_shell(asking(target, when))
     with kube.open_exec(agent.namespace, agent.pod, command, container=AGENT_CONTAINER) as running:
         try:
             for channel, piece in running.frames(kube.deadline.within(PATIENCE)):

@@ -178,9 +178,7 @@ def agent_of(kube: Kube, node: str, namespace: str) -> Agent | None:
 
 
 def _ask(kube: Kube, agent: Agent, *words: str) -> ExecResult:
-    # By a shell, which says 127 for a program that is not there; the runtime says it with an error of its own.
-    command = ["sh", "-c", 'exec "$@"', "sh", *words]
-    return kube.exec(agent.namespace, agent.pod, command, container=AGENT_CONTAINER)
+    return kube.exec(agent.namespace, agent.pod, agents.by_shell(words), container=AGENT_CONTAINER)
 
 
 def _interface(kube: Kube, agent: Agent, target: Target) -> str:
