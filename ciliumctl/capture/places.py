@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ciliumctl import agents, guests, templates
 from ciliumctl.agents import AGENT_CONTAINER, AGENT_LABEL, Agent
@@ -233,14 +233,7 @@ def _inside(kube: Kube, place: Place) -> Place:
             f"the processes of {target.words} are not found on node `{target.node}`",
             hint="a runtime with a virtual machine a pod hides them: `--where pod` or `--where agent`",
         )
-    return Place(
-        plan=place.plan,
-        namespace=place.namespace,
-        pod=place.pod,
-        container=place.container,
-        prefix=("nsenter", "-t", ran.text, "-n"),
-        guest=place.guest,
-    )
+    return replace(place, prefix=("nsenter", "-t", ran.text, "-n"))
 
 
 def check(kube: Kube, place: Place, expression: str) -> None:
