@@ -19,7 +19,16 @@ from ciliumctl.errors import CiliumctlError, NotFound, UsageError
 from ciliumctl.naming import Named
 from ciliumctl.parallel import gather, together
 from ciliumctl.paths import asking
-from ciliumctl.paths.facts import AgentFacts, Backend, EndpointFacts, NodeFacts, PodFacts, Scene, ServiceFacts
+from ciliumctl.paths.facts import (
+    AgentFacts,
+    Backend,
+    EndpointFacts,
+    NodeFacts,
+    PodFacts,
+    Scene,
+    ServiceFacts,
+    socket_of,
+)
 from ciliumctl.paths.model import Place
 from ciliumctl.paths.resolving import Resolved, node_facts, resolve
 from ciliumctl.paths.spelling import End, the
@@ -254,5 +263,4 @@ def _frontend(scene: Scene) -> str:
     service = scene.service
     if service is None or service.headless or not service.addresses:
         return ""
-    address = scene.destination.address
-    return f"[{address}]:{service.port}" if ":" in address else f"{address}:{service.port}"
+    return socket_of(scene.destination.address, service.port)

@@ -10,6 +10,11 @@ from ciliumctl.paths.spelling import End
 from ciliumctl.policies.model import Passage
 
 
+def socket_of(address: str, port: int) -> str:
+    """An address with its port, as everybody writes it."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodFacts:
     """A pod. `trouble` says why it does not run, empty when it does; `ports` are (protocol, number) by name."""
@@ -44,7 +49,7 @@ class Backend:
     def __str__(self) -> str:
         where = f" on {self.node}" if self.node else ""
         named = f"{self.namespace}/{self.pod}" if self.pod else ""
-        at = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        at = socket_of(self.address, self.port)
         return f"{named} at {at}{where}" if named else f"{at}{where}"
 
 

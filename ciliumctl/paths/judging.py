@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ciliumctl.paths import between, ends
-from ciliumctl.paths.facts import ProbeFacts, Scene, Tried
+from ciliumctl.paths.facts import ProbeFacts, Scene, Tried, socket_of
 from ciliumctl.paths.model import Stage, fine, found, skipped
 
 _LOOKS = (
@@ -21,7 +21,7 @@ _LOOKS = (
     between.routing,
 )
 #: Outcomes of a try that came through the network, whatever answered.
-_ARRIVED = {"open", "refused"}
+ARRIVED = {"open", "refused"}
 
 
 def judge(scene: Scene) -> tuple[Stage, ...]:
@@ -86,7 +86,7 @@ def _lines(facts: ProbeFacts) -> list[str]:
 
 
 def _at(one: Tried) -> str:
-    return f"[{one.address}]:{one.port}" if ":" in one.address else f"{one.address}:{one.port}"
+    return socket_of(one.address, one.port)
 
 
 def _failed(scene: Scene, facts: ProbeFacts, main: Tried, lines: Sequence[str]) -> Stage:
@@ -111,7 +111,7 @@ def _blamed(scene: Scene, facts: ProbeFacts, one: Tried, lines: Sequence[str]) -
     if facts.home == "open" and across and _allowed(scene):
         message = f"pod traffic does not get from {here} to {there}: {_at(one)} answers on its own node only"
         return found("probe", "702", message, *lines)
-    if facts.home and facts.home not in _ARRIVED:
+    if facts.home and facts.home not in ARRIVED:
         message = f"{_at(one)} does not answer {scene.source}, nor its own node {there}"
         return found("probe", "704", message, *lines)
     where = f"between {here} and {there}" if across else f"within {here}" if here and here == there else "on the way"

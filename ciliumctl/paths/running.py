@@ -75,7 +75,7 @@ def _probed(kube: Kube, gathered: Gathered, wanted: Wanted, report: Reporter) ->
     with report.step("Trying it") as step:
         began = time.monotonic()
         facts = _from_source(kube, gathered, wanted, probe, report)
-        if facts.tries and facts.tries[0].outcome not in {"open", "refused"}:
+        if facts.tries and facts.tries[0].outcome not in judging.ARRIVED:
             facts = _at_home(kube, gathered, facts)
         facts = replace(facts, way=_way(kube, gathered, facts, time.monotonic() - began))
         step.finish(facts.tries[0].outcome if facts.tries else facts.problem)
@@ -141,7 +141,7 @@ def _at_home(kube: Kube, gathered: Gathered, facts: ProbeFacts) -> ProbeFacts:
 def _way(kube: Kube, gathered: Gathered, facts: ProbeFacts, seconds: float) -> tuple[str, ...]:
     """What Hubble saw of it, and the kernels' routes where it failed; one exec in each of the agents."""
     scene = gathered.scene
-    bad = not facts.tries or facts.tries[0].outcome not in {"open", "refused"}
+    bad = not facts.tries or facts.tries[0].outcome not in judging.ARRIVED
     hubble = (scene.config or {}).get("enable-hubble") == "true"
     if not facts.tries or not (bad or hubble):
         return ()
