@@ -12,14 +12,13 @@ from ciliumctl.guests.leaving import end_session, part, stay, undo_on_failure
 from ciliumctl.guests.leaving import take_away as leave
 from ciliumctl.guests.leftovers import Cleaned, Left, clean, left_over
 from ciliumctl.guests.making import alone, beside, on_node
-from ciliumctl.guests.model import LABEL, PROFILES, Guest, How, Kind, Profile, default_image
+from ciliumctl.guests.model import LABEL, Guest, How, Kind, Profile, default_image
 from ciliumctl.guests.result import DebugCleanup, DebugRun, told
 from ciliumctl.guests.several import Several, several
 from ciliumctl.guests.targets import Target, node_of, resolve
 
 __all__ = [
     "LABEL",
-    "PROFILES",
     "Admission",
     "Cleaned",
     "DebugCleanup",

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal
 
 from ciliumctl.clients.kube import (
     FIELD_MANAGER,
@@ -30,7 +29,6 @@ from ciliumctl.report import Reporter
 
 _AT_ONCE = 16
 _SUBRESOURCE = "ephemeralcontainers"
-Outcome = Literal["removed", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

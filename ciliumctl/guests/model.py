@@ -28,7 +28,6 @@ SESSION = "CILIUMCTL_SESSION"
 Kind = Literal["ephemeral", "pod", "node"]
 #: What a guest may do, by kubectl's names and with its meanings (`kubectl debug --profile`).
 Profile = Literal["netadmin", "general", "baseline", "restricted", "sysadmin"]
-PROFILES: tuple[Profile, ...] = ("netadmin", "general", "baseline", "restricted", "sysadmin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

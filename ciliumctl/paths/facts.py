@@ -59,7 +59,6 @@ class ServiceFacts:
 
     namespace: str
     name: str
-    type: str
     addresses: tuple[str, ...]
     port: int
     protocol: str

@@ -209,7 +209,6 @@ def service_facts(service: Manifest, slices: Sequence[Manifest], end: End) -> Se
     return ServiceFacts(
         namespace=namespace_of(service),
         name=name_of(service),
-        type=dig(spec, "type", default="ClusterIP"),
         addresses=tuple(addresses),
         port=int(port["port"]) if port else 0,
         protocol=str((port or {}).get("protocol") or end.protocol or "TCP"),

@@ -90,7 +90,6 @@ def behind(*backends: Backend, **more: Any) -> Scene:
     service = ServiceFacts(
         namespace="shop",
         name="db",
-        type="ClusterIP",
         addresses=("192.0.2.100",),
         port=80,
         protocol="TCP",
