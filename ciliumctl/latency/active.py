@@ -7,7 +7,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ciliumctl.clients.kube import NAMESPACES, NODES, PODS, Kube
@@ -49,8 +49,7 @@ def measure(kube: Kube, wanted: Measured, report: Reporter) -> Latency:
     """
     wanted.settings.check()
     began = time.monotonic()
-    found = list(kube.objects(NODES))
-    able = looking.able(found, wanted.settings)
+    able = looking.able(list(kube.objects(NODES)), wanted.settings)
     nodes = _chosen(able, wanted)
     deploy.check_rights(kube)
     run = session.new(wanted.owner, "latency")
@@ -63,19 +62,8 @@ def measure(kube: Kube, wanted: Measured, report: Reporter) -> Latency:
         deploy.take_away(kube, [place], report)
         raise
     left = deploy.take_away(kube, [place], report)
-    return Latency(
-        context=kube.context,
-        how="pods",
-        way=_WAY,
-        nodes=tally.nodes(),
-        pairs=tuple(sorted(tally.pairs, key=lambda pair: (pair.source, pair.target))),
-        slowest=tuple(tally.slow),
-        pairs_total=tally.total,
-        unreachable=tally.unreachable,
-        left=left,
-        left_out=0 if wanted.nodes else len(able) - len(nodes),
-        seconds=time.monotonic() - began,
-    )
+    found = tally.result(context=kube.context, how="pods", seconds=time.monotonic() - began)
+    return replace(found, left=left, left_out=0 if wanted.nodes else len(able) - len(nodes))
 
 
 def _chosen(able: Sequence[Node], wanted: Measured) -> list[Node]:

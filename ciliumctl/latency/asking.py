@@ -51,17 +51,7 @@ def look(kube: Kube, wanted: Wanted, report: Reporter) -> Latency:
             first = problems[0]
             raise ApiFailed(f"no agent tells of the others: {first.message}", hint=_HINT, detail=first.detail)
         step.finish(f"{len(found) - len(problems)} of {len(found)} answered")
-    return Latency(
-        context=kube.context,
-        how="agents",
-        way=wanted.way,
-        nodes=tally.nodes(),
-        pairs=tuple(sorted(tally.pairs, key=lambda pair: (pair.source, pair.target))),
-        slowest=tuple(tally.slow),
-        pairs_total=tally.total,
-        unreachable=tally.unreachable,
-        seconds=time.monotonic() - began,
-    )
+    return tally.result(context=kube.context, how="agents", seconds=time.monotonic() - began)
 
 
 def _agents(kube: Kube, wanted: Wanted) -> tuple[Agent, ...]:

@@ -156,6 +156,20 @@ class Tally:
         names = sorted({*self.lines, *self.told})
         return tuple(self._line(name) for name in names)
 
+    def result(self, *, context: str, how: Literal["agents", "pods"], seconds: float) -> Latency:
+        """What all of it comes to."""
+        return Latency(
+            context=context,
+            how=how,
+            way=self.way,
+            nodes=self.nodes(),
+            pairs=tuple(sorted(self.pairs, key=lambda pair: (pair.source, pair.target))),
+            slowest=tuple(self.slow),
+            pairs_total=self.total,
+            unreachable=self.unreachable,
+            seconds=seconds,
+        )
+
     def _line(self, name: str) -> NodeLine:
         line = self.lines.get(name, NodeLine(name=name))
         told_by, reached_by = self.told.get(name, (0, 0))
