@@ -17,7 +17,7 @@ from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import CiliumctlError, UsageError
 from ciliumctl.parallel import gather
 from ciliumctl.report import Reporter
-from ciliumctl.wait import Deadline, overtime
+from ciliumctl.wait import hurried, overtime
 
 #: Targets that are prepared, started and read at the same time; each costs a websocket.
 AT_ONCE = 16
@@ -183,11 +183,9 @@ def _open(crew: Crew, job: Job) -> None:
 
 def _settle(crew: Crew) -> None:
     """After an interrupt: let those that are about to start give up, and take away what they made."""
-    before = crew.kube.deadline
-    crew.kube.deadline = Deadline.after(0.01)
-    for job in crew.able:
-        job.settled.wait(TIDYING / 2)
-    crew.kube.deadline = before
+    with hurried(crew.kube):
+        for job in crew.able:
+            job.settled.wait(TIDYING / 2)
 
 
 def _check(crew: Crew, job: Job) -> None:

@@ -14,7 +14,7 @@ from ciliumctl.guests.making import beside
 from ciliumctl.guests.model import Guest, How
 from ciliumctl.parallel import gather
 from ciliumctl.report import Reporter
-from ciliumctl.wait import Deadline
+from ciliumctl.wait import hurried
 
 _AT_ONCE = 8
 #: Seconds after an interrupt for those that are being made: one request, and what takes the guest away again.
@@ -51,9 +51,8 @@ class Several:
         with self._changed:
             self._ended = True
             if self._making:
-                before, self._kube.deadline = self._kube.deadline, Deadline.after(0.01)
-                self._changed.wait_for(lambda: not self._making, timeout=_PATIENCE)
-                self._kube.deadline = before
+                with hurried(self._kube):
+                    self._changed.wait_for(lambda: not self._making, timeout=_PATIENCE)
         gather([partial(part, self._kube, guest, self._report) for guest in self._held], limit=_AT_ONCE)
 
 
