@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ciliumctl import guests
-from ciliumctl.capture import places
+from ciliumctl.capture import filters, places
 from ciliumctl.capture.model import Capture, Captured, Ended, Target, Wanted
 from ciliumctl.capture.places import Place, Plan
 from ciliumctl.clients.kube import Kube
@@ -234,3 +234,10 @@ def why_ended(*, full: bool, stopped: bool, packets: int, limit: int) -> Ended:
     if stopped:
         return "interrupted"
     return "packets" if limit and packets >= limit else "duration"
+
+
+def note_early_end(job: Job, code: int, said: str) -> None:
+    """Note that a tcpdump ended by itself, when it did."""
+    # 124 is how `timeout` ends at its time; a shell's 128 + 2 is that of the signal itself.
+    if code not in {0, 124, 130}:
+        job.captured = replace(job.captured, ended="lost", reason=f"tcpdump ended early: {filters.words_of(said)}")

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ciliumctl.capture import ending, filters, flows, reading
-from ciliumctl.capture.crew import TIDYING, Crew, Job, announce, gathered, opened, why_ended
+from ciliumctl.capture.crew import TIDYING, Crew, Job, announce, gathered, note_early_end, opened, why_ended
 from ciliumctl.capture.model import Capture, Target, Wanted
 from ciliumctl.capture.places import failed
 from ciliumctl.capture.writing import Destination
@@ -170,9 +170,7 @@ def _note_end(crew: Crew, job: Job, text: str, said: str, *, stopped: bool) -> N
     received, dropped = filters.counts(said)
     ended = why_ended(full=full, stopped=stopped, packets=filters.captured(said), limit=crew.wanted.limits.packets)
     job.captured = replace(job.captured, received=received, dropped=dropped, ended=ended, reason="")
-    # 124 is how `timeout` ends at its time; a shell's 128 + 2 is that of the signal itself.
-    if code not in {0, 124, 130}:
-        job.captured = replace(job.captured, ended="lost", reason=f"tcpdump ended early: {filters.words_of(said)}")
+    note_early_end(job, code, said)
 
 
 def _ask_flows(crew: Crew, out: Destination, since: datetime) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from ciliumctl.capture import ending, filters
-from ciliumctl.capture.crew import TIDYING, Crew, Job, announce, gathered, opened, why_ended
+from ciliumctl.capture.crew import TIDYING, Crew, Job, announce, gathered, note_early_end, opened, why_ended
 from ciliumctl.capture.merging import Live
 from ciliumctl.capture.model import Capture, Ended, Target, Wanted
 from ciliumctl.capture.pcap import Packet, Reader
@@ -218,9 +218,8 @@ class _Work:
             dropped=dropped,
             ended=self._why or ended,
         )
-        if code not in {0, 124, 130} and not self._over.is_set():
-            reason = f"tcpdump ended early: {filters.words_of(said)}"
-            job.captured = replace(job.captured, ended="lost", reason=reason)
+        if not self._over.is_set():
+            note_early_end(job, code, said)
 
     def ticking(self) -> _Ticks:
         """Write what has waited long enough, and look whether somebody still reads, for the time of a block."""
