@@ -7,7 +7,7 @@ from functools import partial
 
 from ciliumctl import naming
 from ciliumctl.capture.model import MOST_TARGETS, Target
-from ciliumctl.clients.kube import PODS, Kube, Manifest, dig, name_of, namespace_of
+from ciliumctl.clients.kube import PODS, Kube, Manifest, addresses_of, dig, name_of, namespace_of
 from ciliumctl.errors import UsageError
 from ciliumctl.naming import Named
 from ciliumctl.parallel import gather_all
@@ -65,9 +65,8 @@ def _running(kube: Kube, namespace: str, labels: str, what: str) -> list[Target]
 
 
 def _node(node: Manifest) -> Target:
-    listed: list[Manifest] = dig(node, "status", "addresses", default=[])
-    addresses = tuple(str(one.get("address")) for one in listed if one.get("type") == "InternalIP")
-    return Target(kind="node", name=name_of(node), node=name_of(node), addresses=addresses, host_network=True)
+    name, addresses = name_of(node), tuple(addresses_of(node))
+    return Target(kind="node", name=name, node=name, addresses=addresses, host_network=True)
 
 
 def _pod(pod: Manifest) -> Target:

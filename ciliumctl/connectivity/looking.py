@@ -14,6 +14,7 @@ from ciliumctl.clients.kube import (
     NODES,
     Kube,
     Manifest,
+    addresses_of,
     annotations_of,
     conditions_of,
     dig,
@@ -139,10 +140,8 @@ def _tolerates(toleration: Mapping[str, str], taint: Manifest) -> bool:
 
 def _node(node: Manifest) -> Node:
     addresses: dict[int, str] = {}
-    listed: list[Manifest] = dig(node, "status", "addresses", default=[])
-    for entry in listed:
-        if entry.get("type") == "InternalIP":
-            addresses.setdefault(6 if ":" in entry["address"] else 4, entry["address"])
+    for address in addresses_of(node):
+        addresses.setdefault(6 if ":" in address else 4, address)
     hostname = labels_of(node).get("kubernetes.io/hostname", name_of(node))
     return Node(name=name_of(node), addresses=addresses, hostname=hostname)
 

@@ -19,6 +19,7 @@ from ciliumctl.clients.kube import (
     PODS,
     Kube,
     Manifest,
+    addresses_of,
     annotations_of,
     dig,
     labels_of,
@@ -108,7 +109,6 @@ def look(kube: Kube) -> Facts:
 def _nodes(kube: Kube) -> tuple[NodeFacts, ...]:
     found = []
     for node, _number in zip(kube.objects(NODES, limit=SAMPLE), range(SAMPLE), strict=False):
-        addresses: list[Manifest] = dig(node, "status", "addresses", default=[])
         found.append(
             NodeFacts(
                 name=name_of(node),
@@ -117,11 +117,7 @@ def _nodes(kube: Kube) -> tuple[NodeFacts, ...]:
                 annotations=annotations_of(node),
                 kubelet=dig(node, "status", "nodeInfo", "kubeletVersion", default=""),
                 os_image=dig(node, "status", "nodeInfo", "osImage", default=""),
-                addresses=tuple(
-                    dig(address, "address", default="")
-                    for address in addresses
-                    if dig(address, "type", default="") == "InternalIP"
-                ),
+                addresses=tuple(addresses_of(node)),
                 pod_range=dig(node, "spec", "podCIDR", default=""),
             )
         )

@@ -17,6 +17,7 @@ from ciliumctl.clients.kube import (
     NODES,
     Kube,
     Manifest,
+    addresses_of,
     annotations_of,
     conditions_of,
     dig,
@@ -152,7 +153,6 @@ def _node(node: Manifest) -> Node:
     said = notes.get(PHASE, "")
     # A node that was labelled by hand, as the guide has it, is half-way: nothing was tested.
     phase = said if said in {"moving", "migrated", "undoing"} else "moving" if labelled else "waiting"
-    listed: list[Manifest] = dig(node, "status", "addresses", default=[])
     return Node(
         name=name_of(node),
         phase=cast("Phase", phase),
@@ -162,7 +162,7 @@ def _node(node: Manifest) -> Node:
         labelled=labelled,
         simulated=SIMULATED in notes,
         pod_ranges=tuple(dig(node, "spec", "podCIDRs", default=[])),
-        addresses=tuple(str(one.get("address")) for one in listed if one.get("type") == "InternalIP"),
+        addresses=tuple(addresses_of(node)),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from ciliumctl import guests, templates
 from ciliumctl.capture import Target, resolve
-from ciliumctl.clients.kube import CONFIG_MAPS, NODES, Kube, Manifest, dig
+from ciliumctl.clients.kube import CONFIG_MAPS, NODES, Kube, Manifest, addresses_of, dig
 from ciliumctl.errors import CiliumctlError, Exists, Forbidden, OutsideError, TimedOut, UsageError
 from ciliumctl.mirrors.listing import listed
 from ciliumctl.mirrors.model import GRACE, LATE, OVERHEAD, PROGRAM, PURPOSE, Mirror, Wanted
@@ -149,9 +149,7 @@ def _ends(kube: Kube, source: str, target: str) -> tuple[str, str]:
 
 
 def _addresses(node: Manifest) -> dict[int, str]:
-    listed: list[Manifest] = dig(node, "status", "addresses", default=[])
-    found = [str(one.get("address")) for one in listed if one.get("type") == "InternalIP"]
-    return {ipaddress.ip_address(address).version: address for address in reversed(found)}
+    return {ipaddress.ip_address(address).version: address for address in reversed(addresses_of(node))}
 
 
 def _makes(planned: Plan, wanted: Wanted) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from ciliumctl.clients.kube import (
     SERVICES,
     Kube,
     Manifest,
+    addresses_of,
     conditions_of,
     dig,
     name_of,
@@ -126,8 +127,6 @@ def _of_node(end: End, manifest: Manifest) -> Resolved:
 
 def node_facts(node: Manifest) -> NodeFacts:
     """What of a node matters to a path."""
-    listed: list[Manifest] = dig(node, "status", "addresses", default=[])
-    internal = [str(one["address"]) for one in listed if one.get("type") == "InternalIP"]
     condition = conditions_of(node).get("Ready", {})
     ready = condition.get("status") == "True"
     words = [str(condition.get(key)) for key in ("reason", "message") if condition.get(key)]
@@ -135,7 +134,7 @@ def node_facts(node: Manifest) -> NodeFacts:
         name=name_of(node),
         ready=ready,
         trouble="" if ready else ": ".join(words) or "its kubelet never reported",
-        address=internal[0] if internal else "",
+        address=next(iter(addresses_of(node)), ""),
     )
 
 

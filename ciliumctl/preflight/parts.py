@@ -41,6 +41,7 @@ from ciliumctl.clients.kube import (
     Manifest,
     Resource,
     Table,
+    addresses_of,
     annotations_of,
     conditions_of,
     dig,
@@ -92,7 +93,6 @@ def node_of(item: Manifest) -> Node:
     """A node as the checks see it."""
     info: Manifest = dig(item, "status", "nodeInfo", default={})
     ready = conditions_of(item).get("Ready", {})
-    addresses: list[Manifest] = dig(item, "status", "addresses", default=[])
     taints: list[Manifest] = dig(item, "spec", "taints", default=[])
     images_held: list[Manifest] = dig(item, "status", "images", default=[])
     labels = labels_of(item)
@@ -108,9 +108,7 @@ def node_of(item: Manifest) -> Node:
         kernel=str(info.get("kernelVersion") or ""),
         os_image=str(info.get("osImage") or ""),
         kubelet=str(info.get("kubeletVersion") or ""),
-        addresses=tuple(
-            dig(one, "address", default="") for one in addresses if dig(one, "type", default="") == "InternalIP"
-        ),
+        addresses=tuple(addresses_of(item)),
         pod_ranges=tuple(dig(item, "spec", "podCIDRs", default=[]) or ([pod_range] if pod_range else [])),
         labels=labels,
         annotations=frozenset(annotations_of(item)),

@@ -118,3 +118,9 @@ def conditions_of(manifest: Manifest) -> dict[str, Manifest]:
     """The object's status conditions, by type."""
     conditions: list[Manifest] = dig(manifest, "status", "conditions", default=[])
     return {condition["type"]: condition for condition in conditions if "type" in condition}
+
+
+def addresses_of(node: Manifest) -> list[str]:
+    """A node's own addresses, by which the others know it (`InternalIP`), in its order."""
+    listed: list[Manifest] = dig(node, "status", "addresses", default=[])
+    return [dig(one, "address", default="") for one in listed if one.get("type") == "InternalIP"]
