@@ -89,9 +89,7 @@ def ask(kube: Kube, agent: Agent, words: Sequence[str], *, timeout: float = PATI
     Raises:
         ApiFailed: the command failed, or could not be started. `detail` is all that it said.
     """
-    # The words are arguments of the shell, never part of its script.
-    command = ["sh", "-c", f'{AGENT_PROGRAM}; exec $c "$@"', "sh", *words]
-    return _said(kube, agent, command, ["cilium-dbg", *words], timeout)
+    return _said(kube, agent, program(words), ["cilium-dbg", *words], timeout)
 
 
 def run(kube: Kube, agent: Agent, command: Sequence[str], *, timeout: float = PATIENCE) -> str:
@@ -101,6 +99,11 @@ def run(kube: Kube, agent: Agent, command: Sequence[str], *, timeout: float = PA
         ApiFailed: there is no such program, it failed, or could not be started. `detail` is all that it said.
     """
     return _said(kube, agent, by_shell(command), command, timeout)
+
+
+def program(words: Sequence[str]) -> list[str]:
+    """The command of the agent's program with these words: arguments of the shell, never part of its script."""
+    return ["sh", "-c", f'{AGENT_PROGRAM}; exec $c "$@"', "sh", *words]
 
 
 def by_shell(command: Sequence[str]) -> list[str]:

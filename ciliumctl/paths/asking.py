@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ciliumctl.agents import AGENT_CONTAINER, AGENT_PROGRAM, Agent
+from ciliumctl.agents import AGENT_CONTAINER, AGENT_PROGRAM, Agent, program
 from ciliumctl.clients.kube import Kube
 from ciliumctl.connectivity.asking import answers, script
 from ciliumctl.errors import CiliumctlError
@@ -52,12 +52,11 @@ class Question:
 
 def commands(question: Question) -> dict[str, list[str]]:
     """The commands by the part that they answer. Addresses and numbers are arguments, never part of a script."""
-    dbg = ["sh", "-c", f'{AGENT_PROGRAM}; exec $c "$@"', "sh"]
     found: dict[str, list[str]] = {}
     if question.endpoint:
-        found["policy"] = [*dbg, "bpf", "policy", "get", str(question.endpoint), "-n"]
+        found["policy"] = program(["bpf", "policy", "get", str(question.endpoint), "-n"])
     if question.other:
-        found["ipcache"] = [*dbg, "bpf", "ipcache", "get", question.other]
+        found["ipcache"] = program(["bpf", "ipcache", "get", question.other])
     if question.frontend:
         listed = f'{AGENT_PROGRAM}; said=$($c bpf lb list 2>&1) || {{ echo "$said"; exit 1; }}; '
         awk = '/^[^ ]/ { f = $1; sub("/.*", "", f); on = f == a } on'
