@@ -85,9 +85,3 @@ def is_on(values: Mapping[str, Any], part: Part) -> bool:
 def monitored(values: Mapping[str, Any], part: Part) -> bool:
     """Whether values ask for a part's ServiceMonitor."""
     return get(values, (*part.monitor, "enabled")) is True
-
-
-def hubble_metrics(values: Mapping[str, Any]) -> tuple[str, ...]:
-    """Hubble's metrics that values name."""
-    found = get(values, ("hubble", "metrics", "enabled"))
-    return tuple(str(one) for one in found) if isinstance(found, list) else ()
