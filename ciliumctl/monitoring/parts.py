@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ciliumctl.clients.kube import Kube
 from ciliumctl.values.paths import Path, get
 
 #: The group and version that the chart wants for its ServiceMonitors.
@@ -68,6 +69,11 @@ PARTS: tuple[Part, ...] = (
         needs=("hubble", "relay", "enabled"),
     ),
 )
+
+
+def operator_there(kube: Kube) -> bool:
+    """Whether the kinds of the Prometheus operator are there, as the chart asks for them. One request."""
+    return OPERATOR_VERSION in kube.groups().get(OPERATOR_GROUP, ())
 
 
 def has(defaults: Mapping[str, Any], path: Path) -> bool:

@@ -58,11 +58,6 @@ class MonitoringChange:
         return self.status is None or self.status.ok
 
 
-def operator_there(kube: Kube) -> bool:
-    """Whether the kinds of the Prometheus operator are there, as the chart asks for them. One request."""
-    return parts.OPERATOR_VERSION in kube.groups().get(parts.OPERATOR_GROUP, ())
-
-
 def way_for(wish: Wish, *, operator: bool) -> Way:
     """How scrapers are to be told.
 
