@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ciliumctl.clients.kube import Kube
@@ -49,13 +49,10 @@ class Window:
         ):
             if given[one] and given[other]:
                 raise UsageError(f"`{one}` and `{other}` cannot be combined")
-        return Window(
-            last=self.last,
-            first=self.first,
-            all=self.all,
+        return replace(
+            self,
             since=times.checked("--since", self.since) if self.since else "",
             until=times.checked("--until", self.until) if self.until else "",
-            follow=self.follow,
         )
 
     @property
