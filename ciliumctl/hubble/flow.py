@@ -264,11 +264,18 @@ def read(line: str) -> Flow | Lost | Away | None:
     A line may also be a flow alone, as `hubble` before 0.9 wrote it, and as `jq .flow` leaves it.
 
     Raises:
-        ValueError, TypeError: it is no JSON object.
+        ValueError: it is no JSON object, or not one of Hubble's.
     """
     found = json.loads(line)
     if not isinstance(found, dict):
-        raise TypeError("not a JSON object")
+        raise ValueError("not a JSON object")  # noqa: TRY004 - of a line, not of an argument
+    try:
+        return _found(found, line)
+    except (TypeError, AttributeError) as error:
+        raise ValueError("not one of Hubble's objects") from error
+
+
+def _found(found: Mapping[str, Any], line: str) -> Flow | Lost | Away | None:
     lost = part(found, "lost_events")
     if lost:
         return Lost(str(found.get("node_name") or ""), int(lost.get("num_events_lost") or 0))

@@ -268,7 +268,7 @@ def _parsed(lines: Iterable[str], name: str) -> Iterator[Flow]:
             continue
         try:
             found = read(line)
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise BadFile(
                 f"line {number} of `{name}` is no flow",
                 hint="write the file with `ciliumctl hubble observe -o jsonpb`",

@@ -141,7 +141,7 @@ def _away(line: bytes) -> Away | None:
     """What a line of standard error says of nodes: with `-o jsonpb` it is an object, other words are none."""
     try:
         found = read(line.decode("utf-8", "replace"))
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         return None
     return found if isinstance(found, Away) else None
 
