@@ -37,6 +37,11 @@ def size(*declarations: str, help: str) -> Any:  # noqa: A002 - typer's name
     return option(*declarations, help=help, parser=parse_size, metavar="SIZE")
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """The words of a list with commas between them; none for an empty text."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 #: Which chart: the version, or the chart itself.
 Version = Annotated[
     str, option("--version", metavar="VERSION", help="Chart version: 1.15.6, 1.15 (newest patch), stable or latest")

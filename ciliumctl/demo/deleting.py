@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ciliumctl.clients.kube import PODS, Kube, dig
+from ciliumctl.clients.kube import DEPLOYMENTS, PODS, SERVICES, Kube, dig
 from ciliumctl.demo import ours
 from ciliumctl.demo.model import NAME, SELECTOR, DemoDeleted
 from ciliumctl.errors import TimedOut
@@ -18,7 +18,8 @@ def delete(kube: Kube, namespace: str, report: Reporter) -> DemoDeleted:
     """
     deployment, service = ours.there(kube, namespace)
     removed = []
-    for (kind, resource), found in zip(ours.resources(), (service, deployment), strict=True):
+    # What others depend on goes last.
+    for kind, resource, found in (("Service", SERVICES, service), ("Deployment", DEPLOYMENTS, deployment)):
         if found is not None:
             uid = dig(found, "metadata", "uid", default="")
             if kube.delete(resource, NAME, namespace, uid=uid):

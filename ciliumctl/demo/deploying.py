@@ -106,15 +106,18 @@ class _Waiting:
 
     def _look(self) -> Manifest:
         with overtime(self._kube, seconds=_LAST_LOOK):
-            return self._seen(self._wanted.namespace)
+            return self._seen()
 
-    def _seen(self, place: str) -> Manifest:
+    def _seen(self) -> Manifest:
+        place = self._wanted.namespace
         found = self._kube.get(DEPLOYMENTS, NAME, place)
         pods = [] if self._done(found) else list(self._kube.objects(PODS, place, labels=SELECTOR))
-        waiting = [pod for pod in pods if dig(conditions_of(pod).get("Ready"), "status", default="") != "True"]
-        self._troubles = [explain(pod) for pod in waiting if not dig(pod, "metadata", "deletionTimestamp", default="")]
+        waiting = [
+            (pod, explain(pod)) for pod in pods if dig(conditions_of(pod).get("Ready"), "status", default="") != "True"
+        ]
+        self._troubles = [one for pod, one in waiting if not dig(pod, "metadata", "deletionTimestamp", default="")]
         self._refused(found)
-        for pod, trouble in zip(waiting, map(explain, waiting), strict=True):
+        for pod, trouble in waiting:
             # Of an earlier deployment there may be pods that never ran: they go when the new ones are there.
             if _images(pod["spec"]) == _images(found["spec"]["template"]["spec"]):
                 self._judge(pod, trouble)

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from ciliumctl import templates
-from ciliumctl.clients.kube import DEPLOYMENTS, SERVICES, Kube, Manifest, Resource, dig, labels_of
+from ciliumctl.clients.kube import DEPLOYMENTS, SERVICES, Kube, Manifest, dig, labels_of
 from ciliumctl.demo.model import LABEL, NAME, Wanted
 from ciliumctl.errors import ForeignOwner, NotFound
 from ciliumctl.parallel import together
@@ -74,8 +74,3 @@ def service(kube: Kube, namespace: str) -> Manifest:
 def node_port(found: Manifest) -> int:
     """The port of the nodes that leads to a Service; 0 for none."""
     return int(dig(found, "spec", "ports", 0, "nodePort", default=0))
-
-
-def resources() -> tuple[tuple[str, Resource], ...]:
-    """The kinds of the objects, the one that others depend on last."""
-    return (("Service", SERVICES), ("Deployment", DEPLOYMENTS))

@@ -118,7 +118,7 @@ def parsed(line: str, who: str) -> Flow | Lost | Away | None:
     """What a line says that `who` printed. Raises `ApiFailed` for what hubble would not print."""
     try:
         return read(line)
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         raise ApiFailed(f"{who} printed what is no flow: {line[:100]}", detail=line[:2000]) from None
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from ciliumctl.hubble import times
 
@@ -31,6 +31,15 @@ RESERVED = {
     9: "world-ipv4",
     10: "world-ipv6",
     11: "encrypted-overlay",
+}
+Outcome = Literal["allowed", "denied", "audited"]
+#: What a policy said, by the flow's verdict.
+OUTCOMES: Mapping[str, Outcome] = {
+    "FORWARDED": "allowed",
+    "REDIRECTED": "allowed",
+    "DROPPED": "denied",
+    "ERROR": "denied",
+    "AUDIT": "audited",
 }
 #: How a rule matched (pkg/monitor/api/types.go).
 MATCHES = {0: "none", 1: "L3-Only", 2: "L3-L4", 3: "L4-Only", 4: "all", 5: "L3-Proto", 6: "Proto-Only"}
@@ -145,6 +154,11 @@ class Flow:
         return "" if said == "DROP_REASON_UNKNOWN" else said
 
     @property
+    def match(self) -> str:
+        """How specific the rule was, of a policy's verdict; `none` where no rule matched."""
+        return MATCHES.get(int(self.raw.get("policy_match_type") or 0), "unknown")
+
+    @property
     def summary(self) -> str:
         """Hubble's own words."""
         return str(self.raw.get("Summary") or "")
@@ -217,8 +231,7 @@ def kind_of(flow: Flow) -> str:
 
         return reasons.text(flow.reason)
     if flow.event == VERDICT:
-        match = MATCHES.get(int(flow.raw.get("policy_match_type") or 0), "unknown")
-        return f"policy-verdict:{match} {flow.direction or 'TRAFFIC_DIRECTION_UNKNOWN'}"
+        return f"policy-verdict:{flow.match} {flow.direction or 'TRAFFIC_DIRECTION_UNKNOWN'}"
     if flow.event == CAPTURE:
         return str(flow.raw.get("debug_capture_point") or "DBG_CAPTURE_POINT_UNKNOWN")
     if flow.event == SOCK:
@@ -251,11 +264,18 @@ def read(line: str) -> Flow | Lost | Away | None:
     A line may also be a flow alone, as `hubble` before 0.9 wrote it, and as `jq .flow` leaves it.
 
     Raises:
-        ValueError, TypeError: it is no JSON object.
+        ValueError: it is no JSON object, or not one of Hubble's.
     """
     found = json.loads(line)
     if not isinstance(found, dict):
-        raise TypeError("not a JSON object")
+        raise ValueError("not a JSON object")  # noqa: TRY004 - of a line, not of an argument
+    try:
+        return _found(found, line)
+    except (TypeError, AttributeError) as error:
+        raise ValueError("not one of Hubble's objects") from error
+
+
+def _found(found: Mapping[str, Any], line: str) -> Flow | Lost | Away | None:
     lost = part(found, "lost_events")
     if lost:
         return Lost(str(found.get("node_name") or ""), int(lost.get("num_events_lost") or 0))

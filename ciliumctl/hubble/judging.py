@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from ciliumctl.clients.kube import Kube
 from ciliumctl.hubble import observing
 from ciliumctl.hubble.asking import Asked
 from ciliumctl.hubble.counting import gathered, workload_of
-from ciliumctl.hubble.flow import MATCHES, VERDICT, Flow
+from ciliumctl.hubble.flow import OUTCOMES, VERDICT, Flow, Outcome
 from ciliumctl.report import Reporter
 
-Outcome = Literal["allowed", "denied", "audited"]
-_OUTCOMES: dict[str, Outcome] = {
-    "FORWARDED": "allowed",
-    "REDIRECTED": "allowed",
-    "DROPPED": "denied",
-    "ERROR": "denied",
-    "AUDIT": "audited",
-}
 Key = tuple[str, str, int, str, str, Outcome, str, tuple[str, ...]]
 
 
@@ -61,17 +53,16 @@ class Gathering:
 
     def add(self, flow: Flow) -> None:
         """Count a verdict; other flows are none."""
-        outcome = _OUTCOMES.get(flow.verdict)
+        outcome = OUTCOMES.get(flow.verdict)
         if flow.event != VERDICT or outcome is None:
             return
         self.outcomes[outcome] += 1
-        match = MATCHES.get(int(flow.raw.get("policy_match_type") or 0), "unknown")
         said = flow.rules("denied") if outcome == "denied" else flow.rules("allowed")
         # An audited flow would be denied: who would is said as for one that is.
         rules = said or flow.rules("denied")
         # Workloads rather than single pods: a rule is about all of them.
         ends = (workload_of(flow.source), workload_of(flow.destination))
-        self.counts[(*ends, flow.server_port, flow.protocol, flow.direction.lower(), outcome, match, rules)] += 1
+        self.counts[(*ends, flow.server_port, flow.protocol, flow.direction.lower(), outcome, flow.match, rules)] += 1
 
 
 def gather(kube: Kube, question: observing.Question, most: int, report: Reporter) -> Verdicts:

@@ -68,9 +68,9 @@ def _workload(side: Side, wanted: str) -> bool:
     return any(name in {"", mine} and kind.lower() in {"", of.lower()} for of, mine in side.workloads)
 
 
-def _address(side: Side, wanted: str) -> bool:
+def _within(address: str, wanted: str) -> bool:
     try:
-        return ip_address(side.ip) in ip_network(wanted, strict=False)
+        return ip_address(address) in ip_network(wanted, strict=False)
     except ValueError:
         return False
 
@@ -177,13 +177,6 @@ def _version(flow: Flow, wanted: str) -> bool:
     return {"v4": "IPv4", "v6": "IPv6", "none": ""}[wanted] == said
 
 
-def _snat(flow: Flow, wanted: str) -> bool:
-    try:
-        return ip_address(str(part(flow.raw, "IP").get("source_xlated") or "")) in ip_network(wanted, strict=False)
-    except ValueError:
-        return False
-
-
 def _sided(test: Callable[[Side, Any], bool]) -> tuple[Test, Test]:
     return (lambda flow, value: test(flow.source, value)), (lambda flow, value: test(flow.destination, value))
 
@@ -193,7 +186,7 @@ _SIDES: Mapping[str, tuple[Test, Test]] = {
     "service": _sided(_service),
     "workload": _sided(_workload),
     "label": _sided(_label),
-    "ip": _sided(_address),
+    "ip": _sided(lambda side, value: _within(side.ip, value)),
     "fqdn": _sided(_fqdn),
     "identity": _sided(lambda side, value: side.identity == value),
     "port": _sided(lambda side, value: side.port == int(value)),
@@ -221,7 +214,7 @@ _TESTS: Mapping[str, Test] = {
     "trace_id": lambda flow, value: part(flow.raw, "trace_context", "parent").get("trace_id") == value,
     "ip_trace_id": lambda flow, value: int(part(flow.raw, "ip_trace_id").get("trace_id") or 0) == value,
     "encrypted": lambda flow, value: bool(part(flow.raw, "IP").get("encrypted")) is value,
-    "source_ip_xlated": _snat,
+    "source_ip_xlated": lambda flow, value: _within(str(part(flow.raw, "IP").get("source_xlated") or ""), value),
     "ip_version": _version,
     "traffic_direction": lambda flow, value: flow.direction.lower() == value,
     "interface": lambda flow, value: part(flow.raw, "interface").get("name") == value,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ciliumctl.clients.kube import Kube
@@ -49,13 +49,10 @@ class Window:
         ):
             if given[one] and given[other]:
                 raise UsageError(f"`{one}` and `{other}` cannot be combined")
-        return Window(
-            last=self.last,
-            first=self.first,
-            all=self.all,
+        return replace(
+            self,
             since=times.checked("--since", self.since) if self.since else "",
             until=times.checked("--until", self.until) if self.until else "",
-            follow=self.follow,
         )
 
     @property
@@ -222,14 +219,20 @@ def partial_error(unanswered: Sequence[Unanswered], asked: int) -> CiliumctlErro
     """The error of an answer that lacks nodes; `None` when it is whole."""
     if not unanswered:
         return None
+    every = asked + sum(1 for one in unanswered if one.code == "not-ready")
+    return lacking(
+        f"{len(unanswered)} of {every} nodes did not answer:",
+        unanswered,
+        hint="the flows of the others are complete; `ciliumctl status` shows how the agents are",
+    )
+
+
+def lacking(said: str, unanswered: Sequence[Unanswered], hint: str) -> CiliumctlError:
+    """The error of an answer that lacks nodes: what is said of them, and the first of their names."""
     names = ", ".join(one.node for one in unanswered[:_TOLD])
     more = f" and {len(unanswered) - _TOLD} more" if len(unanswered) > _TOLD else ""
-    every = asked + sum(1 for one in unanswered if one.code == "not-ready")
-    return Partial(
-        f"{len(unanswered)} of {every} nodes did not answer: {names}{more}",
-        hint="the flows of the others are complete; `ciliumctl status` shows how the agents are",
-        detail="\n".join(f"{one.node}: {one.reason}" for one in unanswered),
-    )
+    detail = "\n".join(f"{one.node}: {one.reason}" for one in unanswered)
+    return Partial(f"{said} {names}{more}", hint=hint, detail=detail)
 
 
 def from_lines(lines: Iterable[str], filters: Filters, window: Window, name: str) -> Iterator[Flow]:
@@ -265,7 +268,7 @@ def _parsed(lines: Iterable[str], name: str) -> Iterator[Flow]:
             continue
         try:
             found = read(line)
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise BadFile(
                 f"line {number} of `{name}` is no flow",
                 hint="write the file with `ciliumctl hubble observe -o jsonpb`",

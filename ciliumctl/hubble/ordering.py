@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import json
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -23,7 +22,7 @@ RUN = 20_000
 
 @dataclass
 class Collected:
-    """Takes flows from several threads; gives them in order, once. `newest` and `oldest` are how many are kept.
+    """Takes flows one at a time; gives them in order, once. `newest` and `oldest` are how many are kept.
 
     Use it as a context manager: its file goes away with it.
     """
@@ -36,7 +35,6 @@ class Collected:
     _kept: list[tuple[int, int, str]] = field(default_factory=list)
     _runs: list[IO[str]] = field(default_factory=list)
     _number: Iterator[int] = field(default_factory=count)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
         return self
@@ -47,18 +45,17 @@ class Collected:
 
     def add(self, moment: int, line: str) -> None:
         """Keep a flow, when it is one of those that are wanted."""
-        with self._lock:
-            self.seen += 1
-            number = next(self._number)
-            if self.newest:
-                self._bounded((moment, number, line), self.newest)
-            elif self.oldest:
-                # The heap throws out its smallest: turned around, that is the youngest.
-                self._bounded((-moment, -number, line), self.oldest)
-            else:
-                self._kept.append((moment, number, line))
-                if len(self._kept) >= self.run:
-                    self._write()
+        self.seen += 1
+        number = next(self._number)
+        if self.newest:
+            self._bounded((moment, number, line), self.newest)
+        elif self.oldest:
+            # The heap throws out its smallest: turned around, that is the youngest.
+            self._bounded((-moment, -number, line), self.oldest)
+        else:
+            self._kept.append((moment, number, line))
+            if len(self._kept) >= self.run:
+                self._write()
 
     def _bounded(self, item: tuple[int, int, str], most: int) -> None:
         if len(self._kept) < most:

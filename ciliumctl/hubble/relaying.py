@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ciliumctl import hubble
 from ciliumctl.clients.kube import Kube
-from ciliumctl.errors import CiliumctlError, Missing, OutsideError, Partial, TimedOut
+from ciliumctl.errors import CiliumctlError, Missing, OutsideError, TimedOut
 from ciliumctl.hubble import asking
 from ciliumctl.hubble.asking import Answers, Unanswered
 from ciliumctl.hubble.flow import Away, Flow, Lost, read
-from ciliumctl.hubble.observing import Flows, Question, tell_lost
+from ciliumctl.hubble.observing import Flows, Question, lacking, tell_lost
 from ciliumctl.hubble.ordering import Collected
 from ciliumctl.report import Reporter
 from ciliumctl.tools.asking import in_cache, on_path
@@ -22,7 +22,6 @@ from ciliumctl.tools.catalogue import tool
 
 _GRACE = 3.0
 _ERRORS = 4000
-_NAMED = 5
 
 
 def program(folder: Path, environ: Mapping[str, str]) -> Path:
@@ -61,12 +60,10 @@ def incomplete(about: Flows) -> CiliumctlError | None:
     """The error of an answer that lacks nodes; `None` when it is whole."""
     if not about.unanswered:
         return None
-    names = ", ".join(one.node for one in about.unanswered[:_NAMED])
-    more = f" and {len(about.unanswered) - _NAMED} more" if len(about.unanswered) > _NAMED else ""
-    return Partial(
-        f"the relay has no flows of {names}{more}",
+    return lacking(
+        "the relay has no flows of",
+        about.unanswered,
         hint="`--via agents` asks them without it; `ciliumctl status` shows how the agents are",
-        detail="\n".join(f"{one.node}: {one.reason}" for one in about.unanswered),
     )
 
 
@@ -144,7 +141,7 @@ def _away(line: bytes) -> Away | None:
     """What a line of standard error says of nodes: with `-o jsonpb` it is an object, other words are none."""
     try:
         found = read(line.decode("utf-8", "replace"))
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         return None
     return found if isinstance(found, Away) else None
 

@@ -74,19 +74,8 @@ class Scraper:
 
     def one(self, target: Target) -> Scraped:
         """What one target answers. Never raises: why it did not is in the answer."""
-        started = time.monotonic()
-        way: Way = "proxy"
-        try:
-            way, text = self._text(target)
-            exposition = parse(text)
-        except Malformed as error:
-            failure: CiliumctlError = ApiFailed(f"port {target.port} of pod `{target.pod}` serves no metrics: {error}")
-        except CiliumctlError as error:
-            failure = error
-        else:
-            now = time.monotonic()
-            return Scraped(target=target, exposition=exposition, way=way, took=now - started, at=now)
-        return Scraped(target=target, exposition=None, error=failure, way=way, took=time.monotonic() - started)
+        none = f"port {target.port} of pod `{target.pod}` serves no metrics"
+        return _asked(target, "proxy", lambda: self._text(target), parse, none)
 
     def _text(self, target: Target) -> tuple[Way, str]:
         place = PodPort(namespace=target.namespace, pod=target.pod, port=target.port)
@@ -114,17 +103,27 @@ class Scraper:
 def by_exec(kube: Kube, agent: Agent) -> Scraped:
     """What an agent says of itself when it is asked by a command; also where no port is open. One exec."""
     target = Target(component="agent", node=agent.node, namespace=agent.namespace, pod=agent.pod, port=0, path="")
+    none = f"the agent of node `{agent.node}` listed no metrics"
+    command = ["metrics", "list", "-o", "json"]
+    return _asked(target, "exec", lambda: ("exec", agents.ask(kube, agent, command)), listing.parse, none)
+
+
+def _asked(
+    target: Target, way: Way, ask: Callable[[], tuple[Way, str]], read: Callable[[str], Exposition], none: str
+) -> Scraped:
+    """How asking went. `way` is that of what is not answered; `none` is what to say of an answer without metrics."""
     started = time.monotonic()
     try:
-        exposition = listing.parse(agents.ask(kube, agent, ["metrics", "list", "-o", "json"]))
+        way, text = ask()
+        exposition = read(text)
     except Malformed as error:
-        failure: CiliumctlError = ApiFailed(f"the agent of node `{agent.node}` listed no metrics: {error}")
+        failure: CiliumctlError = ApiFailed(f"{none}: {error}")
     except CiliumctlError as error:
         failure = error
     else:
         now = time.monotonic()
-        return Scraped(target=target, exposition=exposition, way="exec", took=now - started, at=now)
-    return Scraped(target=target, exposition=None, error=failure, way="exec", took=time.monotonic() - started)
+        return Scraped(target=target, exposition=exposition, way=way, took=now - started, at=now)
+    return Scraped(target=target, exposition=None, error=failure, way=way, took=time.monotonic() - started)
 
 
 def reading_of(now: Scraped, before: Scraped | None) -> Reading | None:

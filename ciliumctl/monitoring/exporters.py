@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar
 
 from ciliumctl import templates
@@ -16,6 +16,7 @@ from ciliumctl.metrics.topics import Topic, TopicRows
 from ciliumctl.monitoring import targets
 from ciliumctl.parallel import gather_all
 from ciliumctl.report import Reporter
+from ciliumctl.status.facts import Pod
 
 #: How many pods of one exporter are read when nobody says which.
 PODS_ASKED = 20
@@ -72,7 +73,7 @@ class _Found:
     exporter: Exporter
     workload: Manifest
     port: int
-    pods: tuple[targets.Pod, ...]
+    pods: tuple[Pod, ...]
 
 
 @cache
@@ -108,7 +109,7 @@ def look(
     exporters, without = known()
     sets = list(kube.objects(DAEMON_SETS))
     found = [(exporter, workload) for workload in sets for exporter in exporters if _is(exporter, workload)]
-    listed = gather_all([_lister(kube, exporter, workload) for exporter, workload in found])
+    listed = gather_all([partial(_pods, kube, exporter, workload) for exporter, workload in found])
     if listed:
         targets.check_nodes(nodes, [one.pods for one in listed])
     with report.step("Reading the exporters of CNIs") as step:
@@ -138,16 +139,13 @@ def _is(exporter: Exporter, workload: Manifest) -> bool:
     return any(all(labels.get(key) == value for key, value in pairs) for pairs in exporter.labels)
 
 
-def _lister(kube: Kube, exporter: Exporter, workload: Manifest) -> Callable[[], _Found]:
-    def pods() -> _Found:
-        return _Found(
-            exporter=exporter,
-            workload=workload,
-            port=_port(exporter, workload),
-            pods=targets.pods_of(kube, namespace_of(workload), workload),
-        )
-
-    return pods
+def _pods(kube: Kube, exporter: Exporter, workload: Manifest) -> _Found:
+    return _Found(
+        exporter=exporter,
+        workload=workload,
+        port=_port(exporter, workload),
+        pods=targets.pods_of(kube, namespace_of(workload), workload),
+    )
 
 
 def _port(exporter: Exporter, workload: Manifest) -> int:

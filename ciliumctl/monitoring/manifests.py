@@ -10,7 +10,9 @@ from typing import Any
 from ciliumctl import templates, yaml_files
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
+    JOBS,
     NETWORK_POLICIES,
+    ROLE_BINDINGS,
     SERVICE_ACCOUNTS,
     SERVICES,
     Manifest,
@@ -22,9 +24,7 @@ from ciliumctl.guests.model import OWNER
 
 NAMESPACE, LABEL, EXPIRES = "ciliumctl-monitoring", "ciliumctl.io/monitoring", "ciliumctl.io/expires"
 PROGRAMS: Mapping[str, int] = {"prometheus": 9090, "grafana": 3000}
-JOBS = Resource("batch", "v1", "jobs")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles")
-ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
 LABELS = {LABEL: "stack", "app.kubernetes.io/managed-by": "ciliumctl"}
 #: Seconds that a finished Job stays to be looked at.
 _AFTERWARDS = 300

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ciliumctl.clients.kube import Kube
 from ciliumctl.values.paths import Path, get
 
 #: The group and version that the chart wants for its ServiceMonitors.
@@ -70,6 +71,11 @@ PARTS: tuple[Part, ...] = (
 )
 
 
+def operator_there(kube: Kube) -> bool:
+    """Whether the kinds of the Prometheus operator are there, as the chart asks for them. One request."""
+    return OPERATOR_VERSION in kube.groups().get(OPERATOR_GROUP, ())
+
+
 def has(defaults: Mapping[str, Any], path: Path) -> bool:
     """Whether a chart has a value at all, null or not."""
     return get(defaults, path, _MISSING) is not _MISSING
@@ -85,9 +91,3 @@ def is_on(values: Mapping[str, Any], part: Part) -> bool:
 def monitored(values: Mapping[str, Any], part: Part) -> bool:
     """Whether values ask for a part's ServiceMonitor."""
     return get(values, (*part.monitor, "enabled")) is True
-
-
-def hubble_metrics(values: Mapping[str, Any]) -> tuple[str, ...]:
-    """Hubble's metrics that values name."""
-    found = get(values, ("hubble", "metrics", "enabled"))
-    return tuple(str(one) for one in found) if isinstance(found, list) else ()

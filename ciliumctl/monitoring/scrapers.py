@@ -11,7 +11,7 @@ from ciliumctl import templates
 from ciliumctl.clients.kube import NAMESPACES, PODS, Kube, Manifest, Resource, dig, labels_of, name_of, namespace_of
 from ciliumctl.connectivity.selecting import matches
 from ciliumctl.errors import CiliumctlError, NotFound
-from ciliumctl.monitoring.parts import OPERATOR_GROUP, OPERATOR_VERSION
+from ciliumctl.monitoring.parts import OPERATOR_GROUP, OPERATOR_VERSION, operator_there
 from ciliumctl.monitoring.targets import Found, Place
 from ciliumctl.parallel import gather
 
@@ -66,10 +66,6 @@ class Scraping:
         by = [f"{one.kind} {one.name}" for one in self.monitors if place.component in one.components]
         return (*by, place.annotated) if place.annotated else tuple(by)
 
-    def taken(self, component: str) -> bool:
-        """Whether a Prometheus takes a monitor of a part."""
-        return any(one.taken_by for one in self.monitors if component in one.components)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Monitor:
@@ -85,7 +81,7 @@ def look(kube: Kube, namespace: str, found: Found) -> Scraping:
 
     What may not be read is told in `lacking`: nobody needs the rights for all of it.
     """
-    operator = OPERATOR_VERSION in kube.groups().get(OPERATOR_GROUP, ())
+    operator = operator_there(kube)
     got, lacking = _read(kube, operator=operator)
     monitors = [
         _Monitor(kind=kind, manifest=one, components=components)

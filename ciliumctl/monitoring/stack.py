@@ -16,8 +16,10 @@ from typing import ClassVar
 
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
+    JOBS,
     NAMESPACES,
     PODS,
+    ROLE_BINDINGS,
     SECRETS,
     Access,
     Kube,
@@ -32,7 +34,7 @@ from ciliumctl.clients.kube import (
 from ciliumctl.errors import Exists, Forbidden, Invalid, OutsideError, TimedOut
 from ciliumctl.guests.model import NOBODY, OWNER
 from ciliumctl.monitoring import manifests
-from ciliumctl.monitoring.manifests import JOBS, LABEL, PROGRAMS, ROLE_BINDINGS, ROLES, Wanted
+from ciliumctl.monitoring.manifests import LABEL, PROGRAMS, ROLES, Wanted
 from ciliumctl.monitoring.parts import DASHBOARD_LABEL
 from ciliumctl.parallel import gather_all
 from ciliumctl.report import Reporter, Step

@@ -13,6 +13,7 @@ from ciliumctl.change import Target
 from ciliumctl.clients.helm import Helm, Inputs, Release
 from ciliumctl.clients.kube import Kube
 from ciliumctl.errors import Refused
+from ciliumctl.hubble import metering
 from ciliumctl.monitoring import parts
 from ciliumctl.monitoring.parts import PARTS
 from ciliumctl.report import Reporter
@@ -57,11 +58,6 @@ class MonitoringChange:
         return self.status is None or self.status.ok
 
 
-def operator_there(kube: Kube) -> bool:
-    """Whether the kinds of the Prometheus operator are there, as the chart asks for them. One request."""
-    return parts.OPERATOR_VERSION in kube.groups().get(parts.OPERATOR_GROUP, ())
-
-
 def way_for(wish: Wish, *, operator: bool) -> Way:
     """How scrapers are to be told.
 
@@ -98,9 +94,7 @@ def _on(values: Mapping[str, Any], wish: Wish, way: Way, report: Reporter) -> It
             continue
         on: Any = True
         if part.name == "hubble":
-            on = (
-                list(parts.hubble_metrics(values) or parts.HUBBLE_METRICS) if wish.hubble is None else list(wish.hubble)
-            )
+            on = list((metering.on_now(values) or parts.HUBBLE_METRICS) if wish.hubble is None else wish.hubble)
         for path in part.on:
             yield path, on or None
         yield (*part.monitor, "enabled"), way == "prometheus-operator" and bool(on)
@@ -168,7 +162,7 @@ def unchanged(kube: Kube, found: Release) -> MonitoringChange:
         version=found.chart_version,
         way=("prometheus-operator" if monitors else "annotations") if scraped else "",
         parts=on,
-        hubble_metrics=parts.hubble_metrics(values) if on["hubble"] else (),
+        hubble_metrics=metering.on_now(values) if on["hubble"] else (),
         dashboards=any(get(values, part.dashboards) is True for part in PARTS if part.dashboards),
     )
 

@@ -25,6 +25,8 @@ from ciliumctl.errors import UsageError
 from ciliumctl.metrics.scraping import Scraped, Scraper, Target
 from ciliumctl.metrics.text import Exposition
 from ciliumctl.parallel import gather_all, together
+from ciliumctl.status.collect import pods_of as listed_in
+from ciliumctl.status.facts import Pod
 
 #: How many pods of a part are asked when nobody says which, and what asks all of them.
 PODS_ASKED, ALL = 5, "all"
@@ -54,15 +56,6 @@ class Place:
     pods: tuple[Pod, ...]
     labels: Mapping[str, str]
     annotated: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pod:
-    """A pod as `kubectl get` shows it."""
-
-    name: str
-    node: str
-    ready: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,16 +121,7 @@ def pods_of(kube: Kube, namespace: str, workload: Manifest) -> tuple[Pod, ...]:
     """The pods of a workload that have a node. One request, 300 bytes a pod."""
     wanted: Mapping[str, str] = dig(workload, "spec", "selector", "matchLabels", default={})
     table = kube.table(PODS, namespace, labels=",".join(f"{key}={value}" for key, value in sorted(wanted.items())))
-    columns = [table.column(name) for name in ("name", "ready", "status", "node")]
-    return tuple(
-        Pod(
-            name=str(name),
-            node=str(node),
-            ready=str(status) == "Running" and len(set(str(ready).split("/"))) == 1,
-        )
-        for name, ready, status, node in zip(*columns, strict=True)
-        if node and node != "<none>"
-    )
+    return tuple(pod for pod in listed_in(table) if pod.node)
 
 
 def _place(

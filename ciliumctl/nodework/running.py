@@ -15,11 +15,11 @@ from ciliumctl.clients.kube import (
     NAMESPACES,
     NODES,
     PODS,
+    ROLE_BINDINGS,
     SECRETS,
     SERVICE_ACCOUNTS,
     Kube,
     Manifest,
-    Resource,
     dig,
 )
 from ciliumctl.errors import ApiFailed, CiliumctlError, ClusterError, NotFound, Unreachable
@@ -34,7 +34,6 @@ from ciliumctl.wait import Deadline, overtime, poll
 
 #: Seconds that a bad state must last: the first pull may fail once.
 GRACE = 12.0
-_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
 _OPENSHIFT = "security.openshift.io"
 _LAST_LOOK = 10.0
 # Seconds between two renewals of the session's mark.
@@ -106,7 +105,7 @@ def _start(kube: Kube, work: Work, session: bed.Session, choice: choosing.Choice
     made = kube.create(NAMESPACES, bed.namespace(session))
     kube.create(SERVICE_ACCOUNTS, bed.account(session), place)
     if _OPENSHIFT in kube.groups():
-        kube.create(_BINDINGS, bed.openshift_grant(session), place)
+        kube.create(ROLE_BINDINGS, bed.openshift_grant(session), place)
     for name in work.pull_secrets:
         secret = kube.find(SECRETS, name, work.namespace)
         if secret is not None:

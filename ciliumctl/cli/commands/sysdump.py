@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ciliumctl.cli import session_of
-from ciliumctl.cli.options import duration, option, size
+from ciliumctl.cli.options import duration, listed, option, size
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def command(
         namespace=session.settings.namespace,
         release=session.settings.helm_release_name,
         storage=release.storage(session.environ),
-        nodes=tuple(name.strip() for name in nodes.split(",") if name.strip()),
+        nodes=listed(nodes),
         since=since,
         max_size=max_size or sysdump.MAX_SIZE,
     )

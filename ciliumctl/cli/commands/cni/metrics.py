@@ -19,7 +19,7 @@ import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _topics
-from ciliumctl.cli.options import duration, option
+from ciliumctl.cli.options import duration, listed, option
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def command(
     session = session_of(ctx)
     session.allow("wide")
     session.deadline(120.0 + 2 * interval)
-    wanted = tuple(name.strip() for name in nodes.split(",") if name.strip())
+    wanted = listed(nodes)
     session.finish(exporters.look(session.kube, wanted, interval, session.report), render)
 
 

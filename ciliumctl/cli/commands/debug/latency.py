@@ -24,7 +24,7 @@ import typer
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands.connectivity import _choosing as choosing
 from ciliumctl.cli.commands.debug._latencies import render
-from ciliumctl.cli.options import choice, option
+from ciliumctl.cli.options import choice, listed, option
 
 KIND = "Latency"
 _SECONDS = 300.0
@@ -59,7 +59,7 @@ def command(
 
     session = session_of(ctx)
     session.allow("name", "wide")
-    named = tuple(name.strip() for name in nodes.split(",") if name.strip())
+    named = listed(nodes)
     session.deadline(_SECONDS)
     show = render(wide=session.settings.output == "wide")
     if not active:

@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """Find it out, or forward."""
     from ciliumctl import demo
-    from ciliumctl.cli.commands.hubble import _forwarding
+    from ciliumctl.cli.commands import _forwarding
     from ciliumctl.errors import UsageError
 
     session = session_of(ctx)
@@ -66,12 +66,7 @@ def command(
         session, lambda: demo.target(session.kube, place), address=address, port=port, what="the demo application"
     )
     where = demo.DemoUrl(url=_forwarding.page(forwarder), type="forward", answers=True, said="")
-
-    def say() -> None:
-        session.write(where, render)
-        session.report.note("forwarding; Ctrl-C ends it")
-
-    _forwarding.until_interrupted(forwarder, say)
+    _forwarding.until_interrupted(session, forwarder, lambda: session.write(where, render))
 
 
 def render(out: Writer, result: DemoUrl) -> None:

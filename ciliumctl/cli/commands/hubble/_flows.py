@@ -50,12 +50,10 @@ def nothing(_out: Writer, _result: Flows) -> None:
 
 def verdict_of(flow: Flow) -> str:
     """The verdict as `hubble` prints it: of a rule's, `ALLOWED`, `DENIED` or `AUDITED`."""
-    from ciliumctl.hubble.flow import VERDICT
+    from ciliumctl.hubble.flow import OUTCOMES, VERDICT
 
-    if flow.event != VERDICT:
-        return flow.verdict
-    rules = {"FORWARDED": "ALLOWED", "REDIRECTED": "ALLOWED", "DROPPED": "DENIED", "ERROR": "DENIED"}
-    return (rules | {"AUDIT": "AUDITED"}).get(flow.verdict, flow.verdict)
+    outcome = OUTCOMES.get(flow.verdict) if flow.event == VERDICT else None
+    return outcome.upper() if outcome else flow.verdict
 
 
 def ends(flow: Flow, form: Form) -> tuple[str, str]:

@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Forward until interrupted."""
     from ciliumctl import hubble
-    from ciliumctl.cli.commands.hubble import _forwarding
+    from ciliumctl.cli.commands import _forwarding
 
     session = session_of(ctx)
     namespace = session.settings.namespace

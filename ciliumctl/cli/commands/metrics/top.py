@@ -20,7 +20,7 @@ import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _topics
-from ciliumctl.cli.options import argument, choice, duration, option
+from ciliumctl.cli.options import argument, choice, duration, listed, option
 from ciliumctl.cli.output import Writer
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def command(
     wanted = top.Wanted(
         namespace=session.settings.namespace,
         topics=topics.chosen(topic or ()),
-        nodes=tuple(name.strip() for name in nodes.split(",") if name.strip()),
+        nodes=listed(nodes),
         interval=interval,
         by_node=by == "node",
         most=limit,

@@ -52,7 +52,7 @@ def command(
     answers: _applying.ChangeOptions,
 ) -> None:
     """Find out how scrapers are told, show what changes, ask, change it."""
-    from ciliumctl.monitoring import naming, switching
+    from ciliumctl.monitoring import naming, parts, switching
 
     session = session_of(ctx)
     session.allow()
@@ -65,7 +65,7 @@ def command(
         hubble=None if hubble_metrics is None else naming.hubble_metrics(hubble_metrics),
         labels=naming.labels(labels or ()),
     )
-    chosen = switching.way_for(wish, operator=switching.operator_there(session.kube))
+    chosen = switching.way_for(wish, operator=parts.operator_there(session.kube))
     if wish.way is None:
         there = "is there" if chosen == "prometheus-operator" else "is not there"
         told = "ServiceMonitors" if chosen == "prometheus-operator" else "annotations, and no ServiceMonitors"

@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Forward until interrupted."""
     from ciliumctl import services
-    from ciliumctl.cli.commands.hubble import _forwarding
+    from ciliumctl.cli.commands import _forwarding
     from ciliumctl.clients.kube import PodPort
     from ciliumctl.monitoring import manifests
 

@@ -18,7 +18,7 @@ import typer
 
 from ciliumctl.cli import session_of
 from ciliumctl.cli.commands import _ages
-from ciliumctl.cli.options import option
+from ciliumctl.cli.options import listed, option
 from ciliumctl.cli.output import Cell, Writer
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def command(
     session = session_of(ctx)
     session.allow("wide")
     session.deadline(90.0)
-    wanted = tuple(name.strip() for name in nodes.split(",") if name.strip())
+    wanted = listed(nodes)
     session.finish(looking.look(session.kube, session.settings.namespace, wanted, session.report), render)
 
 

@@ -65,7 +65,7 @@ def page(forwarder: Forwarder) -> str:
 
 
 def serve(session: Session, forwarder: Forwarder, where: str, *, browser: bool = False) -> NoReturn:
-    """Say where it listens, at once: a script waits for this line. Then serve, as `until_interrupted` does.
+    """Say where it listens and serve, as `until_interrupted` does.
 
     With `browser` the page is opened where somebody looks at a terminal.
     """
@@ -76,17 +76,20 @@ def serve(session: Session, forwarder: Forwarder, where: str, *, browser: bool =
             session.write(found, lambda _out, _result: None)
         else:
             emit(f"{where}\n")
-        session.report.note("forwarding; Ctrl-C ends it")
-        if browser and session.interactive:
-            webbrowser.open(where)
 
-    until_interrupted(forwarder, say)
+    until_interrupted(session, forwarder, say, browse=where if browser else "")
 
 
-def until_interrupted(forwarder: Forwarder, say: Callable[[], None]) -> NoReturn:
-    """Say where it listens and serve until Ctrl-C or SIGTERM, the normal end from the first word on."""
+def until_interrupted(session: Session, forwarder: Forwarder, say: Callable[[], None], *, browse: str = "") -> NoReturn:
+    """Say where it listens, at once: a script waits for that. Then serve until Ctrl-C or SIGTERM.
+
+    These are the normal end from the first word on. The page `browse` is opened where somebody looks at a terminal.
+    """
     try:
         say()
+        session.report.note("forwarding; Ctrl-C ends it")
+        if browse and session.interactive:
+            webbrowser.open(browse)
         forwarder.wait()
     except (KeyboardInterrupt, Terminated):
         raise typer.Exit(0) from None
