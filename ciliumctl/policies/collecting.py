@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from ciliumctl.agents import NO_AGENT_LABEL
 from ciliumctl.clients.kube import (
     CILIUM_CLUSTERWIDE_POLICIES,
     CILIUM_POLICIES,
@@ -33,8 +34,6 @@ CIDR_GROUPS = Resource("cilium.io", "v2", "ciliumcidrgroups", namespaced=False)
 #: Until 1.18 they were only here.
 _OLD_CIDR_GROUPS = Resource("cilium.io", "v2alpha1", "ciliumcidrgroups", namespaced=False)
 CONFIG = "cilium-config"
-#: What keeps the agents from a node.
-_NO_CILIUM = "cilium.io/no-schedule"
 #: Pods whose network is their own: no policy of pods is for the others. Those that have ended are none.
 WITH_A_NETWORK = "spec.hostNetwork=false,status.phase!=Succeeded,status.phase!=Failed"
 #: Kinds that decide beside ours, and that nothing here understands (network-policy-api).
@@ -114,7 +113,9 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
 def _nodes(kube: Kube) -> dict[str, Party]:
     """The nodes that Cilium runs on: to its policies another one is the world outside."""
     return {
-        name_of(one): parties.of_node(one) for one in kube.objects(NODES) if labels_of(one).get(_NO_CILIUM) != "true"
+        name_of(one): parties.of_node(one)
+        for one in kube.objects(NODES)
+        if labels_of(one).get(NO_AGENT_LABEL) != "true"
     }
 
 
