@@ -9,13 +9,12 @@ from ciliumctl.clients.kube import DAEMON_SETS, NODES, PODS, Access, Kube
 from ciliumctl.connectivity import deploy
 from ciliumctl.errors import Forbidden, Refused
 from ciliumctl.lock import NAMESPACE
-from ciliumctl.migration.model import Direction, Phase, State
+from ciliumctl.migration.model import HALF_WAY, Direction, Phase, State
 from ciliumctl.migration.state import NAME, Node
 from ciliumctl.values.paths import get
 
 #: Where a node is after its turn.
 GOALS: Mapping[Direction, Phase] = {"node": "migrated", "undo": "waiting"}
-HALF_WAY = ("moving", "undoing")
 
 
 def check(known: Sequence[Node], chosen: Sequence[Node], direction: Direction) -> None:

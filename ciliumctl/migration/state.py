@@ -27,7 +27,7 @@ from ciliumctl.clients.kube import (
 from ciliumctl.errors import NotFound, Refused
 from ciliumctl.lab.nodes import ANNOTATION as SIMULATED
 from ciliumctl.lock import NAMESPACE
-from ciliumctl.migration.model import NewNetwork, OldNetwork, Phase, State
+from ciliumctl.migration.model import HALF_WAY, NewNetwork, OldNetwork, Phase, State
 
 NAME = "ciliumctl-migration"
 #: The label of Cilium's own guide: the CiliumNodeConfig is for nodes that have it.
@@ -167,7 +167,7 @@ def _node(node: Manifest) -> Node:
 def take(kube: Kube, node: Node, phase: Phase) -> None:
     """Mark and cordon a node, in one request: that it was cordoned before us is kept, also over a second run."""
     notes: dict[str, str] = {PHASE: phase}
-    if node.cordoned and node.phase in {"waiting", "migrated"}:
+    if node.cordoned and node.phase not in HALF_WAY:
         notes[CORDONED] = "true"
     kube.patch(NODES, node.name, {"metadata": {"annotations": notes}, "spec": {"unschedulable": True}})
 

@@ -17,9 +17,9 @@ from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import PODS, Kube
 from ciliumctl.errors import ApiFailed, CiliumctlError, OutsideError, TimedOut, Unreachable
 from ciliumctl.migration import draining, gate, old, state
-from ciliumctl.migration.admitting import GOALS, HALF_WAY, check, check_record, check_rights
+from ciliumctl.migration.admitting import GOALS, check, check_record, check_rights
 from ciliumctl.migration.gate import Gate
-from ciliumctl.migration.model import Direction, GateRun, Moved, NodesMoved, State
+from ciliumctl.migration.model import HALF_WAY, Direction, GateRun, Moved, NodesMoved, State
 from ciliumctl.migration.pods import Allowed
 from ciliumctl.migration.state import Node
 from ciliumctl.nodefacts.reading import paths_of
