@@ -77,10 +77,10 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         NotFound: a pod that `scope` names does not exist.
         Forbidden: this user may not read one of the kinds.
     """
-    (config, namespaces, nodes), (written, servers, ranges, others) = together(
+    (config, of_namespaces, nodes), (written, servers, ranges, others) = together(
         lambda: together(
             lambda: _config(kube, namespace),
-            lambda: {name_of(one): labels_of(one) for one in kube.objects(NAMESPACES, metadata_only=True)},
+            lambda: namespaces(kube),
             lambda: _nodes(kube) if scope.nodes else {},
         ),
         lambda: together(
@@ -91,7 +91,7 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         ),
     )
     cluster = config.get("cluster-name", "")
-    found = _pods(kube, scope, namespaces, cluster)
+    found = _pods(kube, scope, of_namespaces, cluster)
     settings = parties.settings_of(config)
     refused = {reading.ref_of(one): why for one in written if (why := reading.refusal(one))}
     specs = [spec for one in written if reading.ref_of(one) not in refused for spec in reading.read(one, settings)]
@@ -107,7 +107,7 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         refused=refused,
         skipped=others,
     )
-    return Objects(state=state, policies=tuple(written), namespaces=namespaces, config=config)
+    return Objects(state=state, policies=tuple(written), namespaces=of_namespaces, config=config)
 
 
 def _nodes(kube: Kube) -> dict[str, Party]:
@@ -122,6 +122,11 @@ def _nodes(kube: Kube) -> dict[str, Party]:
 def _config(kube: Kube, namespace: str) -> dict[str, str]:
     found = kube.find(CONFIG_MAPS, CONFIG, namespace)
     return dig(found, "data", default={})
+
+
+def namespaces(kube: Kube) -> dict[str, dict[str, str]]:
+    """The labels of each namespace. One request, of metadata alone."""
+    return {name_of(one): labels_of(one) for one in kube.objects(NAMESPACES, metadata_only=True)}
 
 
 def policies(kube: Kube, namespace: str = "") -> list[Manifest]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
     CRDS,
-    NAMESPACES,
     NODES,
     PODS,
     SERVICES,
@@ -114,7 +113,7 @@ def look(kube: Kube, namespace: str) -> Cluster:
     """
     (namespaces, nodes, services), (pods, groups, config, policies) = at_once(
         lambda: at_once(
-            lambda: {name_of(one): labels_of(one) for one in kube.objects(NAMESPACES, metadata_only=True)},
+            lambda: collecting.namespaces(kube),
             lambda: list(kube.objects(NODES)),
             lambda: frozenset((namespace_of(one), name_of(one)) for one in kube.objects(SERVICES, metadata_only=True)),
         ),
