@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ciliumctl.agents import NO_AGENT_LABEL
@@ -57,17 +57,7 @@ class Scope:
     nodes: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Objects:
-    """The policies as they are written, beside what became of them."""
-
-    state: State
-    policies: tuple[Manifest, ...] = ()
-    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    config: Mapping[str, str] = field(default_factory=dict)
-
-
-def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
+def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> State:
     """Everything that decides, in ten requests (more pages, where there are more than 500 of a kind).
 
     `namespace` is Cilium's. Where `scope` names pods, one for each of them instead of one for all; two more where a
@@ -96,7 +86,7 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
     refused = {reading.ref_of(one): why for one in written if (why := reading.refusal(one))}
     specs = [spec for one in written if reading.ref_of(one) not in refused for spec in reading.read(one, settings)]
     services = _services(kube) if any(_means_services(spec) for spec in specs) else ()
-    state = State(
+    return State(
         specs=tuple(specs),
         settings=settings,
         pods={(pod.namespace, pod.name): _on_node(pod, nodes) for pod in found},
@@ -107,7 +97,6 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         refused=refused,
         skipped=others,
     )
-    return Objects(state=state, policies=tuple(written), namespaces=of_namespaces, config=config)
 
 
 def _nodes(kube: Kube) -> dict[str, Party]:

@@ -126,7 +126,7 @@ def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = Tr
     Raises:
         NotFound: there is no such pod. UsageError: another end makes no sense, or the pod has its node's network.
     """
-    state = collecting.read(kube, namespace).state
+    state = collecting.read(kube, namespace)
     subject = _pod(state, asked.namespace, asked.pod)
     specs = selecting(state, subject)
     isolation = tuple(_isolation(state, specs, direction) for direction in DIRECTIONS)

@@ -76,7 +76,7 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> PolicyTest:
         UsageError: an address is a service's, which policies never see; a workload selects no pods by labels.
     """
     with report.step("Reading policies and pods"):
-        state = collecting.read(kube, wanted.namespace).state
+        state = collecting.read(kube, wanted.namespace)
         cases = [_case(kube, state, one) for one in wanted.assertions]
         said = [(case.source, case.target, _said(state, case)) for case in cases]
         state = auditing.aware(kube, wanted.namespace, state, said)
