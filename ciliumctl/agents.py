@@ -16,6 +16,8 @@ from ciliumctl.errors import ApiFailed, NotFound
 #: What the agents' pods are found by, and the container that is asked.
 AGENT_LABEL = "k8s-app=cilium"
 AGENT_CONTAINER = "cilium-agent"
+#: The official CLI's mark (`true`) of a node that gets no agent: to Cilium it is outside.
+NO_AGENT_LABEL = "cilium.io/no-schedule"
 #: A shell's words that find the agent's program, as `$c`: `cilium-dbg` since 1.15, `cilium` before.
 AGENT_PROGRAM = "c=cilium-dbg; command -v $c >/dev/null || c=cilium"
 #: How many agents are asked at once, as a rule; each costs one websocket, and a status some 20 kB.

@@ -1,4 +1,4 @@
-"""Files that others read: written whole or not at all, through links, and into what is no plain file."""
+"""Files that others read, written whole or not at all, through links and into what is no plain file; and users' own."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ciliumctl.errors import Exists, UsageError
+from ciliumctl.errors import BadFile, Exists, UsageError
 
 # The descriptors of standard output and standard error.
 _STANDARD = (1, 2)
+
+
+def content(name: str, stdin: Callable[[], bytes]) -> bytes:
+    """The bytes of a file that a user names; `-` is standard input. Raises `BadFile`."""
+    if name == "-":
+        return stdin()
+    try:
+        return Path(name).expanduser().read_bytes()
+    except OSError as error:
+        raise BadFile(f"`{name}` cannot be read: {error.strerror}", hint="check the path") from error
 
 
 def write_whole(path: Path, text: str, *, mode: int | None = None) -> None:

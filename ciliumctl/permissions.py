@@ -63,6 +63,16 @@ def check(kube: Kube, manifest: str, namespace: str, *, creates_namespace: bool)
         raise missing(denied)
 
 
+def demand(kube: Kube, wanted: Iterable[Access], *, by: str, hint: str) -> None:
+    """Refuse before anything is changed what these rights would stop half-way. A request each, at once.
+
+    `by` is what needs them, such as `the test`. Raises `Forbidden`; the rights that are missing are named.
+    """
+    denied = kube.denied(list(wanted))
+    if denied:
+        raise Forbidden(f"this user may not {', '.join(map(str, denied))}, which {by} needs", hint=hint)
+
+
 def missing(denied: list[Access]) -> Forbidden:
     """The error that names every missing right."""
     listed = "\n".join(f"- {access}" for access in denied)

@@ -46,18 +46,19 @@ def number(size: str, nodes: int) -> int:
     return max(1, math.ceil(nodes * int(count) / 100)) if percent else int(count)
 
 
+def is_control_plane(node: Manifest) -> bool:
+    """Whether a node has a control plane's label."""
+    return any(label in labels_of(node) for label in _CONTROL_PLANE)
+
+
 def ordered(found: Sequence[Manifest], order: Order) -> list[str]:
     """The nodes' names in the order in which they are restarted."""
-
-    def control_plane(node: Manifest) -> bool:
-        return any(label in labels_of(node) for label in _CONTROL_PLANE)
-
     first = {"workers-first": False, "control-plane-first": True}.get(order)
     if first is None:
         return sorted((name_of(node) for node in found), key=natural)
     return [
         name_of(node)
-        for node in sorted(found, key=lambda node: (control_plane(node) is not first, natural(name_of(node))))
+        for node in sorted(found, key=lambda node: (is_control_plane(node) is not first, natural(name_of(node))))
     ]
 
 

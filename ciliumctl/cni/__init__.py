@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from ciliumctl import templates
@@ -24,6 +25,8 @@ from ciliumctl.parallel import gather_all, together
 
 #: With this selector the AWS VPC CNI runs nowhere.
 AWS_SELECTOR = "io.cilium/aws-node-enabled"
+# Nodes that are looked at.
+_SAMPLE = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +79,7 @@ def in_charge(kube: Kube) -> tuple[OtherCni, ...]:
 
 def _some_nodes(kube: Kube) -> list[Manifest]:
     """A few nodes: marks that a CNI leaves are on all of them."""
-    nodes = kube.objects(NODES, metadata_only=True, limit=20)
-    return [node for node, _number in zip(nodes, range(20), strict=False)]
+    return list(islice(kube.objects(NODES, metadata_only=True, limit=_SAMPLE), _SAMPLE))
 
 
 def _look(

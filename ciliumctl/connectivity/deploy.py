@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from ciliumctl import permissions
 from ciliumctl.agents import AGENT_CONTAINER, AGENT_LABEL
 from ciliumctl.clients.kube import (
     NAMESPACES,
@@ -279,12 +280,8 @@ def check_rights(kube: Kube) -> None:
         Access(verb="get", resource=PODS, subresource="exec"),
         Access(verb="create", resource=PODS, subresource="exec"),
     ]
-    denied = kube.denied(wanted)
-    if denied:
-        raise Forbidden(
-            f"this user may not {', '.join(str(one) for one in denied)}, which the test needs",
-            hint="`kubectl auth can-i --list` shows what this user may do; use another context, or ask for the rights",
-        )
+    hint = "`kubectl auth can-i --list` shows what this user may do; use another context, or ask for the rights"
+    permissions.demand(kube, wanted, by="the test", hint=hint)
 
 
 def take(kube: Kube, namespace: Manifest) -> session.Run | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ciliumctl import cni, templates
-from ciliumctl.agents import AGENT_CONTAINER
+from ciliumctl.agents import AGENT_CONTAINER, NO_AGENT_LABEL
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
     DAEMON_SETS,
@@ -27,8 +27,6 @@ from ciliumctl.errors import Refused
 from ciliumctl.lab.nodes import ANNOTATION as SIMULATED
 from ciliumctl.parallel import together
 
-#: The official CLI's mark of a node that Cilium leaves alone: traffic from it comes from outside.
-_ALONE = "cilium.io/no-schedule"
 #: The taint that a cordoned node has.
 _CORDONED = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
@@ -108,12 +106,12 @@ def _simulated(node: Manifest) -> bool:
 def _leaves_alone(node: Manifest) -> bool:
     """Whether it is outside of the CNI's network, and its kubelet answers; without a CNI it is never Ready."""
     status = dig(conditions_of(node).get("Ready"), "status", default="")
-    return labels_of(node).get(_ALONE) == "true" and status in {"True", "False"} and not _simulated(node)
+    return labels_of(node).get(NO_AGENT_LABEL) == "true" and status in {"True", "False"} and not _simulated(node)
 
 
 def _able(node: Manifest, settings: Settings) -> bool:
     found = labels_of(node)
-    if _simulated(node) or found.get(_ALONE) == "true":
+    if _simulated(node) or found.get(NO_AGENT_LABEL) == "true":
         return False
     if any(found.get(key) != value for key, value in settings.node_selector.items()):
         return False

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -108,7 +109,7 @@ def look(kube: Kube) -> Facts:
 
 def _nodes(kube: Kube) -> tuple[NodeFacts, ...]:
     found = []
-    for node, _number in zip(kube.objects(NODES, limit=SAMPLE), range(SAMPLE), strict=False):
+    for node in islice(kube.objects(NODES, limit=SAMPLE), SAMPLE):
         found.append(
             NodeFacts(
                 name=name_of(node),

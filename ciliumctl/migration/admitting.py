@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ciliumctl import permissions
 from ciliumctl.clients.kube import DAEMON_SETS, NODES, PODS, Access, Kube
 from ciliumctl.connectivity import deploy
-from ciliumctl.errors import Forbidden, Refused
+from ciliumctl.errors import Refused
 from ciliumctl.lock import NAMESPACE
-from ciliumctl.migration.model import Direction, Phase, State
+from ciliumctl.migration.model import HALF_WAY, Direction, Phase, State
 from ciliumctl.migration.state import NAME, Node
 from ciliumctl.values.paths import get
 
 #: Where a node is after its turn.
 GOALS: Mapping[Direction, Phase] = {"node": "migrated", "undo": "waiting"}
-HALF_WAY = ("moving", "undoing")
 
 
 def check(known: Sequence[Node], chosen: Sequence[Node], direction: Direction) -> None:
@@ -81,11 +81,7 @@ def check_rights(kube: Kube, namespace: str, direction: Direction, *, tested: bo
         wanted.append(Access(verb="create", resource=PODS, namespace=namespace, subresource="exec"))
     else:
         wanted.append(Access(verb="create", resource=DAEMON_SETS, namespace=namespace))
-    denied = kube.denied(wanted)
-    if denied:
-        raise Forbidden(
-            f"this user may not {', '.join(str(one) for one in denied)}, which a node's turn needs",
-            hint="use another context, or ask for the rights; no node was touched",
-        )
+    hint = "use another context, or ask for the rights; no node was touched"
+    permissions.demand(kube, wanted, by="a node's turn", hint=hint)
     if tested:
         deploy.check_rights(kube)

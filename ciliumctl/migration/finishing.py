@@ -156,10 +156,9 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
     """
     retiring.check_rights(kube, ending.doomed, how.where.namespace)
     how.report.resume = "`ciliumctl migrate finish` goes on where it was stopped; no pod loses its network meanwhile"
-    found = ending.target.before
 
     def first() -> None:
-        _still(kube, ending, found)
+        _still(kube, ending)
 
     changed = change.perform(kube, ending.target, replace(how, first=first))
     late = change.late(changed, how.deadline)
@@ -172,7 +171,7 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
         )
     entry = journal.entry(how.holder, "migrate finish", ending.target.before.name)
     with lock.held(kube, how.holder, how.report) as mine, journal.keeping(kube, how.where.namespace, entry, how.report):
-        ending = replace(ending, nodes=_still(kube, ending, found))
+        ending = replace(ending, nodes=_still(kube, ending))
         with how.report.step("Removing the CiliumNodeConfig"):
             starting.end_config(kube, how.where.namespace)
         mine.check()
@@ -199,9 +198,9 @@ def finish(kube: Kube, ending: Ending, how: How) -> Finished:
     )
 
 
-def _still(kube: Kube, ending: Ending, found: Release) -> tuple[str, ...]:
+def _still(kube: Kube, ending: Ending) -> tuple[str, ...]:
     """Ask again whether it may end; returns the nodes as they are now. Raises `Refused`."""
-    under_way, nodes = _admitted(kube, found)
+    under_way, nodes = _admitted(kube, ending.target.before)
     if under_way != ending.state:
         raise Refused(
             f"another migration was begun meanwhile, by {under_way.who} at {under_way.began}",

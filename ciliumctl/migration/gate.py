@@ -10,7 +10,7 @@ from ciliumctl import connectivity
 from ciliumctl.clients.kube import Kube
 from ciliumctl.connectivity import Connectivity, Settings
 from ciliumctl.errors import CiliumctlError, Forbidden, Interrupted, UsageError
-from ciliumctl.migration.model import GateRun, State
+from ciliumctl.migration.model import HALF_WAY, GateRun, State
 from ciliumctl.migration.state import Node
 from ciliumctl.report import Event, Reporter, Step, StepEnded, StepStarted, Warned
 
@@ -35,7 +35,7 @@ def peers(node: str, nodes: Sequence[Node]) -> list[tuple[str, str]]:
     """Whom a node is tested with, at most one of each network: (name, phase)."""
     found: dict[str, str] = {}
     for one in nodes:
-        if one.name != node and one.ready and one.phase in {"waiting", "migrated"}:
+        if one.name != node and one.ready and one.phase not in HALF_WAY:
             found.setdefault(one.phase, one.name)
     return [(name, phase) for phase, name in found.items()]
 

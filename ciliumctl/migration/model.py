@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 Origin = Literal["flannel", "calico", "weave"]
 #: `moving` and `undoing` are nodes at which a run was stopped, or failed: the same command goes on.
 Phase = Literal["waiting", "moving", "migrated", "undoing"]
+HALF_WAY: tuple[Phase, ...] = ("moving", "undoing")
 Severity = Literal["refused", "warning"]
 #: Which way nodes go: `node` hands them to Cilium, `undo` gives them back.
 Direction = Literal["node", "undo"]
@@ -141,7 +142,7 @@ class MigrationStatus:
     @property
     def unfinished(self) -> tuple[str, ...]:
         """Nodes at which a run was stopped."""
-        return tuple(one.node for one in self.nodes if one.phase in {"moving", "undoing"})
+        return tuple(one.node for one in self.nodes if one.phase in HALF_WAY)
 
     @property
     def names(self) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ciliumctl import cni, templates
@@ -105,7 +106,7 @@ def _only(found: Sequence[cni.OtherCni]) -> str:
 
 
 def _network(kube: Kube, origin: str, entry: Mapping[str, Any], sets: Sequence[Manifest]) -> OldNetwork:
-    nodes = _some_nodes(kube)
+    nodes = list(islice(kube.objects(NODES), _SAMPLE))
     read = next((one for one in _reads(kube, entry, sets) if one.ranges or one.backend), None) or _Read(source="")
     ranges, source = read.ranges, read.source
     if not ranges and entry.get("ranges"):
@@ -131,10 +132,6 @@ def _network(kube: Kube, origin: str, entry: Mapping[str, Any], sets: Sequence[M
         daemon_sets=tuple(f"{namespace_of(item)}/{name_of(item)}" for item in sets),
         proved=entry["proved"].get(backend, ""),
     )
-
-
-def _some_nodes(kube: Kube) -> list[Manifest]:
-    return [node for node, _number in zip(kube.objects(NODES), range(_SAMPLE), strict=False)]
 
 
 def _reads(kube: Kube, entry: Mapping[str, Any], sets: Sequence[Manifest]) -> Iterator[_Read]:

@@ -50,6 +50,11 @@ class _Seen:
     budgets: tuple[Budget, ...]
     policies: int
 
+    @property
+    def begun(self) -> bool:
+        """Whether Cilium is beside the other CNI already."""
+        return self.under_way is not None and self.found is not None
+
 
 def plan(kube: Kube, asked: Asked) -> MigrationPlan:
     """Look, and say what would be done.
@@ -71,7 +76,7 @@ def plan(kube: Kube, asked: Asked) -> MigrationPlan:
         namespace=asked.where.namespace,
         old=there,
         new=new,
-        begun=seen.under_way is not None and seen.found is not None,
+        begun=seen.begun,
         version=seen.found.chart_version if seen.found is not None else asked.version or "stable",
         nodes=tuple(_ahead(seen, asked.allowed)),
         findings=findings,
@@ -212,7 +217,7 @@ def _room(seen: _Seen) -> Finding | None:
 
 def _steps(there: OldNetwork, new: NewNetwork, seen: _Seen) -> tuple[str, ...]:
     waiting = sum(node.phase != "migrated" for node in seen.nodes)
-    done = "" if seen.under_way is None or seen.found is None else "(done) "
+    done = "(done) " if seen.begun else ""
     start = (
         f"{done}`ciliumctl migrate start`: Cilium beside {there.name}, with a tunnel on UDP port {new.port}, for pods "
         f"of {', '.join(new.ranges)}. It takes over no pod, enforces no policy and writes no CNI configuration"

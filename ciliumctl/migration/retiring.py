@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ciliumctl import cni, owners
+from ciliumctl import cni, owners, permissions
 from ciliumctl.clients.kube import (
     DAEMON_SETS,
     NAMESPACES,
@@ -21,7 +21,7 @@ from ciliumctl.clients.kube import (
     name_of,
     namespace_of,
 )
-from ciliumctl.errors import ClusterError, Forbidden, Refused
+from ciliumctl.errors import ClusterError, Refused
 from ciliumctl.migration import old
 from ciliumctl.migration.model import OldNetwork
 from ciliumctl.owners.argo import of_argo
@@ -165,12 +165,8 @@ def check_rights(kube: Kube, doomed: Doomed, namespace: str) -> None:
         wanted.append(Access(verb="delete", resource=NAMESPACES))
     wanted.append(Access(verb="patch", resource=NODES))
     wanted.append(Access(verb="create", resource=DAEMON_SETS, namespace=namespace))
-    denied = kube.denied(wanted)
-    if denied:
-        raise Forbidden(
-            f"this user may not {', '.join(str(one) for one in denied)}, which the end of a migration needs",
-            hint="use another context, or ask for the rights; nothing was changed",
-        )
+    hint = "use another context, or ask for the rights; nothing was changed"
+    permissions.demand(kube, wanted, by="the end of a migration", hint=hint)
 
 
 @dataclass(slots=True, kw_only=True)

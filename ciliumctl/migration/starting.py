@@ -75,10 +75,10 @@ def prepare(kube: Kube, plan: MigrationPlan, wanted: Wanted, means: Means, stora
     beside = replace(wanted, flags=(*wanted.flags, *_flags(forced)), beside=plan.old.name)
     prepared = installation.prepare(beside, kube, means, storage, scratch)
     for key, value in forced.items():
-        if get(prepared.config, tuple(key.split("."))) != value:
+        there = get(prepared.config, tuple(key.split(".")))
+        if there != value:
             raise UsageError(
-                f"`{key}` must be {_text(value)} during a migration, and the values make it "
-                f"{get(prepared.config, tuple(key.split('.')))}",
+                f"`{key}` must be {_text(value)} during a migration, and the values make it {there}",
                 hint="leave out the `--set-string` or `--set-file` for it",
             )
     bad = [one for one in breaking.of_values(prepared.config) if one.severity == "refused"]
@@ -164,9 +164,13 @@ def _config(kube: Kube, prepared: installation.Plan) -> None:
     kube.apply(kind, node_config(kind, prepared), prepared.wanted.namespace, force=True)
 
 
+def cni_folder(values: Mapping[str, Any]) -> str:
+    """Where an agent has its node's CNI configurations."""
+    return str(get(values, ("cni", "hostConfDirMountPath")) or _CNI_FOLDER)
+
+
 def node_config(kind: Resource, prepared: installation.Plan) -> Manifest:
     """Cilium's own guide has this object, by this name."""
-    folder = get(prepared.config, ("cni", "hostConfDirMountPath")) or _CNI_FOLDER
     exclusive = get(prepared.config, ("cni", "exclusive"), default=True)
     return {
         "apiVersion": kind.api_version,
@@ -175,7 +179,7 @@ def node_config(kind: Resource, prepared: installation.Plan) -> Manifest:
         "spec": {
             "nodeSelector": {"matchLabels": {state.LABEL: "true"}},
             "defaults": {
-                "write-cni-conf-when-ready": f"{folder}/{_FILE}",
+                "write-cni-conf-when-ready": f"{cni_folder(prepared.config)}/{_FILE}",
                 "custom-cni-conf": "false",
                 "cni-chaining-mode": "none",
                 "cni-exclusive": str(exclusive).lower(),

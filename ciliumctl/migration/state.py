@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from ciliumctl.change.batches import natural, ordered
+from ciliumctl.agents import NO_AGENT_LABEL
+from ciliumctl.change.batches import is_control_plane, natural, ordered
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
     NODES,
@@ -27,7 +28,7 @@ from ciliumctl.clients.kube import (
 from ciliumctl.errors import NotFound, Refused
 from ciliumctl.lab.nodes import ANNOTATION as SIMULATED
 from ciliumctl.lock import NAMESPACE
-from ciliumctl.migration.model import NewNetwork, OldNetwork, Phase, State
+from ciliumctl.migration.model import HALF_WAY, NewNetwork, OldNetwork, Phase, State
 
 NAME = "ciliumctl-migration"
 #: The label of Cilium's own guide: the CiliumNodeConfig is for nodes that have it.
@@ -36,9 +37,6 @@ CONFIG = "cilium-default"
 #: Where a node stands, and whether somebody had cordoned it before we did.
 PHASE = "ciliumctl.io/migration"
 CORDONED = "ciliumctl.io/migration-cordoned"
-#: Nodes without Cilium by the user's will, as the official CLI knows them.
-_ALONE = "cilium.io/no-schedule"
-_CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +136,13 @@ def node(kube: Kube, name: str) -> Node:
     """One node. Raises `NotFound`, also for one that takes no part."""
     found = kube.get(NODES, name)
     if not _takes_part(found):
-        raise NotFound(f"node `{name}` is not Cilium's: it is no Linux node, or labelled `{_ALONE}`")
+        raise NotFound(f"node `{name}` is not Cilium's: it is no Linux node, or labelled `{NO_AGENT_LABEL}`")
     return _node(found)
 
 
 def _takes_part(node: Manifest) -> bool:
     labels = labels_of(node)
-    return labels.get("kubernetes.io/os", "linux") == "linux" and labels.get(_ALONE) != "true"
+    return labels.get("kubernetes.io/os", "linux") == "linux" and labels.get(NO_AGENT_LABEL) != "true"
 
 
 def _node(node: Manifest) -> Node:
@@ -158,7 +156,7 @@ def _node(node: Manifest) -> Node:
         phase=cast("Phase", phase),
         ready=dig(conditions_of(node).get("Ready"), "status", default="") == "True",
         cordoned=dig(node, "spec", "unschedulable", default=False),
-        control_plane=any(key in labels for key in _CONTROL_PLANE),
+        control_plane=is_control_plane(node),
         labelled=labelled,
         simulated=SIMULATED in notes,
         pod_ranges=tuple(dig(node, "spec", "podCIDRs", default=[])),
@@ -169,7 +167,7 @@ def _node(node: Manifest) -> Node:
 def take(kube: Kube, node: Node, phase: Phase) -> None:
     """Mark and cordon a node, in one request: that it was cordoned before us is kept, also over a second run."""
     notes: dict[str, str] = {PHASE: phase}
-    if node.cordoned and node.phase in {"waiting", "migrated"}:
+    if node.cordoned and node.phase not in HALF_WAY:
         notes[CORDONED] = "true"
     kube.patch(NODES, node.name, {"metadata": {"annotations": notes}, "spec": {"unschedulable": True}})
 

@@ -16,16 +16,15 @@ from ciliumctl import agents, journal, lock, nodework
 from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import PODS, Kube
 from ciliumctl.errors import ApiFailed, CiliumctlError, OutsideError, TimedOut, Unreachable
-from ciliumctl.migration import draining, gate, old, state
-from ciliumctl.migration.admitting import GOALS, HALF_WAY, check, check_record, check_rights
+from ciliumctl.migration import draining, gate, old, starting, state
+from ciliumctl.migration.admitting import GOALS, check, check_record, check_rights
 from ciliumctl.migration.gate import Gate
-from ciliumctl.migration.model import Direction, GateRun, Moved, NodesMoved, State
+from ciliumctl.migration.model import HALF_WAY, Direction, GateRun, Moved, NodesMoved, State
 from ciliumctl.migration.pods import Allowed
 from ciliumctl.migration.state import Node
 from ciliumctl.nodefacts.reading import paths_of
 from ciliumctl.nodework.model import members
 from ciliumctl.report import Reporter, Step
-from ciliumctl.values.paths import get
 from ciliumctl.wait import poll
 
 #: Seconds for an agent to be ready anew, with the image there already.
@@ -33,7 +32,6 @@ _AGENT = 300.0
 #: Seconds for the kubelet to see the configuration that its node has now.
 _READY = 60.0
 _INTERVAL = 1.0
-_FOLDER = "/host/etc/cni/net.d"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,8 +239,9 @@ def in_order(listing: str) -> list[str]:
 def _in_charge(work: Work, node: str) -> bool:
     """Whether Cilium's is the first configuration on the node. One exec in its agent."""
     agent = agents.on(work.kube, work.namespace, node)
-    folder = str(get(work.values, ("cni", "hostConfDirMountPath")) or _FOLDER)
-    ran = work.kube.exec(agent.namespace, agent.pod, ["ls", folder], container=AGENT_CONTAINER)
+    ran = work.kube.exec(
+        agent.namespace, agent.pod, ["ls", starting.cni_folder(work.values)], container=AGENT_CONTAINER
+    )
     names = in_order(ran.stdout.decode("utf-8", "replace"))
     return bool(names) and "cilium" in names[0]
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import ClassVar
 
+from ciliumctl import permissions
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
     JOBS,
@@ -31,7 +32,7 @@ from ciliumctl.clients.kube import (
     name_of,
     namespace_of,
 )
-from ciliumctl.errors import Exists, Forbidden, Invalid, OutsideError, TimedOut
+from ciliumctl.errors import Exists, Invalid, OutsideError, TimedOut
 from ciliumctl.guests.model import NOBODY, OWNER
 from ciliumctl.monitoring import manifests
 from ciliumctl.monitoring.manifests import LABEL, PROGRAMS, ROLES, Wanted
@@ -137,12 +138,8 @@ def check_rights(kube: Kube, wanted: Wanted) -> None:
         for resource, place in ((NAMESPACES, ""), (ROLES, wanted.cilium_namespace), (JOBS, wanted.namespace))
         for verb in ("create", "delete")
     ]
-    denied = kube.denied(asked)
-    if denied:
-        raise Forbidden(
-            f"this user may not {', '.join(str(one) for one in denied)}, which the stack needs",
-            hint="use another context, or ask for the rights; `ciliumctl metrics top` needs no stack",
-        )
+    hint = "use another context, or ask for the rights; `ciliumctl metrics top` needs no stack"
+    permissions.demand(kube, asked, by="the stack", hint=hint)
 
 
 def _dashboards(kube: Kube) -> list[Manifest]:

@@ -194,7 +194,7 @@ def _policies(kube: Kube, namespace: str, scene: Scene) -> dict[str, Passage]:
     """What policies say, for the destination, or for each of the first backends of a service, by its words."""
     backends = scene.service.ready[:BACKENDS] if scene.service is not None else ()
     keys = [*scene.pods, *((one.namespace, one.pod) for one in backends if one.pod)]
-    state = policies.read(kube, namespace, policies.Scope(pods=list(dict.fromkeys(keys)))).state
+    state = policies.read(kube, namespace, policies.Scope(pods=list(dict.fromkeys(keys))))
 
     def party(place: Place) -> Party:
         if place.kind == "pod":

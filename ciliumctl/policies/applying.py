@@ -8,13 +8,11 @@ from typing import Any
 from ciliumctl.clients.kube import (
     CILIUM_CLUSTERWIDE_POLICIES,
     CILIUM_POLICIES,
-    NAMESPACES,
     NETWORK_POLICIES,
     PODS,
     Kube,
     Resource,
     labels_of,
-    name_of,
     namespace_of,
 )
 from ciliumctl.connectivity.selecting import matches
@@ -63,7 +61,7 @@ def prepared(kube: Kube, made: New) -> Prepared:
         raise Exists(
             f"{ref} is there already, and says something else", hint="give this one another name with `--name`"
         )
-    namespaces = {name_of(one): labels_of(one) for one in kube.objects(NAMESPACES, metadata_only=True)}
+    namespaces = collecting.namespaces(kube)
     pods = kube.objects(PODS, place, fields=collecting.WITH_A_NETWORK, metadata_only=True)
     kube.apply(resource_of(ref.kind), _marked(made), place, dry_run=True)
     (spec,) = reading.read(made.policy)

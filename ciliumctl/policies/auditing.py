@@ -6,7 +6,6 @@ the pod, or with a restart of the agent. The switch for all is the Helm value `p
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +13,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ciliumctl import agents
-from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import CONFIG_MAPS, Kube, dig
 from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, Partial
 from ciliumctl.parallel import gather
-from ciliumctl.policies import collecting
+from ciliumctl.policies import collecting, observing
 from ciliumctl.policies.model import Party, Passage, State
 
 _OPTION = "PolicyAuditMode"
@@ -221,20 +219,10 @@ def _flows(kube: Kube, agent: agents.Agent | None, endpoints: Sequence[Endpoint]
     """What a node's Hubble has of these endpoints. Raises `CiliumctlError`."""
     if agent is None:
         raise NotFound(f"no agent runs on node `{endpoints[0].node}` now")
-    words = ["hubble", "observe", "--verdict", "AUDIT", "--last", str(_LAST * len(endpoints)), "-o", "jsonpb"]
+    filters = ["--verdict", "AUDIT", "--last", str(_LAST * len(endpoints))]
     for one in endpoints:
-        words += ["--pod", f"{one.namespace}/{one.pod}"]
-    ran = kube.exec(agent.namespace, agent.pod, words, container=AGENT_CONTAINER, timeout=agents.PATIENCE)
-    if ran.code:
-        said = ran.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise ApiFailed(said[-1] if said else f"`hubble observe` ended with {ran.code}")
-    found: list[Mapping[str, Any]] = []
-    for line in ran.stdout.decode("utf-8", "replace").splitlines():
-        try:
-            found.append(json.loads(line).get("flow") or {})
-        except ValueError:
-            continue
-    return found
+        filters += ["--pod", f"{one.namespace}/{one.pod}"]
+    return observing.flows(kube, agent, filters)
 
 
 def _told(endpoint: Endpoint, flows: list[Mapping[str, Any]] | CiliumctlError) -> Endpoint:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
+from ciliumctl.agents import NO_AGENT_LABEL
 from ciliumctl.clients.kube import (
     CILIUM_CLUSTERWIDE_POLICIES,
     CILIUM_POLICIES,
@@ -33,8 +34,6 @@ CIDR_GROUPS = Resource("cilium.io", "v2", "ciliumcidrgroups", namespaced=False)
 #: Until 1.18 they were only here.
 _OLD_CIDR_GROUPS = Resource("cilium.io", "v2alpha1", "ciliumcidrgroups", namespaced=False)
 CONFIG = "cilium-config"
-#: What keeps the agents from a node.
-_NO_CILIUM = "cilium.io/no-schedule"
 #: Pods whose network is their own: no policy of pods is for the others. Those that have ended are none.
 WITH_A_NETWORK = "spec.hostNetwork=false,status.phase!=Succeeded,status.phase!=Failed"
 #: Kinds that decide beside ours, and that nothing here understands (network-policy-api).
@@ -58,17 +57,7 @@ class Scope:
     nodes: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Objects:
-    """The policies as they are written, beside what became of them."""
-
-    state: State
-    policies: tuple[Manifest, ...] = ()
-    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    config: Mapping[str, str] = field(default_factory=dict)
-
-
-def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
+def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> State:
     """Everything that decides, in ten requests (more pages, where there are more than 500 of a kind).
 
     `namespace` is Cilium's. Where `scope` names pods, one for each of them instead of one for all; two more where a
@@ -78,10 +67,10 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         NotFound: a pod that `scope` names does not exist.
         Forbidden: this user may not read one of the kinds.
     """
-    (config, namespaces, nodes), (written, servers, ranges, others) = together(
+    (config, of_namespaces, nodes), (written, servers, ranges, others) = together(
         lambda: together(
             lambda: _config(kube, namespace),
-            lambda: {name_of(one): labels_of(one) for one in kube.objects(NAMESPACES, metadata_only=True)},
+            lambda: namespaces(kube),
             lambda: _nodes(kube) if scope.nodes else {},
         ),
         lambda: together(
@@ -92,12 +81,12 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         ),
     )
     cluster = config.get("cluster-name", "")
-    found = _pods(kube, scope, namespaces, cluster)
+    found = _pods(kube, scope, of_namespaces, cluster)
     settings = parties.settings_of(config)
     refused = {reading.ref_of(one): why for one in written if (why := reading.refusal(one))}
     specs = [spec for one in written if reading.ref_of(one) not in refused for spec in reading.read(one, settings)]
     services = _services(kube) if any(_means_services(spec) for spec in specs) else ()
-    state = State(
+    return State(
         specs=tuple(specs),
         settings=settings,
         pods={(pod.namespace, pod.name): _on_node(pod, nodes) for pod in found},
@@ -108,19 +97,25 @@ def read(kube: Kube, namespace: str, scope: Scope = Scope()) -> Objects:
         refused=refused,
         skipped=others,
     )
-    return Objects(state=state, policies=tuple(written), namespaces=namespaces, config=config)
 
 
 def _nodes(kube: Kube) -> dict[str, Party]:
     """The nodes that Cilium runs on: to its policies another one is the world outside."""
     return {
-        name_of(one): parties.of_node(one) for one in kube.objects(NODES) if labels_of(one).get(_NO_CILIUM) != "true"
+        name_of(one): parties.of_node(one)
+        for one in kube.objects(NODES)
+        if labels_of(one).get(NO_AGENT_LABEL) != "true"
     }
 
 
 def _config(kube: Kube, namespace: str) -> dict[str, str]:
     found = kube.find(CONFIG_MAPS, CONFIG, namespace)
     return dig(found, "data", default={})
+
+
+def namespaces(kube: Kube) -> dict[str, dict[str, str]]:
+    """The labels of each namespace. One request, of metadata alone."""
+    return {name_of(one): labels_of(one) for one in kube.objects(NAMESPACES, metadata_only=True)}
 
 
 def policies(kube: Kube, namespace: str = "") -> list[Manifest]:

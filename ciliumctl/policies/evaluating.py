@@ -143,10 +143,8 @@ class _Case:
         return self._made("unknown", why, reasons, ())
 
     def _made(self, answer: Answer, why: str, reasons: Sequence[Reason], limits: Sequence[str]) -> Verdict:
-        kinds = sorted({ref.kind for ref in self.state.skipped})
-        skipped = [f"policies of kind {kind} are not looked at" for kind in kinds]
         return Verdict(
-            answer=answer, direction=self.direction, why=why, rules=tuple(reasons), limits=(*limits, *skipped)
+            answer=answer, direction=self.direction, why=why, rules=tuple(reasons), limits=(*limits, *self.state.limits)
         )
 
     def _above(self, allowing: Sequence[Reason]) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = Tr
     Raises:
         NotFound: there is no such pod. UsageError: another end makes no sense, or the pod has its node's network.
     """
-    state = collecting.read(kube, namespace).state
+    state = collecting.read(kube, namespace)
     subject = _pod(state, asked.namespace, asked.pod)
     specs = selecting(state, subject)
     isolation = tuple(_isolation(state, specs, direction) for direction in DIRECTIONS)
@@ -137,7 +137,6 @@ def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = Tr
         state = auditing.aware(kube, namespace, state, said)
     connections = [_connection(state, *pair, asked) for pair in pairs]
     rules = () if connections else tuple(_means(state, subject, spec, rule) for spec in specs for rule in spec.rules)
-    kinds = sorted({ref.kind for ref in state.skipped})
     refused = [f"{ref} is not in force: {why}" for ref, why in state.refused.items()]
     denied = any(one.answer == "denied" for one in connections)
     unasked = ["the agents were not asked whether a pod is in audit mode"] if denied and not ask_agent else []
@@ -148,7 +147,7 @@ def explain(kube: Kube, namespace: str, asked: Question, *, ask_agent: bool = Tr
         rules=rules,
         connections=tuple(connections),
         agent=_agent(kube, namespace, subject, isolation, state) if ask_agent else Agent(),
-        limits=(*(f"policies of kind {kind} are not looked at" for kind in kinds), *refused, *unasked),
+        limits=(*state.limits, *refused, *unasked),
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from ciliumctl import yaml_files
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
-    NAMESPACES,
     PODS,
     Kube,
     Manifest,
@@ -120,7 +119,7 @@ def listed(kube: Kube, namespace: str, *, place: str = "", ask_agents: bool = Fa
             (namespace_of(one), tuple(sorted(labels_of(one).items())))
             for one in kube.objects(PODS, place, fields=collecting.WITH_A_NETWORK, metadata_only=True)
         ),
-        lambda: {name_of(one): labels_of(one) for one in kube.objects(NAMESPACES, metadata_only=True)},
+        lambda: collecting.namespaces(kube),
         lambda: kube.find(CONFIG_MAPS, collecting.CONFIG, namespace),
     )
     data: Mapping[str, str] = dig(config, "data", default={})

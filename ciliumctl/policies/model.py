@@ -214,6 +214,13 @@ class State:
     refused: Mapping[Ref, str] = field(default_factory=dict)
     skipped: tuple[Ref, ...] = ()
 
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What was not looked at, a sentence each."""
+        return tuple(
+            f"policies of kind {kind} are not looked at" for kind in sorted({ref.kind for ref in self.skipped})
+        )
+
 
 # What comes of them
 

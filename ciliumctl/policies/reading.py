@@ -19,8 +19,7 @@ CILIUM = "CiliumNetworkPolicy"
 CLUSTERWIDE = "CiliumClusterwideNetworkPolicy"
 KINDS = (KUBERNETES, CILIUM, CLUSTERWIDE)
 
-#: The fields of a rule that name peers, without their `from` or `to`.
-_LABELLED = ("Endpoints", "Nodes")
+#: Fields of a rule whose peers no object tells, without their `from` or `to`.
 _UNCLEAR = {
     "Groups": "addresses that a cloud provider tells (Groups)",
     "Requires": "only peers that also have certain labels (Requires, which Cilium 1.20 no longer knows)",

@@ -35,11 +35,16 @@ def selector(what: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def plain(key: str) -> str:
+    """A label's name without what Cilium writes before it."""
+    return key.removeprefix("k8s:").removeprefix("any:").removeprefix("k8s.")
+
+
 def _key(key: str) -> str:
-    plain = key.removeprefix("k8s:").removeprefix("any:").removeprefix("k8s.")
-    if plain == NAMESPACE:
+    name = plain(key)
+    if name == NAMESPACE:
         return "namespace"
-    return f"namespace label {plain.removeprefix(NAMESPACE_LABELS)}" if plain.startswith(NAMESPACE_LABELS) else plain
+    return f"namespace label {name.removeprefix(NAMESPACE_LABELS)}" if name.startswith(NAMESPACE_LABELS) else name
 
 
 def _expression(one: Mapping[str, Any]) -> str:

@@ -8,12 +8,6 @@ REMOVED=/tmp/ciliumctl-removed
 : >"$REMOVED" || REMOVED=/dev/null
 removed() { echo "$*" >>"$REMOVED"; }
 
-refuse() {
-  begin
-  section refused echo "$1: nothing was done"
-  finish
-  exit 0
-}
 # All below this folder is unmounted and removed: behind a link it may be another one than was told.
 case ${RUN_PATH##*/} in
   *cilium*) ;;

@@ -12,12 +12,7 @@ theirs() {
   done
   set +f
 }
-if [ -z "$(theirs)" ]; then
-  begin
-  section refused echo "no configuration of the other CNI is in $CNI_CONF ($OLD): nothing was done"
-  finish
-  exit 0
-fi
+[ -z "$(theirs)" ] && refuse "no configuration of the other CNI is in $CNI_CONF ($OLD)"
 # The other's first: at no moment is there none.
 for file in "$HOST$CNI_CONF"/*.cilium_bak; do
   [ -f "$file" ] && mv "$file" "${file%.cilium_bak}" && echo "${file#"$HOST"} renamed back" >>"$DONE"

@@ -37,11 +37,13 @@ section() {
 }
 begin() { printf '{"ciliumctl":"%s","node":"%s","time":%s' "$TASK" "$NODE" "$(date +%s)"; }
 finish() { printf '}\n'; }
-
-# A pod that was forgotten starts again with its node: by then it may meet another installation.
-if [ "$(date +%s)" -gt "$EXPIRES" ]; then
+# End here, with a reason instead of the work.
+refuse() {
   begin
-  section refused echo "the time for this is over (until $EXPIRES): nothing was done"
+  section refused echo "$1: nothing was done"
   finish
   exit 0
-fi
+}
+
+# A pod that was forgotten starts again with its node: by then it may meet another installation.
+[ "$(date +%s)" -gt "$EXPIRES" ] && refuse "the time for this is over (until $EXPIRES)"

@@ -6,12 +6,6 @@ CNI_CONF=$(real "$CNI_CONF")
 REMOVED=/tmp/ciliumctl-retired
 : >"$REMOVED" || REMOVED=/dev/null
 removed() { echo "$*" >>"$REMOVED"; }
-refuse() {
-  begin
-  section refused echo "$1: nothing was done"
-  finish
-  exit 0
-}
 first() {
   for file in "$HOST$CNI_CONF"/*; do
     case $file in *.conf | *.conflist | *.json) [ -f "$file" ] && echo "$file" && return ;; esac

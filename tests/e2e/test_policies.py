@@ -143,7 +143,7 @@ def through(nodes: Nodes, place: str, source: str, address: str, port: int, prot
 @pytest.mark.parametrize("policies", SETS.values(), ids=SETS)
 def test_what_the_evaluator_says_is_what_happens(ground: Nodes, having: Callable[[str], None], policies: str) -> None:
     having(policies)
-    state = collecting.read(ground.cluster.kube, "kube-system").state
+    state = collecting.read(ground.cluster.kube, "kube-system")
     server = state.pods[SPACE, "server"]
     outside = parties.at(state, ground.cluster.segment.outside.v4)
     sources = [state.pods[SPACE, "near"], state.pods[SPACE, "far"], state.pods[OTHER, "stranger"]]

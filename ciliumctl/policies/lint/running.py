@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from ciliumctl import files
 from ciliumctl.clients.kube import (
     CONFIG_MAPS,
     CRDS,
-    NAMESPACES,
     NODES,
     PODS,
     SERVICES,
@@ -20,7 +19,7 @@ from ciliumctl.clients.kube import (
     name_of,
     namespace_of,
 )
-from ciliumctl.errors import BadFile, Forbidden, UsageError
+from ciliumctl.errors import Forbidden, UsageError
 from ciliumctl.findings import SEVERITIES
 from ciliumctl.parallel import together as at_once
 from ciliumctl.policies import collecting, parties, reading
@@ -48,7 +47,7 @@ def in_files(
     if not listed:
         raise UsageError(f"no YAML files are in {', '.join(f'`{one}`' for one in names)}", hint="name a file")
     for name in listed:
-        more, wrong = documents.read(_content(name, stdin), name)
+        more, wrong = documents.read(files.content(name, stdin), name)
         found += more
         problems += wrong
     # Of a folder of manifests not every file is about policies.
@@ -58,15 +57,6 @@ def in_files(
     order = {name: number for number, name in enumerate(listed)}
     findings = sorted([*problems, *result.findings], key=lambda one: (order[one.file], one.line, one.code))
     return replace(result, files=tuple(listed), findings=tuple(findings))
-
-
-def _content(name: str, stdin: Callable[[], bytes]) -> bytes:
-    if name == "-":
-        return stdin()
-    try:
-        return Path(name).expanduser().read_bytes()
-    except OSError as error:
-        raise BadFile(f"`{name}` cannot be read: {error.strerror}", hint="check the path") from error
 
 
 def in_cluster(found: Cluster, shape: shapes.Shape = None, *, namespace: str = "") -> PolicyLint:
@@ -114,7 +104,7 @@ def look(kube: Kube, namespace: str) -> Cluster:
     """
     (namespaces, nodes, services), (pods, groups, config, policies) = at_once(
         lambda: at_once(
-            lambda: {name_of(one): labels_of(one) for one in kube.objects(NAMESPACES, metadata_only=True)},
+            lambda: collecting.namespaces(kube),
             lambda: list(kube.objects(NODES)),
             lambda: frozenset((namespace_of(one), name_of(one)) for one in kube.objects(SERVICES, metadata_only=True)),
         ),

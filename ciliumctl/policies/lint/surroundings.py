@@ -10,7 +10,7 @@ from typing import Any
 
 from ciliumctl.clients.kube import Manifest, dig, labels_of, name_of, namespace_of
 from ciliumctl.connectivity.selecting import NAMESPACE, NAMESPACE_LABELS, matches
-from ciliumctl.policies import parties, reading
+from ciliumctl.policies import parties, reading, words
 from ciliumctl.policies.lint.documents import Document
 from ciliumctl.policies.lint.model import Finding
 from ciliumctl.policies.lint.together import Written
@@ -120,21 +120,17 @@ def _asked(selector: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The labels with values that a selector wants: of several values each."""
     labels: Mapping[str, Any] = dig(selector, "matchLabels", default={})
     for key, value in labels.items():
-        yield _plain(key), str(value)
+        yield words.plain(key), str(value)
     expressions: list[Mapping[str, Any]] = dig(selector, "matchExpressions", default=[])
     for one in expressions:
         if one.get("operator") == "In":
-            yield from ((_plain(str(one.get("key"))), str(value)) for value in one.get("values") or ())
-
-
-def _plain(key: str) -> str:
-    return key.removeprefix("k8s:").removeprefix("any:").removeprefix("k8s.")
+            yield from ((words.plain(str(one.get("key"))), str(value)) for value in one.get("values") or ())
 
 
 def _beyond(selector: Mapping[str, Any]) -> bool:
     """Whether a selector asks for what the metadata of pods do not tell."""
     expressions: list[Mapping[str, Any]] = dig(selector, "matchExpressions", default=[])
-    keys = {key for key, _value in _asked(selector)} | {_plain(str(one.get("key"))) for one in expressions}
+    keys = {key for key, _value in _asked(selector)} | {words.plain(str(one.get("key"))) for one in expressions}
     return bool(keys & {parties.ACCOUNT, parties.CLUSTER})
 
 

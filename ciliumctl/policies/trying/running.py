@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -12,13 +11,12 @@ from functools import partial
 from ipaddress import ip_address
 
 from ciliumctl import agents, guests, naming
-from ciliumctl.agents import AGENT_CONTAINER
 from ciliumctl.clients.kube import ExecResult, Kube, Manifest, dig, name_of
-from ciliumctl.errors import ApiFailed, CiliumctlError, NotFound, UsageError
+from ciliumctl.errors import CiliumctlError, NotFound, UsageError
 from ciliumctl.guests import How
 from ciliumctl.naming import Named
 from ciliumctl.parallel import gather
-from ciliumctl.policies import auditing, collecting, parties
+from ciliumctl.policies import auditing, collecting, observing, parties
 from ciliumctl.policies.evaluating import passage
 from ciliumctl.policies.model import Party, Passage, State
 from ciliumctl.policies.trying import judging, probing
@@ -76,7 +74,7 @@ def run(kube: Kube, wanted: Wanted, report: Reporter) -> PolicyTest:
         UsageError: an address is a service's, which policies never see; a workload selects no pods by labels.
     """
     with report.step("Reading policies and pods"):
-        state = collecting.read(kube, wanted.namespace).state
+        state = collecting.read(kube, wanted.namespace)
         cases = [_case(kube, state, one) for one in wanted.assertions]
         said = [(case.source, case.target, _said(state, case)) for case in cases]
         state = auditing.aware(kube, wanted.namespace, state, said)
@@ -174,17 +172,10 @@ def _drops(kube: Kube, namespace: str, case: _Case, since: int) -> tuple[str, ..
     reasons: dict[str, None] = {}
     for node in dict.fromkeys(filter(None, (case.source.node, case.target.node))):
         agent = agents.on(kube, namespace, node)
-        words = ["hubble", "observe", "--type", "drop", "--since", f"{since}s", "-o", "jsonpb"]
-        words += ["--from-pod", f"{case.source.namespace}/{case.source.name}", *there, "--to-port", str(case.port)]
-        ran = kube.exec(agent.namespace, agent.pod, words, container=AGENT_CONTAINER, timeout=agents.PATIENCE)
-        if ran.code:
-            lines = ran.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise ApiFailed(lines[-1] if lines else f"`hubble observe` ended with {ran.code}")
-        for line in ran.stdout.decode("utf-8", "replace").splitlines():
-            try:
-                reason = dig(json.loads(line), "flow", "drop_reason_desc", default="")
-            except ValueError:
-                continue
+        filters = ["--type", "drop", "--since", f"{since}s"]
+        filters += ["--from-pod", f"{case.source.namespace}/{case.source.name}", *there, "--to-port", str(case.port)]
+        for flow in observing.flows(kube, agent, filters):
+            reason = dig(flow, "drop_reason_desc", default="")
             if reason:
                 reasons[reason] = None
     return tuple(reasons)

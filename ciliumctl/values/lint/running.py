@@ -58,16 +58,7 @@ def sources(names: Sequence[str], stdin: Callable[[], bytes]) -> tuple[tuple[str
     """The names and the bytes of values files; `-` is standard input. Raises `BadFile`, `UsageError`."""
     if list(names).count("-") > 1:
         raise UsageError("`-` stands there twice, and standard input can be read once", hint="leave one of them out")
-    found = []
-    for name in names:
-        if name == "-":
-            found.append((STDIN, stdin()))
-            continue
-        try:
-            found.append((name, Path(name).expanduser().read_bytes()))
-        except OSError as error:
-            raise BadFile(f"`{name}` cannot be read: {error.strerror}", hint="check the path") from error
-    return tuple(found)
+    return tuple((STDIN if name == "-" else name, files.content(name, stdin)) for name in names)
 
 
 def run(wanted: Wanted, means: Means) -> Lint:

@@ -58,7 +58,7 @@ def kube(cluster: FakeCluster, tmp_path: Path) -> Kube:
 
 def test_a_cluster_is_read_in_ten_requests(kube: Kube) -> None:
     before = kube.requests
-    state = collecting.read(kube, "kube-system").state
+    state = collecting.read(kube, "kube-system")
     assert kube.requests - before == 10
     web, client = state.pods["shop", "web"], state.pods["shop", "client"]
     assert verdict(state, client, web, port=80, direction="ingress").answer == "allowed"
@@ -66,7 +66,7 @@ def test_a_cluster_is_read_in_ten_requests(kube: Kube) -> None:
 
 
 def test_a_pod_with_its_nodes_network_is_its_node(kube: Kube) -> None:
-    state = collecting.read(kube, "kube-system").state
+    state = collecting.read(kube, "kube-system")
     agent = state.pods["shop", "agent"]
     assert (agent.kind, agent.node, agent.addresses) == ("node", "node-1", ("192.0.2.1",))
     assert parties.at(state, "10.0.0.1").name == "web"
@@ -75,7 +75,7 @@ def test_a_pod_with_its_nodes_network_is_its_node(kube: Kube) -> None:
 
 def test_named_pods_alone_are_asked_for(kube: Kube, cluster: FakeCluster) -> None:
     scope = collecting.Scope(pods=[("shop", "web")], nodes=False)
-    assert list(collecting.read(kube, "kube-system", scope).state.pods) == [("shop", "web")]
+    assert list(collecting.read(kube, "kube-system", scope).pods) == [("shop", "web")]
     assert not any(seen.path.endswith(("/api/v1/pods", "/nodes")) for seen in cluster.seen)
     with pytest.raises(NotFound):
         collecting.read(kube, "kube-system", collecting.Scope(pods=[("shop", "nobody")]))
@@ -84,7 +84,7 @@ def test_named_pods_alone_are_asked_for(kube: Kube, cluster: FakeCluster) -> Non
 def test_what_cilium_refused_is_not_in_force(kube: Kube, cluster: FakeCluster) -> None:
     refused = {"conditions": [{"type": "Valid", "status": "False", "message": "bad port"}]}
     cluster.add(policy("broken", {"endpointSelector": {}, "ingressDeny": [{"fromEntities": ["all"]}]}, status=refused))
-    state = collecting.read(kube, "kube-system").state
+    state = collecting.read(kube, "kube-system")
     assert {ref.name: why for ref, why in state.refused.items()} == {"broken": "bad port"}
     assert [spec.policy.name for spec in state.specs] == ["open"]
 
@@ -107,7 +107,7 @@ def test_services_are_read_only_where_a_policy_means_them(kube: Kube, cluster: F
             "endpoints": [{"addresses": ["198.51.100.9"]}],
         },
     )
-    state = collecting.read(kube, "kube-system").state
+    state = collecting.read(kube, "kube-system")
     far = parties.at(state, "198.51.100.9")
     assert verdict(state, state.pods["shop", "web"], far, port=80, direction="egress").answer == "allowed"
 
@@ -117,7 +117,7 @@ def test_kinds_that_are_not_evaluated_are_named(kube: Kube, cluster: FakeCluster
     cluster.add(
         {"apiVersion": "policy.networking.k8s.io/v1alpha1", "kind": "AdminNetworkPolicy", "metadata": {"name": "top"}}
     )
-    state = collecting.read(kube, "kube-system").state
+    state = collecting.read(kube, "kube-system")
     found = verdict(state, state.pods["shop", "client"], state.pods["shop", "web"], port=1, direction="ingress")
     assert found.limits == ("policies of kind AdminNetworkPolicy are not looked at",)
 
@@ -126,4 +126,4 @@ def test_a_cluster_without_cilium_has_kubernetes_policies_only(cluster: FakeClus
     cluster.kinds.append(NETWORK_POLICIES)
     cluster.add(objects.namespace("shop"), pod("shop", "web", "10.0.0.1"))
     kube = connect(ConnectOptions(kubeconfig=str(cluster.kubeconfig(tmp_path))), {})
-    assert collecting.read(kube, "kube-system").state.specs == ()
+    assert collecting.read(kube, "kube-system").specs == ()

@@ -59,7 +59,8 @@ def _which(known: Sequence[Node], direction: Direction) -> UsageError:
 
 def _all(known: Sequence[Node], direction: Direction) -> list[Node]:
     """Those that are not there yet; a node that is half-way comes first."""
-    from ciliumctl.migration.admitting import GOALS, HALF_WAY
+    from ciliumctl.migration.admitting import GOALS
+    from ciliumctl.migration.model import HALF_WAY
 
     found = [one for one in known if one.phase != GOALS[direction]]
     return sorted(found, key=lambda one: one.phase not in HALF_WAY)

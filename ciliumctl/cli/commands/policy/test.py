@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,7 +38,7 @@ import typer
 from ciliumctl.cli import reporting, session_of
 from ciliumctl.cli.options import ImagePullSecret, argument, choice, duration, option
 from ciliumctl.cli.output import Cell, Writer, envelope
-from ciliumctl.errors import BadFile, CiliumctlError
+from ciliumctl.errors import CiliumctlError
 
 if TYPE_CHECKING:
     from ciliumctl.policies.trying import PolicyTest
@@ -73,6 +72,7 @@ def command(
     ] = None,
 ) -> None:
     """Read, try, tell."""
+    from ciliumctl import files
     from ciliumctl.guests import How
     from ciliumctl.policies import trying
     from ciliumctl.policies.trying import result as made
@@ -82,9 +82,10 @@ def command(
     session.deadline(900.0)
     reports = reporting.wanted(report, "tap")
     try:
+        name = "<stdin>" if file == "-" else file
         wanted = trying.Wanted(
-            file="<stdin>" if file == "-" else file,
-            assertions=trying.read(_content(file), "<stdin>" if file == "-" else file),
+            file=name,
+            assertions=trying.read(files.content(file, sys.stdin.buffer.read), name),
             namespace=session.settings.namespace,
             how=How(
                 image=image,
@@ -106,15 +107,6 @@ def command(
     data = envelope(KIND, result)
     lost = reporting.publish(reports, made.TITLE, made.suites(result), data, session.environ, more=more)
     reporting.end(session, result, render, None, lost)
-
-
-def _content(file: str) -> bytes:
-    if file == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(file).expanduser().read_bytes()
-    except OSError as error:
-        raise BadFile(f"`{file}` cannot be read: {error.strerror}", hint="check the path") from error
 
 
 def render(out: Writer, result: PolicyTest) -> None:
