@@ -108,21 +108,19 @@ def look(kube: Kube) -> Facts:
 
 
 def _nodes(kube: Kube) -> tuple[NodeFacts, ...]:
-    found = []
-    for node in islice(kube.objects(NODES, limit=SAMPLE), SAMPLE):
-        found.append(
-            NodeFacts(
-                name=name_of(node),
-                provider_id=dig(node, "spec", "providerID", default=""),
-                labels=labels_of(node),
-                annotations=annotations_of(node),
-                kubelet=dig(node, "status", "nodeInfo", "kubeletVersion", default=""),
-                os_image=dig(node, "status", "nodeInfo", "osImage", default=""),
-                addresses=tuple(addresses_of(node)),
-                pod_range=dig(node, "spec", "podCIDR", default=""),
-            )
+    return tuple(
+        NodeFacts(
+            name=name_of(node),
+            provider_id=dig(node, "spec", "providerID", default=""),
+            labels=labels_of(node),
+            annotations=annotations_of(node),
+            kubelet=dig(node, "status", "nodeInfo", "kubeletVersion", default=""),
+            os_image=dig(node, "status", "nodeInfo", "osImage", default=""),
+            addresses=tuple(addresses_of(node)),
+            pod_range=dig(node, "spec", "podCIDR", default=""),
         )
-    return tuple(found)
+        for node in islice(kube.objects(NODES, limit=SAMPLE), SAMPLE)
+    )
 
 
 def _proxy_pods(kube: Kube) -> int:
