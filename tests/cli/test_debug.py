@@ -142,6 +142,24 @@ def test_one_that_is_kept_is_used_again(shop: FakeCluster, command: Command) -> 
     assert ends(shop.calls[-1])
 
 
+def test_one_that_has_just_ended_is_not_used_again(shop: FakeCluster, command: Command) -> None:
+    command("debug", "shell", "pod/shop/web", "--keep", "--", "true")
+    web = shop.get("pods", "web", "shop")
+    assert web is not None
+    (ended,) = [one["name"] for one in web["spec"]["ephemeralContainers"]]
+
+    def program(call: Call) -> Answer:
+        gone = f'unable to upgrade connection: container not found ("{ended}")'
+        return Answer(refusal=gone) if call.container == ended else Answer(stdout="ok\n")
+
+    shop.program = program
+    ran = command("debug", "shell", "pod/shop/web", "--", "echo", "ok")
+    assert (ran.code, ran.out) == (0, "ok\n"), ran.err
+    web = shop.get("pods", "web", "shop")
+    assert web is not None
+    assert len(web["spec"]["ephemeralContainers"]) == 2
+
+
 @pytest.mark.parametrize(
     "target", [("deploy/web", "-n", "shop"), ("-l", "app=web", "-n", "shop"), ("web", "-n", "shop"), ("svc/web",)]
 )

@@ -37,6 +37,8 @@ class Answer:
     status: int = 101
     delay: float = 0.0
     delay_end: float = 0.0
+    #: Why it could not even be started, as the kubelet says it once the connection stands.
+    refusal: str = ""
     #: Whether the connection breaks instead of telling how it went.
     cut: bool = False
     #: What it does with what is said to it; its exit code is this one's.
@@ -119,7 +121,7 @@ def serve(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
         if answer.talk is not None:
             code = answer.talk(Conversation(handler))
             handler.wfile.write(frame(BINARY, bytes([3]) + _status(code).encode()))
-        status = "" if answer.cut else _status(answer.code)
+        status = "" if answer.cut else _refused(answer.refusal) if answer.refusal else _status(answer.code)
         for channel, text in ((1, answer.stdout), (2, answer.stderr), (3, status)):
             time.sleep(answer.delay_end if channel == 3 else 0)
             if text and answer.talk is None:
@@ -128,6 +130,10 @@ def serve(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
                 )
         if not answer.cut:
             handler.rfile.read()
+
+
+def _refused(message: str) -> str:
+    return json.dumps({"status": "Failure", "reason": "InternalError", "message": message})
 
 
 def _status(code: int) -> str:
